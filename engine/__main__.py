@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Bootstrap of the engine process: load the extension folder as the package ``espalier``, then run one command.
+
+Started as ``python -I -X utf8 -u <extension>/engine/__main__.py COMMAND [ARGUMENTS]``. The folder may be called anything
+(a checkout, ``bl_ext/user_default/espalier``), so the package is loaded from its path and nothing is put on ``sys.path``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+
+COMMANDS = {
+    "serve": ".engine.server",
+    "train": ".engine.training.command",
+    "eval": ".engine.training.evaluate",
+    "bench": ".engine.bench",
+}
+
+
+def load_package() -> None:
+    """Make the extension folder importable as ``espalier`` without executing its Blender side."""
+    root = Path(__file__).resolve().parent.parent
+    spec = importlib.util.spec_from_file_location(
+        "espalier", root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"The extension folder {root} has no __init__.py.")
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["espalier"] = package
+    spec.loader.exec_module(package)
+
+
+def main(arguments: list[str]) -> int:
+    """Run one engine command and return its exit status."""
+    if not arguments or arguments[0] not in COMMANDS:
+        print(f"usage: engine {{{'|'.join(COMMANDS)}}} [arguments]", file=sys.stderr)
+        return 2
+    load_package()
+    module = importlib.import_module(COMMANDS[arguments[0]], "espalier")
+    return module.main(arguments[1:])
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

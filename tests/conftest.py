@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loads the checkout as the package ``espalier``, the same way the engine's bootstrap does."""
+
+import importlib.util
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+def _load_package() -> None:
+    if "espalier" in sys.modules:
+        return
+    spec = importlib.util.spec_from_file_location(
+        "espalier", ROOT / "__init__.py", submodule_search_locations=[str(ROOT)]
+    )
+    package = importlib.util.module_from_spec(spec)
+    sys.modules["espalier"] = package
+    spec.loader.exec_module(package)
+
+
+_load_package()
+
+
+def pytest_addoption(parser):
+    parser.addoption(
+        "--golden",
+        default=str(ROOT / "tests" / "data" / "golden"),
+        help="folder with the reference fixtures (default: the selection in tests/data/golden)",
+    )
+
+
+@pytest.fixture(scope="session")
+def golden(request):
+    """Return a loader of reference cases; a case that the chosen folder does not hold skips its test."""
+    from espalier.tests.golden import GoldenFolder
+
+    return GoldenFolder(Path(request.config.getoption("--golden")))
