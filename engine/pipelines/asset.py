@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the generator hands to the finishing stage: an O-Voxel object with materials, as plain arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class VoxelAsset:
+    """An object as O-Voxels with materials, on the host.
+
+    World frame: Z up, voxel (i, j, k) spans ``-0.5 + index / resolution``. Row n of every array is the same voxel.
+
+    resolution: cells along one side of the unit cube.
+    coords: int32 [N, 3], the voxel's index.
+    vertices: float32 [N, 3], the dual vertex relative to the voxel's minimum corner in voxel units, within [-0.5, 1.5].
+    intersected: bool [N, 3], whether the surface crosses the voxel's x-, y- and z-edge.
+    split_weight: float32 [N] of the quad split, or None where the diagonal is chosen by geometry.
+    attrs: float32 [N, 6] in 0..1: base colour r, g, b (sRGB), metallic, roughness, alpha.
+    latents: what the flows produced, by name: ``structure`` [8, r, r, r], ``coords`` int32 [T, 3], ``shape`` and
+        ``material`` float32 [T, C] (denormalised), and ``shape_low.coords`` / ``shape_low`` in a cascade.
+    """
+
+    resolution: int
+    coords: np.ndarray
+    vertices: np.ndarray
+    intersected: np.ndarray
+    split_weight: np.ndarray | None
+    attrs: np.ndarray
+    latents: dict[str, np.ndarray] = field(default_factory=dict)
