@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""O-Voxel: mesh to flexible dual grid and back, voxel materials, sampling of sparse voxels."""
+
+from .dual_grid import DualGrid, mesh_to_dual_grid
+from .grid import Grid, VoxelTable
+from .normalise import normalise_mesh
+from .surface import dual_grid_quads, dual_grid_to_mesh
+
+__all__ = [
+    "DualGrid",
+    "Grid",
+    "VoxelTable",
+    "dual_grid_quads",
+    "dual_grid_to_mesh",
+    "mesh_to_dual_grid",
+    "normalise_mesh",
+]

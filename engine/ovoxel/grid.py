@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The voxel grid: its box and cell size, and a two-level table from voxel coordinates to rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..errors import EspalierError
+
+UNIT_BOX = ((-0.5, -0.5, -0.5), (0.5, 0.5, 0.5))
+MAX_RESOLUTION = 4096
+
+BLOCK = 8
+_BLOCK_BITS = 3
+_BLOCK_CELLS = BLOCK**3
+
+
+@dataclass(frozen=True)
+class Grid:
+    """An axis-aligned box cut into ``shape`` voxels.
+
+    ``box_min`` and ``voxel_size`` are float32 [3] on the CPU: the reference computes lattice planes in float32, and
+    voxel sets only agree exactly when the same rounded numbers are used.
+    """
+
+    shape: tuple[int, int, int]
+    box_min: Tensor
+    voxel_size: Tensor
+
+    @staticmethod
+    def of(
+        resolution: int | Sequence[int] | None = None,
+        voxel_size: float | Sequence[float] | None = None,
+        aabb: Sequence[Sequence[float]] | Tensor = UNIT_BOX,
+    ) -> Grid:
+        """Build the grid from a resolution (voxels per axis) or a voxel size (mesh units), and a box [2, 3].
+
+        Raises EspalierError("bad_input") unless exactly one of both is given and the box has a positive extent.
+        """
+        box = torch.as_tensor(aabb, dtype=torch.float32).cpu()
+        if box.shape != (2, 3) or not torch.isfinite(box).all() or not (box[1] > box[0]).all():
+            raise EspalierError("bad_input", "The voxel box must be two corners, the smaller one first.")
+        if (resolution is None) == (voxel_size is None):
+            raise EspalierError("bad_input", "Give either a voxel resolution or a voxel size, not both.")
+        extent = box[1] - box[0]
+        if resolution is not None:
+            shape = torch.as_tensor(resolution).expand(3)
+            if shape.is_floating_point():
+                raise EspalierError("bad_input", "The voxel resolution must be a whole number.")
+            _check_shape(shape.tolist())
+            size = extent / shape
+        else:
+            size = torch.as_tensor(voxel_size, dtype=torch.float32).expand(3).clone()
+            if not torch.isfinite(size).all() or not (size > 0).all():
+                raise EspalierError("bad_input", "The voxel size must be a positive number.")
+            shape = torch.round(extent / size).double()
+            _check_shape(shape.tolist())
+        nx, ny, nz = (int(n) for n in shape.tolist())
+        return Grid((nx, ny, nz), box[0].clone(), size)
+
+
+def _check_shape(shape: list[float]) -> None:
+    if not all(1 <= n <= MAX_RESOLUTION for n in shape):
+        raise EspalierError(
+            "bad_input", f"The voxel grid must have between 1 and {MAX_RESOLUTION} voxels along each axis."
+        )
+
+
+class VoxelTable:
+    """Maps integer voxel coordinates to row numbers in constant time.
+
+    Level one is a dense table of 8x8x8 blocks, level two holds 512 rows for each block that contains a voxel: two
+    gathers a query and, on surfaces, far less memory than a dense grid.
+    """
+
+    def __init__(self, coords: Tensor, shape: Sequence[int]) -> None:
+        """``coords`` int [N, 3] inside ``shape``, unique; row ``i`` of the table is row ``i`` of ``coords``."""
+        self.shape = tuple(shape)
+        x, y, z = coords.long().unbind(1)
+        slots = self._allocate(*self._block_and_cell(x, y, z))
+        self._rows[slots] = torch.arange(len(slots), dtype=torch.int32, device=coords.device)
+
+    @classmethod
+    def of_cells(cls, x: Tensor, y: Tensor, z: Tensor, shape: Sequence[int]) -> tuple[VoxelTable, Tensor, Tensor]:
+        """Build from cell coordinates with repetitions (int64 [P] each).
+
+        Returns the table, the unique coordinates int64 [N, 3] in lexicographic order and the row of each cell [P].
+        """
+        self = cls.__new__(cls)
+        self.shape = tuple(shape)
+        slots = self._allocate(*self._block_and_cell(x, y, z))
+        present = torch.zeros(len(self._rows), dtype=torch.bool, device=x.device)
+        present[slots] = True
+        unique = present.nonzero().squeeze(1)
+        block = self._occupied[unique >> (3 * _BLOCK_BITS)]
+        by, bz = self._blocks[1:]
+        low = BLOCK - 1
+        cx = (block // (by * bz) << _BLOCK_BITS) | ((unique >> 2 * _BLOCK_BITS) & low)
+        cy = (block // bz % by << _BLOCK_BITS) | ((unique >> _BLOCK_BITS) & low)
+        cz = (block % bz << _BLOCK_BITS) | (unique & low)
+        key = (cx * self.shape[1] + cy) * self.shape[2] + cz
+        order = torch.argsort(key)
+        self._rows[unique[order]] = torch.arange(len(unique), dtype=torch.int32, device=x.device)
+        coords = torch.stack([cx, cy, cz], 1)[order]
+        return self, coords, self._rows[slots].long()
+
+    def _block_and_cell(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+        self._blocks = [math.ceil(n / BLOCK) for n in self.shape]
+        block = ((x >> _BLOCK_BITS) * self._blocks[1] + (y >> _BLOCK_BITS)) * self._blocks[2] + (z >> _BLOCK_BITS)
+        low = BLOCK - 1
+        return block, ((x & low) << 2 * _BLOCK_BITS) | ((y & low) << _BLOCK_BITS) | (z & low)
+
+    def _allocate(self, block: Tensor, cell: Tensor) -> Tensor:
+        device = block.device
+        used = torch.zeros(math.prod(self._blocks), dtype=torch.bool, device=device)
+        used[block] = True
+        self._occupied = used.nonzero().squeeze(1)
+        self._slot = torch.full((len(used),), -1, dtype=torch.int32, device=device)
+        self._slot[self._occupied] = torch.arange(len(self._occupied), dtype=torch.int32, device=device)
+        # The extra last block stays empty: blocks without voxels (slot -1) read their rows there.
+        self._rows = torch.full(((len(self._occupied) + 1) * _BLOCK_CELLS,), -1, dtype=torch.int32, device=device)
+        return self._slot[block].long() * _BLOCK_CELLS + cell
+
+    def rows(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """Row of each voxel (x, y, z), int64 tensors of one shape that may leave the grid; -1 where there is none."""
+        nx, ny, nz = self.shape
+        inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny) & (z >= 0) & (z < nz)
+        block, cell = self._block_and_cell(x, y, z)
+        slot = self._slot[torch.where(inside, block, 0)].long()
+        rows = self._rows[slot * _BLOCK_CELLS + cell].long()
+        return torch.where(inside, rows, -1)
+
+
+def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
+    """Segmented expansion: for counts [n] return (owner, offset), each [counts.sum()].
+
+    ``owner`` repeats each index ``counts`` times, ``offset`` counts 0, 1, ... within it.
+    """
+    owner = torch.repeat_interleave(counts)
+    first = torch.cumsum(counts, 0) - counts
+    offset = torch.arange(len(owner), device=counts.device) - first[owner]
+    return owner, offset
+
+
+def chunks_by_count(counts: Tensor, limit: int) -> Iterator[slice]:
+    """Cut rows into consecutive slices whose counts sum to at most ``limit`` (a single larger row stands alone)."""
+    total = torch.cumsum(counts, 0)
+    start = 0
+    done = 0
+    while start < len(counts):
+        stop = int(torch.searchsorted(total, done + limit, right=True))
+        stop = max(stop, start + 1)
+        yield slice(start, stop)
+        done = int(total[stop - 1])
+        start = stop

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flexible dual grid to mesh: one quad around each crossed grid edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from ..errors import EspalierError
+from .grid import UNIT_BOX, Grid, VoxelTable
+
+# The four voxels around the edge that a voxel owns, for each axis, in the order of the quad (spec/ovoxel.md section 2).
+_QUAD = (
+    ((0, 0, 0), (0, 0, 1), (0, 1, 1), (0, 1, 0)),
+    ((0, 0, 0), (1, 0, 0), (1, 0, 1), (0, 0, 1)),
+    ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0)),
+)
+
+
+def dual_grid_quads(coords: Tensor, intersected: Tensor, shape: Sequence[int]) -> Tensor:
+    """Quads int64 [Q, 4] (rows of ``coords``) around the flagged edges, by voxel row, then axis x, y, z.
+
+    ``coords`` int [N, 3] unique within ``shape``, ``intersected`` bool [N, 3]. A quad with a missing voxel is dropped.
+    The representation has no orientation: every quad faces the negative direction of its axis.
+    """
+    voxel, axis = intersected.nonzero().unbind(1)
+    offsets = torch.tensor(_QUAD, device=coords.device)
+    corners = coords.long()[voxel].unsqueeze(1) + offsets[axis]
+    rows = VoxelTable(coords, shape).rows(*corners.unbind(2))
+    return rows[(rows >= 0).all(1)]
+
+
+def dual_grid_to_mesh(
+    coords: Tensor,
+    local_vertices: Tensor,
+    intersected: Tensor,
+    split_weight: Tensor | None = None,
+    resolution: int | Sequence[int] | None = None,
+    *,
+    voxel_size: float | Sequence[float] | None = None,
+    aabb: Sequence[Sequence[float]] | Tensor = UNIT_BOX,
+) -> tuple[Tensor, Tensor]:
+    """Triangulate a flexible dual grid: vertices float32 [N, 3] in mesh units (one a voxel, in row order), faces int64 [M, 3].
+
+    ``coords`` int [N, 3]; ``local_vertices`` float [N, 3] in voxel units relative to the voxel's smallest corner;
+    ``intersected`` bool [N, 3]; ``split_weight`` float [N] or [N, 1]. Quads split along the diagonal 0-2 where the
+    product of the split weights at its ends is larger, else along 1-3; without weights always along 0-2 (the released
+    behaviour). Winding follows the grid axes, not the surface. spec/ovoxel.md section 2.
+
+    Raises EspalierError("bad_input") when sizes do not match, coordinates repeat or leave the grid, or numbers are not finite.
+    """
+    grid = Grid.of(resolution, voxel_size, aabb)
+    _check(coords, local_vertices, intersected, split_weight, grid)
+    quads = dual_grid_quads(coords, intersected.bool(), grid.shape)
+    q0, q1, q2, q3 = quads.unbind(1)
+    first = torch.stack([q0, q1, q2, q0, q2, q3], 1)
+    if split_weight is not None:
+        weight = split_weight.reshape(-1)
+        along_02 = weight[q0] * weight[q2] > weight[q1] * weight[q3]
+        first = torch.where(along_02.unsqueeze(1), first, torch.stack([q0, q1, q3, q3, q1, q2], 1))
+    size, origin = grid.voxel_size.to(coords.device), grid.box_min.to(coords.device)
+    vertices = (coords + local_vertices.float()) * size + origin
+    return vertices, first.view(-1, 3)
+
+
+def _check(coords: Tensor, local: Tensor, intersected: Tensor, split_weight: Tensor | None, grid: Grid) -> None:
+    count = len(coords)
+    shapes_match = coords.shape == (count, 3) and local.shape == (count, 3) and intersected.shape == (count, 3)
+    if not shapes_match or (split_weight is not None and split_weight.numel() != count):
+        raise EspalierError("bad_input", "The voxel data does not fit together: its parts describe different numbers of voxels.")
+    finite = torch.isfinite(local).all() and (split_weight is None or torch.isfinite(split_weight).all())
+    if not finite:
+        raise EspalierError("bad_input", "The voxel data has undefined numbers, so no surface can be made from it.")
+    shape = torch.tensor(grid.shape, device=coords.device)
+    if bool(((coords < 0) | (coords >= shape)).any()):
+        raise EspalierError("bad_input", "The voxel data has voxels outside its grid.")
