@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Image preparation: limit the size, find the subject, crop it square, premultiply onto black (spec/models.md 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..errors import EspalierError
+from .keyer import Matte, key_plain_background
+from .reader import open_image
+
+LONGEST_SIDE = 1024
+SUBJECT_ALPHA = 204
+"""Pixels whose alpha is above this (0.8 of full) outline the subject."""
+
+SMALLEST_SUBJECT = 8
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+Background = Literal["auto", "keep"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The picture as the image encoder sees it.
+
+    image: mode RGB, square, the subject filling it, colours multiplied by alpha (black where nothing is).
+    mask: mode L, same size, the alpha that was used.
+    notes: sentences for the report, for example how the background was removed.
+    """
+
+    image: Image.Image
+    mask: Image.Image
+    notes: tuple[str, ...] = ()
+
+
+def prepare_image(
+    source: str | Path | Image.Image,
+    background: Background = "auto",
+    matte: Callable[[Image.Image], Matte] = key_plain_background,
+) -> Prepared:
+    """Prepare a picture for conditioning.
+
+    An alpha channel is used as it is; otherwise ``matte`` finds the subject, unless ``background`` is "keep": then the
+    whole picture is the subject. Raises EspalierError("bad_input") for anything that cannot be read or shows nothing.
+    """
+    image = source if isinstance(source, Image.Image) else open_image(source)
+    if min(image.size) < 1:
+        raise EspalierError("bad_input", "The image has no pixels (its width or height is zero). Choose another image.")
+    has_alpha = image.mode == "RGBA" and image.getextrema()[3][0] < 255
+    image = _limit_size(image)
+    notes: tuple[str, ...] = ()
+    if not has_alpha:
+        image = image.convert("RGB")
+        if background == "keep":
+            image.putalpha(255)
+        else:
+            found = matte(image)
+            image, notes = found.image, found.notes
+    cropped, crop_notes = _crop_square(image)
+    pixels = np.asarray(cropped).astype(np.float32) / 255
+    premultiplied = (pixels[..., :3] * pixels[..., 3:] * 255).astype(np.uint8)
+    return Prepared(Image.fromarray(premultiplied), cropped.getchannel("A"), notes + crop_notes)
+
+
+def image_tensor(image: Image.Image, size: int) -> Tensor:
+    """Return the ImageNet-normalised tensor [1, 3, size, size] float32 of a square picture (LANCZOS)."""
+    resized = image.resize((size, size), Image.Resampling.LANCZOS).convert("RGB")
+    values = torch.from_numpy(np.array(resized)).float().permute(2, 0, 1) / 255
+    mean, std = (torch.tensor(c).view(3, 1, 1) for c in (IMAGENET_MEAN, IMAGENET_STD))
+    return ((values - mean) / std)[None]
+
+
+def _limit_size(image: Image.Image) -> Image.Image:
+    """Scale down to 1024 on the longest side. ``int`` truncates: some sizes end at 1023, as in the reference."""
+    scale = min(1, LONGEST_SIDE / max(image.size))
+    if scale == 1:
+        return image
+    size = max(1, int(image.width * scale)), max(1, int(image.height * scale))
+    return image.resize(size, Image.Resampling.LANCZOS)
+
+
+def _crop_square(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
+    """Cut a square around the subject of an RGBA picture; outside the picture it is transparent black.
+
+    The square's side is the larger difference of the subject's first and last index (which leaves out the last row or
+    column), halved in integers, around a centre that may lie between pixels: exactly the released preparation.
+    """
+    alpha = np.asarray(image.getchannel("A"))
+    threshold, notes = SUBJECT_ALPHA, ()
+    if alpha.max() <= threshold:
+        if alpha.max() < 8:
+            raise EspalierError(
+                "bad_input",
+                "The image is fully transparent, so there is nothing to build. Choose an image that shows a subject.",
+            )
+        threshold, notes = int(0.8 * alpha.max()), ("The whole subject is partly transparent.",)
+    rows, columns = np.nonzero(alpha > threshold)
+    left, top, right, bottom = columns.min(), rows.min(), columns.max(), rows.max()
+    half = int(max(right - left, bottom - top)) // 2
+    if 2 * half < SMALLEST_SUBJECT:
+        raise EspalierError(
+            "bad_input",
+            f"The subject is less than {SMALLEST_SUBJECT} pixels large. Choose an image in which it is larger, best 512 pixels.",
+        )
+    x, y = (left + right) / 2, (top + bottom) / 2
+    return image.crop((x - half, y - half, x + half, y + half)), notes

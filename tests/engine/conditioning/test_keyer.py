@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The plain-background keyer keeps the whole subject, opens real holes and refuses what it cannot tell apart."""
+
+import numpy as np
+import pytest
+from espalier.engine.conditioning.keyer import key_plain_background
+from espalier.engine.errors import EspalierError
+from PIL import Image
+
+SIZE = 160
+Y, X = np.mgrid[0:SIZE, 0:SIZE]
+
+
+def disc(radius, cx=80, cy=80):
+    return (X - cx) ** 2 + (Y - cy) ** 2 <= radius**2
+
+
+def picture(backdrop, *layers, noise=0.0, seed=0):
+    pixels = np.broadcast_to(np.asarray(backdrop, float), (SIZE, SIZE, 3)).copy()
+    for mask, colour in layers:
+        pixels[mask] = colour
+    pixels += np.random.default_rng(seed).normal(0, noise, pixels.shape)
+    return Image.fromarray(np.clip(pixels, 0, 255).astype(np.uint8))
+
+
+def coverage(image):
+    return np.asarray(key_plain_background(image).image)[..., 3] / 255
+
+
+def overlap(found, truth):
+    return (found & truth).sum() / (found | truth).sum()
+
+
+GRADIENT = np.stack([150 + 0.3 * X + 0.2 * Y, 160 + 0.2 * Y, 170 + 0.1 * X], -1)
+VIGNETTE = (235 - 0.006 * ((X - 80) ** 2 + (Y - 80) ** 2))[..., None] * np.ones(3)
+
+
+@pytest.mark.parametrize("backdrop", [(255, 255, 255), (0, 0, 0), (60, 180, 75), GRADIENT, VIGNETTE])
+@pytest.mark.parametrize("noise", [0, 3])
+def test_subject_is_found_on_plain_backdrops(backdrop, noise):
+    found = coverage(picture(backdrop, (disc(50), (200, 40, 30)), noise=noise))
+    assert overlap(found > 0.5, disc(50)) > 0.95
+
+
+def test_highlight_inside_the_subject_is_kept():
+    found = coverage(picture((255, 255, 255), (disc(50), (200, 40, 30)), (disc(8, 65, 60), (255, 255, 255))))
+    assert overlap(found > 0.5, disc(50)) > 0.97
+
+
+def test_hole_of_the_subject_is_opened():
+    ring = disc(60) & ~disc(25)
+    assert overlap(coverage(picture((255, 255, 255), (ring, (200, 40, 30)))) > 0.5, ring) > 0.95
+    ring = disc(60) & ~disc(6)
+    assert overlap(coverage(picture((60, 180, 75), (ring, (200, 40, 30)))) > 0.5, ring) > 0.95
+
+
+def test_soft_edge_carries_no_backdrop_colour():
+    sharp = picture((255, 255, 255), (disc(50), (200, 40, 30)))
+    soft = Image.fromarray(np.asarray(sharp)).resize((SIZE * 2, SIZE * 2)).resize((SIZE, SIZE), Image.Resampling.BOX)
+    pixels = np.asarray(key_plain_background(soft).image)
+    edge = (pixels[..., 3] > 40) & (pixels[..., 3] < 250)
+    assert edge.any()
+    assert np.abs(pixels[edge][:, :3].astype(int) - (200, 40, 30)).max() < 40
+
+
+def test_dust_is_dropped_and_separate_parts_are_kept():
+    parts = disc(40, 50, 80) | disc(20, 130, 80)
+    found = coverage(picture((255, 255, 255), (parts, (30, 60, 200)), (disc(1, 20, 20), (0, 0, 0)))) > 0.5
+    assert overlap(found, parts) > 0.95
+    assert not found[15:25, 15:25].any()
+
+
+def test_subject_may_leave_the_picture_on_one_side():
+    body = disc(60, 80, 130)
+    assert overlap(coverage(picture((240, 240, 240), (body, (90, 70, 60)))) > 0.5, body) > 0.95
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_busy_background_is_refused_with_what_to_do(seed):
+    noise = np.random.default_rng(seed).integers(0, 255, (10, 10, 3)).astype(np.uint8)
+    busy = Image.fromarray(noise).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
+    with pytest.raises(EspalierError, match="not plain.*transparent background"):
+        key_plain_background(busy)
+
+
+@pytest.mark.parametrize("colour", [(255, 255, 255), (0, 0, 0), (90, 120, 140)])
+def test_picture_without_a_subject_is_refused(colour):
+    with pytest.raises(EspalierError, match="No subject"):
+        key_plain_background(picture(colour, noise=2))
