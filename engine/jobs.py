@@ -9,6 +9,7 @@ Names: ``request.json``, ``input.*``, ``prepared.png``, ``mask.png``, ``state.js
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import time
 import zlib
@@ -46,14 +47,17 @@ class JobFolder:
 
     @classmethod
     def create(cls, store: Path, request: Mapping[str, Any], source: Path, name: str) -> JobFolder:
-        """Make the waiting job ``name`` in the folder ``store``: request.json, the input copied as ``input.<ext>``, state.json.
+        """Make the waiting job ``name`` in the folder ``store``: request.json, the input copied as ``input.<ext>``,
+        state.json.
 
         The folder appears whole or not at all. Raises OSError.
         """
         return cls(protocol.create_job_folder(store, name, request, source.read_bytes(), source.suffix))
 
     def file(self, name: str) -> Path:
-        """Return the path of a file of this job. Raises EspalierError("bad_request") for a name that leaves the folder."""
+        """Return the path of a file of this job. Raises EspalierError("bad_request") for a name that leaves the
+        folder.
+        """
         plain = PurePath(name)
         if len(plain.parts) != 1 or name in ("", ".", "..") or "\\" in name or ":" in name or "\0" in name:
             raise EspalierError(
@@ -102,14 +106,11 @@ class JobFolder:
         return path
 
     def log(self, text: str) -> None:
-        """Append lines to log.txt, each with the time. A log that cannot be written (full disk) is given up silently."""
+        """Append lines to log.txt, each with the time. Does nothing when the disk takes no more."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         lines = "".join(f"{stamp} {line}\n" for line in text.rstrip().splitlines())
-        try:
-            with self.file(protocol.LOG_FILE).open("a", encoding="utf-8") as file:
-                file.write(lines)
-        except OSError:
-            pass
+        with contextlib.suppress(OSError), self.file(protocol.LOG_FILE).open("a", encoding="utf-8") as file:
+            file.write(lines)
 
     # ---------------------------------------------------------------------------------------------------------- state
 
@@ -120,8 +121,8 @@ class JobFolder:
     def set_state(self, state: str, **fields: Any) -> None:
         """Enter a state and merge ``fields`` into state.json.
 
-        Entering ``running`` forgets the stages, times and problem of an earlier run. Raises EspalierError("bad_state") for a
-        transition that makes no sense, OSError when the file cannot be written.
+        Entering ``running`` forgets the stages, times and problem of an earlier run. Raises
+        EspalierError("bad_state") for a transition that makes no sense, OSError when the file cannot be written.
         """
         record = self.state()
         before = record.get("state", protocol.WAITING)
@@ -141,7 +142,9 @@ class JobFolder:
         self.set_state(protocol.RUNNING, stage=stage, seconds={k: round(v, 3) for k, v in seconds.items()})
 
     def save_random_state(self, stage: str, state: bytes) -> None:
-        """Keep the generator's state as it is after ``stage``, so that the job could go on from there with the same numbers."""
+        """Keep the generator's state as it is after ``stage``, so that the job could go on from there with the same
+        numbers.
+        """
         record = self.state()
         random = dict(record.get("random") or {})
         random[stage] = base64.b64encode(zlib.compress(state)).decode("ascii")
@@ -157,7 +160,5 @@ class JobFolder:
 
     def touch(self) -> None:
         """Show readers that this running job is alive: they take one whose state.json rests for long as interrupted."""
-        try:
+        with contextlib.suppress(OSError):
             os.utime(self.file(protocol.STATE_FILE))
-        except OSError:
-            pass

@@ -3,9 +3,9 @@
 
 The one file that both processes import; standard library only.
 
-**Messages** travel as frames over the engine's stdin and stdout: a 4-byte big-endian length, then that many bytes of UTF-8
-JSON, at most 1 MiB. Every message is an object with ``v`` (protocol version), ``kind`` and, where it concerns one, ``job``.
-Unknown fields are ignored; an unknown kind is answered with ``failed``.
+**Messages** travel as frames over the engine's stdin and stdout: a 4-byte big-endian length, then that many bytes of
+UTF-8 JSON, at most 1 MiB. Every message is an object with ``v`` (protocol version), ``kind`` and, where it concerns
+one, ``job``. Unknown fields are ignored; an unknown kind is answered with ``failed``.
 
 **Job folder files** are written to a temporary name, flushed to the disk and renamed, so each is complete or absent.
 """
@@ -75,7 +75,9 @@ LOG_FILE = "log.txt"
 
 
 class BadFrame(Exception):  # noqa: N818 - describes what arrived, and is often handled as a value
-    """Bytes that are no message. ``lost`` is true when the position of the next frame is unknown and the link must end."""
+    """Bytes that are no message. ``lost`` is true when the position of the next frame is unknown and the link must
+    end.
+    """
 
     def __init__(self, sentence: str, *, lost: bool = False) -> None:
         super().__init__(sentence)
@@ -97,9 +99,9 @@ def encode(kind: str, **fields: Any) -> bytes:
 class FrameDecoder:
     """Turns a stream of bytes, in pieces of any size, into messages.
 
-    ``feed`` the bytes as they come, then call ``next`` until it returns None. A frame that holds no message raises BadFrame
-    and is skipped: the next call goes on behind it. A length over ``MAX_FRAME`` (garbage, or text printed into the pipe) raises
-    BadFrame with ``lost`` set, and so does every later call.
+    ``feed`` the bytes as they come, then call ``next`` until it returns None. A frame that holds no message raises
+    BadFrame and is skipped: the next call goes on behind it. A length over ``MAX_FRAME`` (garbage, or text printed
+    into the pipe) raises BadFrame with ``lost`` set, and so does every later call.
     """
 
     def __init__(self) -> None:
@@ -142,7 +144,8 @@ class FrameDecoder:
 def check(message: Message, table: dict[str, dict[str, tuple[type, ...]]]) -> str:
     """Return the kind of a message after checking it against ``TO_ENGINE`` or ``FROM_ENGINE``.
 
-    Raises BadFrame with a sentence for another protocol version, an unknown kind, or a field that is missing or of a wrong type.
+    Raises BadFrame with a sentence for another protocol version, an unknown kind, or a field that is missing or of a
+    wrong type.
     """
     version, kind = message.get("v"), message.get("kind")
     if version != VERSION:
@@ -156,13 +159,15 @@ def check(message: Message, table: dict[str, dict[str, tuple[type, ...]]]) -> st
     return kind
 
 
-# ------------------------------------------------------------------------------------------------------ job folder files
+# ------------------------------------------------------------------------------------------------- job folder files
 
 
 def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Make ``path`` whole or not at all: ``write`` fills a temporary neighbour, which is flushed to the disk and renamed.
+    """Make ``path`` whole or not at all: ``write`` fills a temporary neighbour, which is flushed to the disk and
+    renamed.
 
-    Raises what ``write`` raises, and OSError of the file system; the temporary file is gone then and an older ``path`` is kept.
+    Raises what ``write`` raises, and OSError of the file system; the temporary file is gone then and an older
+    ``path`` is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
@@ -203,8 +208,8 @@ def read_json(path: Path) -> dict[str, Any] | None:
 def create_job_folder(store: Path, name: str, request: Mapping[str, Any], data: bytes, suffix: str) -> Path:
     """Make the folder of a waiting job: ``input<suffix>`` with ``data``, request.json naming it, state.json.
 
-    The folder is filled beside its final place and then renamed, so it appears whole or not at all. ``store`` is made when it
-    is missing. Raises FileExistsError when the job exists, OSError of the file system.
+    The folder is filled beside its final place and then renamed, so it appears whole or not at all. ``store`` is made
+    when it is missing. Raises FileExistsError when the job exists, OSError of the file system.
     """
     target = store / name
     if target.exists():
