@@ -4,6 +4,7 @@
 from .dual_grid import DualGrid, mesh_to_dual_grid
 from .grid import Grid, VoxelTable
 from .normalise import normalise_mesh
+from .sampling import sample_sparse
 from .surface import dual_grid_quads, dual_grid_to_mesh
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "dual_grid_to_mesh",
     "mesh_to_dual_grid",
     "normalise_mesh",
+    "sample_sparse",
 ]

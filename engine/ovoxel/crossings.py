@@ -66,7 +66,7 @@ def _cross_axis(triangles: Tensor, grid: Grid, axis: int) -> Crossings:
     w = triangles[:, :, w_axis].double()
     row = _cell(w, hw, nw)
     columns = u / hu.double()
-    # Most triangles of a fine mesh lie between two lattice lines; the margin keeps what rounding could still move onto one.
+    # Most triangles of a fine mesh lie between two lattice lines; the margin keeps those that rounding moves onto one.
     crosses_u = (columns.amax(1) + _ROUNDING).floor() > (columns.amin(1) - _ROUNDING).floor()
     kept = ((row.amax(1) > row.amin(1)) & crosses_u).nonzero().squeeze(1)
 

@@ -99,15 +99,21 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
     vertices = torch.as_tensor(vertices)
     faces = torch.as_tensor(faces, device=vertices.device)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
-        raise EspalierError("bad_input", "The mesh must have vertices with three coordinates and faces with three corners.")
+        raise EspalierError(
+            "bad_input", "The mesh must have vertices with three coordinates and faces with three corners."
+        )
     if len(vertices) == 0 or len(faces) == 0:
         raise EspalierError("bad_input", "The mesh has no faces. Choose an object with a surface.")
     faces = faces.long()
     if int(faces.min()) < 0 or int(faces.max()) >= len(vertices):
-        raise EspalierError("bad_input", "The mesh has faces that point to missing vertices. Validate the mesh and try again.")
+        raise EspalierError(
+            "bad_input", "The mesh has faces that point to missing vertices. Validate the mesh and try again."
+        )
     vertices = vertices.to(torch.float32)
     if not torch.isfinite(vertices).all():
-        raise EspalierError("bad_input", "The mesh has vertices at infinite or undefined positions. Remove them and try again.")
+        raise EspalierError(
+            "bad_input", "The mesh has vertices at infinite or undefined positions. Remove them and try again."
+        )
     shifted = vertices - grid.box_min.to(vertices.device)
     extent = (grid.voxel_size * torch.tensor(grid.shape)).to(vertices.device)
     margin = 1e-6 * float(extent.max())

@@ -25,7 +25,9 @@ def normalise_mesh(vertices: Tensor) -> tuple[Tensor, Tensor, float]:
     if not vertices.is_floating_point():
         vertices = vertices.float()
     if not torch.isfinite(vertices).all():
-        raise EspalierError("bad_input", "The mesh has vertices at infinite or undefined positions. Remove them and try again.")
+        raise EspalierError(
+            "bad_input", "The mesh has vertices at infinite or undefined positions. Remove them and try again."
+        )
     low, high = vertices.amin(0), vertices.amax(0)
     extent = float((high - low).max())
     if extent <= 0:

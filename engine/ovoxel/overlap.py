@@ -122,19 +122,18 @@ def _row_span(u: Tensor, w: Tensor, triangle: Tensor, row: Tensor) -> tuple[Tens
 
 
 def open_edges(faces: Tensor) -> Tensor:
-    """Vertex pairs int64 [E, 2] of edges that exactly one face uses.
+    """Vertex pairs int64 [E, 2], smaller index first, of edges that exactly one face uses.
 
     Edges are told apart by vertex index, not by position: a mesh with doubled vertices has an open edge along every
     seam, as in the reference. Weld first where that is not meant.
     """
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
-    low, high = edges.amin(1), edges.amax(1)
     count = int(faces.max()) + 1
-    key, order = torch.sort(low * count + high)
+    key = torch.sort(torch.minimum(*edges.unbind(1)) * count + torch.maximum(*edges.unbind(1))).values
     different = key[1:] != key[:-1]
-    edge = torch.ones(1, dtype=torch.bool, device=faces.device)
-    single = torch.cat([edge, different]) & torch.cat([different, edge])
-    return edges[order[single].sort().values]
+    end = torch.ones(1, dtype=torch.bool, device=faces.device)
+    single = key[torch.cat([end, different]) & torch.cat([different, end])]
+    return torch.stack([single // count, single % count], 1)
 
 
 def edge_voxels(start: Tensor, end: Tensor, table: VoxelTable, grid: Grid) -> tuple[Tensor, Tensor]:

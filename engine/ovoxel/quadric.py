@@ -39,7 +39,7 @@ class Quadrics:
         self.sums.index_add_(0, row, torch.cat([upper, b], 1))
 
     def add_points(self, count: Tensor, total: Tensor, weight: float) -> None:
-        """weight * count * |x - mean|^2 for every voxel: ``count`` [N], ``total`` [N, 3] = sum of points, voxel-local."""
+        """weight * count * |x - mean|^2 for every voxel; ``count`` [N], ``total`` [N, 3]: sum of local points."""
         square = self.scale**2 * weight
         self.sums[:, [0, 3, 5]] += count.unsqueeze(1) * square
         self.sums[:, 6:] += total * square
@@ -54,7 +54,7 @@ class Quadrics:
 
 
 def _solve3(sums: Tensor) -> Tensor:
-    """Solve A x = b by Cholesky; pivots that vanish (no regularisation, flat geometry) give a NaN-free zero component."""
+    """Solve A x = b by Cholesky; a pivot that vanishes (no regularisation, flat geometry) gives a zero component."""
     xx, xy, xz, yy, yz, zz, bx, by, bz = sums.unbind(1)
     tiny = 1e-12 * (xx + yy + zz) + 1e-300
 

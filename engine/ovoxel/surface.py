@@ -18,6 +18,9 @@ _QUAD = (
     ((0, 0, 0), (0, 1, 0), (1, 1, 0), (1, 0, 0)),
 )
 
+# Sine of the angle below which a triangle has no area in float32: there the released code leaves its usual diagonal.
+_FLAT = 1e-6
+
 
 def dual_grid_quads(coords: Tensor, intersected: Tensor, shape: Sequence[int]) -> Tensor:
     """Quads int64 [Q, 4] (rows of ``coords``) around the flagged edges, by voxel row, then axis x, y, z.
@@ -42,34 +45,45 @@ def dual_grid_to_mesh(
     voxel_size: float | Sequence[float] | None = None,
     aabb: Sequence[Sequence[float]] | Tensor = UNIT_BOX,
 ) -> tuple[Tensor, Tensor]:
-    """Triangulate a flexible dual grid: vertices float32 [N, 3] in mesh units (one a voxel, in row order), faces int64 [M, 3].
+    """Triangulate a flexible dual grid.
 
+    Returns vertices float32 [N, 3] in mesh units, one a voxel in row order, and faces int64 [M, 3].
     ``coords`` int [N, 3]; ``local_vertices`` float [N, 3] in voxel units relative to the voxel's smallest corner;
     ``intersected`` bool [N, 3]; ``split_weight`` float [N] or [N, 1]. Quads split along the diagonal 0-2 where the
-    product of the split weights at its ends is larger, else along 1-3; without weights always along 0-2 (the released
-    behaviour). Winding follows the grid axes, not the surface. spec/ovoxel.md section 2.
+    product of the split weights at its ends is larger, else along 1-3; without weights along 0-2 unless its first
+    triangle has no area (what the released code does). Winding follows the grid axes, not the surface.
+    spec/ovoxel.md section 2.
 
-    Raises EspalierError("bad_input") when sizes do not match, coordinates repeat or leave the grid, or numbers are not finite.
+    Raises EspalierError("bad_input") when sizes do not match, voxels leave the grid, or numbers are not finite.
     """
     grid = Grid.of(resolution, voxel_size, aabb)
     _check(coords, local_vertices, intersected, split_weight, grid)
     quads = dual_grid_quads(coords, intersected.bool(), grid.shape)
     q0, q1, q2, q3 = quads.unbind(1)
-    first = torch.stack([q0, q1, q2, q0, q2, q3], 1)
+    size, origin = grid.voxel_size.to(coords.device), grid.box_min.to(coords.device)
+    vertices = (coords + local_vertices.float()) * size + origin
     if split_weight is not None:
         weight = split_weight.reshape(-1)
         along_02 = weight[q0] * weight[q2] > weight[q1] * weight[q3]
-        first = torch.where(along_02.unsqueeze(1), first, torch.stack([q0, q1, q3, q3, q1, q2], 1))
-    size, origin = grid.voxel_size.to(coords.device), grid.box_min.to(coords.device)
-    vertices = (coords + local_vertices.float()) * size + origin
-    return vertices, first.view(-1, 3)
+    else:
+        side_01, side_02 = vertices[q1] - vertices[q0], vertices[q2] - vertices[q0]
+        twice_area = torch.linalg.cross(side_01, side_02).norm(dim=1)
+        along_02 = twice_area > _FLAT * side_01.norm(dim=1) * side_02.norm(dim=1)
+    faces = torch.where(
+        along_02.unsqueeze(1),
+        torch.stack([q0, q1, q2, q0, q2, q3], 1),
+        torch.stack([q0, q1, q3, q3, q1, q2], 1),
+    )
+    return vertices, faces.view(-1, 3)
 
 
 def _check(coords: Tensor, local: Tensor, intersected: Tensor, split_weight: Tensor | None, grid: Grid) -> None:
     count = len(coords)
     shapes_match = coords.shape == (count, 3) and local.shape == (count, 3) and intersected.shape == (count, 3)
     if not shapes_match or (split_weight is not None and split_weight.numel() != count):
-        raise EspalierError("bad_input", "The voxel data does not fit together: its parts describe different numbers of voxels.")
+        raise EspalierError(
+            "bad_input", "The voxel data does not fit together: its parts describe different numbers of voxels."
+        )
     finite = torch.isfinite(local).all() and (split_weight is None or torch.isfinite(split_weight).all())
     if not finite:
         raise EspalierError("bad_input", "The voxel data has undefined numbers, so no surface can be made from it.")
