@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Attention with per-head RMS norm of queries and keys, and rotary phases (spec/models.md sections 2.3 to 2.5)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+def rotary_phases(coords: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
+    """Unit complex phases [..., head_dim / 2] of integer voxel coordinates [..., 3].
+
+    The pairs are split evenly over x, y and z with floor; pairs left over are not rotated. Frequencies base^(-j/n).
+    """
+    pairs = head_dim // 2
+    per_axis = pairs // 3
+    steps = torch.arange(per_axis, dtype=torch.float32, device=coords.device)
+    frequencies = 1.0 / base ** (steps / per_axis)
+    angles = (coords.float().unsqueeze(-1) * frequencies).flatten(-2)
+    angles = F.pad(angles, (0, pairs - angles.shape[-1]))
+    return torch.polar(torch.ones_like(angles), angles)
+
+
+def rotate(x: Tensor, phases: Tensor) -> Tensor:
+    """Turn adjacent channel pairs of ``x`` [B, L, heads, D] by ``phases`` [B or 1, L, D / 2], in float32."""
+    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * phases.unsqueeze(-2)).flatten(-2).to(x.dtype)
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """Softmax attention of [B, L, heads, head_dim] queries over [B, M, heads, head_dim] keys and values, heads joined.
+
+    ``mask`` bool [B, M] says which keys exist; None means all. Sums are accumulated in float32 by the torch kernels.
+    """
+    q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
+    out = F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None, :])
+    return out.transpose(1, 2).flatten(2)
+
+
+class HeadRMSNorm(nn.Module):
+    """x / |x| * gamma * sqrt(head_dim) for each head, in float32."""
+
+    def __init__(self, heads: int, head_dim: int) -> None:
+        super().__init__()
+        self.gamma = nn.Parameter(torch.ones(heads, head_dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (F.normalize(x.float(), dim=-1) * self.gamma * math.sqrt(x.shape[-1])).to(x.dtype)
+
+
+class _QueryKeyNorm(nn.Module):
+    """Common part of both attentions: heads, and the optional norms of queries and keys."""
+
+    def __init__(self, channels: int, heads: int, qk_rms_norm: bool) -> None:
+        super().__init__()
+        self.heads = heads
+        head_dim = channels // heads
+        self.q_rms_norm = HeadRMSNorm(heads, head_dim) if qk_rms_norm else nn.Identity()
+        self.k_rms_norm = HeadRMSNorm(heads, head_dim) if qk_rms_norm else nn.Identity()
+        self.to_out = nn.Linear(channels, channels)
+
+
+class SelfAttention(_QueryKeyNorm):
+    """Full attention inside each sample, rotated by voxel position."""
+
+    def __init__(self, channels: int, heads: int, qk_rms_norm: bool) -> None:
+        super().__init__(channels, heads, qk_rms_norm)
+        self.to_qkv = nn.Linear(channels, 3 * channels)
+
+    def forward(self, x: Tensor, phases: Tensor, mask: Tensor | None) -> Tensor:
+        """x [B, L, C], phases [B or 1, L, head_dim / 2], mask bool [B, L] of existing tokens or None."""
+        q, k, v = self.to_qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
+        q = rotate(self.q_rms_norm(q), phases)
+        k = rotate(self.k_rms_norm(k), phases)
+        return self.to_out(attend(q, k, v, mask))
+
+
+class CrossAttention(_QueryKeyNorm):
+    """Attention over condition tokens, whose keys and values do not change during sampling and can be kept."""
+
+    def __init__(self, channels: int, cond_channels: int, heads: int, qk_rms_norm: bool) -> None:
+        super().__init__(channels, heads, qk_rms_norm)
+        self.to_q = nn.Linear(channels, channels)
+        self.to_kv = nn.Linear(cond_channels, 2 * channels)
+
+    def keys_values(self, cond: Tensor) -> tuple[Tensor, Tensor]:
+        """Keys and values [B, M, heads, head_dim] of condition tokens [B, M, D]."""
+        k, v = self.to_kv(cond).unflatten(-1, (2, self.heads, -1)).unbind(-3)
+        return self.k_rms_norm(k), v
+
+    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
+        """x [B, L, C], mask bool [B, M] of existing condition tokens or None."""
+        q = self.q_rms_norm(self.to_q(x).unflatten(-1, (self.heads, -1)))
+        return self.to_out(attend(q, *keys_values, mask))

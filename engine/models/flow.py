@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The two flow models: on a dense grid (sparse structure) and on active voxels (structured latents)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ..sparse import Sites, SparseTensor
+from .attention import rotary_phases
+from .transformer import Condition, FlowConfig, FlowTransformer
+
+
+class SparseStructureFlowModel(FlowTransformer):
+    """Velocity of a dense latent volume."""
+
+    def __init__(self, config: FlowConfig) -> None:
+        super().__init__(config)
+        axis = torch.arange(config.resolution)
+        grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(-1, 3)
+        self.register_buffer("rope_phases", rotary_phases(grid, self.head_dim), persistent=False)
+
+    def forward(self, x: Tensor, t: Tensor, cond: Tensor | list[Tensor] | Condition) -> Tensor:
+        """x [B, C, R, R, R] float32, t [B] times 1000, cond [B, M, D] -> velocity [B, C', R, R, R]."""
+        tokens = x.flatten(2).transpose(1, 2)
+        out = self.velocities(tokens, t, cond, self.rope_phases.unsqueeze(0), None)
+        return out.transpose(1, 2).unflatten(2, x.shape[2:])
+
+
+class SLatFlowModel(FlowTransformer):
+    """Velocity of a structured latent: features on active voxels of an R^3 grid."""
+
+    def forward(
+        self,
+        x: SparseTensor,
+        t: Tensor,
+        cond: Tensor | list[Tensor] | Condition,
+        concat_cond: SparseTensor | None = None,
+    ) -> SparseTensor:
+        """x [N, C] float32, t [B] times 1000, cond [B, M, D] or a list of [M_b, D] -> velocity on the same voxels.
+
+        ``concat_cond`` (the normalised shape latent of the texture model) is appended to the channels of x.
+        """
+        feats = x.feats if concat_cond is None else torch.cat([x.feats, concat_cond.feats], -1)
+        if x.batch_size == 1:
+            phases = rotary_phases(x.coords[:, 1:], self.head_dim)
+            return x.replace(self.velocities(feats[None], t, cond, phases[None], None)[0])
+        slots, mask = padded_slots(x.sites)
+        tokens = feats.new_zeros(mask.numel(), feats.shape[1]).index_copy(0, slots, feats).unflatten(0, mask.shape)
+        coords = x.coords.new_zeros(mask.numel(), 3).index_copy(0, slots, x.coords[:, 1:]).unflatten(0, mask.shape)
+        some_absent = len(set(x.sites.lengths)) > 1
+        phases = rotary_phases(coords, self.head_dim)
+        out = self.velocities(tokens, t, cond, phases, mask if some_absent else None)
+        return x.replace(out.flatten(0, 1)[slots])
+
+
+def padded_slots(sites: Sites) -> tuple[Tensor, Tensor]:
+    """Lay the rows of each batch element out in one row of a [B, longest] table.
+
+    Returns the slot of each row in the flattened table (int64 [N]) and which slots are filled (bool [B, longest]).
+    """
+    longest = max(sites.lengths)
+    lengths = torch.tensor(sites.lengths, device=sites.coords.device)
+    mask = torch.arange(longest, device=lengths.device) < lengths[:, None]
+    return mask.flatten().nonzero().squeeze(1), mask

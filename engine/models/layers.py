@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Small layers shared by the networks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from ..sparse import SparseConv3d
+
+TORSO_LAYERS = (nn.Linear, nn.Conv3d, SparseConv3d)
+
+
+class LayerNorm32(nn.LayerNorm):
+    """Layer norm over the last axis, computed in float32, returned in the dtype of its input."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.float()).to(x.dtype)
+
+
+class ChannelLayerNorm32(LayerNorm32):
+    """Layer norm over axis 1 of a dense volume [B, C, X, Y, Z]."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.movedim(1, -1)).movedim(-1, 1).contiguous()
+
+
+class Torso(nn.Module):
+    """A network whose torso can run in half precision while its ends stay in float32 (spec/models.md section 1.3)."""
+
+    dtype: torch.dtype = torch.float32
+
+    def torso(self) -> Iterable[nn.Module]:
+        """The sub-modules whose linear and convolution layers are converted."""
+        return [self.blocks]
+
+    def convert_to(self, dtype: torch.dtype) -> None:
+        """Cast the torso's linear and convolution layers; norms and end layers stay float32."""
+        self.dtype = dtype
+        for part in self.torso():
+            for module in part.modules():
+                if isinstance(module, TORSO_LAYERS):
+                    module.to(dtype)
+
+
+def final_norm(x: Tensor) -> Tensor:
+    """The affine-free norm before output layers and on image features: float32, epsilon 1e-5."""
+    return F.layer_norm(x.float(), x.shape[-1:], eps=1e-5)
+
+
+def zero_(module: nn.Module) -> nn.Module:
+    """Set every parameter of a layer to zero, so that its residual branch starts as nothing."""
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    return module
+
+
+def xavier_linears_(model: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases for every linear layer, as the autoencoders start training."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            nn.init.xavier_uniform_(module.weight)
+            nn.init.zeros_(module.bias)

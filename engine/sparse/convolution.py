@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Submanifold sparse convolution (spec/models.md section 3.2): gather the neighbours, then one matrix product."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from .sites import Triple
+from .tensor import SparseTensor
+
+# Elements of the gathered matrix at a time. Constants, so that the same input always gives the same bytes.
+_CHUNK_ELEMENTS = {"cpu": 1 << 22, "cuda": 1 << 27}
+
+
+def _chunks(rows: int, width: int, device: torch.device) -> list[slice]:
+    size = max(_CHUNK_ELEMENTS.get(device.type, 1 << 22) // width, 1024)
+    return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
+
+
+def _with_zero_row(x: Tensor) -> Tensor:
+    """Append the row that absent neighbours point at."""
+    return torch.cat([x, x.new_zeros(1, x.shape[1])])
+
+
+def _gather(padded: Tensor, neighbours: Tensor) -> Tensor:
+    """Neighbour features side by side: [n, V] rows -> [n, V * C]."""
+    return padded.index_select(0, neighbours.reshape(-1)).view(neighbours.shape[0], -1)
+
+
+class _SubmanifoldConvolution(torch.autograd.Function):
+    """out[i] = bias + sum_v W[:, v] in[map[i, v]], with weight [Co, V, Ci] and map [N, V]."""
+
+    @staticmethod
+    def forward(
+        ctx: torch.autograd.function.FunctionCtx, feats: Tensor, weight: Tensor, bias: Tensor | None, neighbours: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(feats, weight, neighbours)
+        ctx.has_bias = bias is not None
+        matrix = weight.flatten(1).t()
+        padded = _with_zero_row(feats)
+        out = feats.new_empty(feats.shape[0], weight.shape[0])
+        for rows in _chunks(feats.shape[0], matrix.shape[0], feats.device):
+            columns = _gather(padded, neighbours[rows])
+            if bias is None:
+                torch.mm(columns, matrix, out=out[rows])
+            else:
+                torch.addmm(bias, columns, matrix, out=out[rows])
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> tuple[Tensor | None, ...]:
+        """Both gradients from one gather: voxel j sees i under tap v exactly when i sees j under tap V-1-v.
+
+        Input gradient [i] = sum_v W[:, V-1-v]^T grad[map[i, v]];
+        weight gradient [:, V-1-v] = sum_i grad[map[i, v]] in[i]^T.
+        """
+        feats, weight, neighbours = ctx.saved_tensors
+        grad = grad.contiguous()
+        out_channels, taps, in_channels = weight.shape
+        need_input, need_weight = ctx.needs_input_grad[:2]
+        mirrored = weight.flip(1).permute(1, 0, 2).reshape(taps * out_channels, in_channels)
+        padded = _with_zero_row(grad)
+        grad_feats = torch.empty_like(feats) if need_input else None
+        accumulator = torch.promote_types(weight.dtype, torch.float32)
+        grad_weight = torch.zeros(in_channels, taps * out_channels, dtype=accumulator, device=weight.device)
+        for rows in _chunks(feats.shape[0], mirrored.shape[0], feats.device):
+            columns = _gather(padded, neighbours[rows])
+            if need_input:
+                torch.mm(columns, mirrored, out=grad_feats[rows])
+            if need_weight:
+                grad_weight += feats[rows].t() @ columns
+        grad_weight = grad_weight.view(in_channels, taps, out_channels).flip(1).permute(2, 1, 0).to(weight.dtype)
+        grad_bias = grad.sum(0, dtype=accumulator).to(weight.dtype) if ctx.has_bias else None
+        return grad_feats, grad_weight if need_weight else None, grad_bias, None
+
+
+class SparseConv3d(nn.Module):
+    """Submanifold convolution: output voxels are the input voxels. Weight (Co, kx, ky, kz, Ci), not flipped, odd."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Triple,
+        dilation: int | Triple = 1,
+        bias: bool = True,
+    ) -> None:
+        super().__init__()
+        self.kernel_size: Triple = (kernel_size,) * 3 if isinstance(kernel_size, int) else tuple(kernel_size)
+        self.dilation: Triple = (dilation,) * 3 if isinstance(dilation, int) else tuple(dilation)
+        if any(size % 2 == 0 for size in self.kernel_size):
+            raise ValueError(f"submanifold kernels are odd, not {self.kernel_size}")
+        self.weight = nn.Parameter(torch.empty(out_channels, *self.kernel_size, in_channels))
+        self.bias = nn.Parameter(torch.empty(out_channels)) if bias else None
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """The usual convolution initialisation: uniform within 1 / sqrt(fan in)."""
+        bound = 1 / math.sqrt(self.weight[0].numel())
+        nn.init.uniform_(self.weight, -bound, bound)
+        if self.bias is not None:
+            nn.init.uniform_(self.bias, -bound, bound)
+
+    def forward(self, x: SparseTensor) -> SparseTensor:
+        feats, weight, bias = x.feats, self.weight, self.bias
+        device = feats.device.type
+        if torch.is_autocast_enabled(device):
+            dtype = torch.get_autocast_dtype(device)
+            feats, weight, bias = feats.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
+        weight = weight.flatten(1, 3)
+        if weight.shape[1] == 1:
+            return x.replace(F.linear(feats, weight.squeeze(1), bias))
+        neighbours = x.sites.neighbours(self.kernel_size, self.dilation)
+        return x.replace(_SubmanifoldConvolution.apply(feats, weight, bias, neighbours))
