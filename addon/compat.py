@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What differs between Blender 4.2 and 5.2, in one place."""
+
+import bpy
+
+
+def ensure_node_tree(id_block):
+    """Return the shader node tree of a material or world. Before 5.0 a new one has none until ``use_nodes`` is set."""
+    if id_block.node_tree is None:
+        id_block.use_nodes = True
+    return id_block.node_tree
+
+
+def modal_operators(window):
+    """Return the identifiers of the operators that hold the input of ``window`` (4.2 onwards; else none are known)."""
+    return [operator.bl_idname for operator in getattr(window, "modal_operators", ())]
+
+
+def exit_handlers():
+    """Return the handler list that Blender calls before it quits: 5.1 onwards, else None (``atexit`` has to do)."""
+    return getattr(bpy.app.handlers, "exit_pre", None)

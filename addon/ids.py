@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Every identifier that Blender knows us by, each written once."""
+
+# "bl_ext.user_default.espalier" when installed, "espalier" in a checkout.
+PACKAGE = __package__.rpartition(".")[0]
+
+CATEGORY = "Espalier"
+COLLECTION = "Espalier"
+CLI_COMMAND = "espalier"
+
+OP_GENERATE = "espalier.generate"
+OP_RETRY = "espalier.retry"
+OP_CANCEL = "espalier.cancel"
+OP_BUILD_RESULT = "espalier.build_result"
+OP_OPEN_IMAGE = "espalier.open_image"
+OP_INSTALL_ENGINE = "espalier.install_engine"
+OP_CANCEL_INSTALL = "espalier.cancel_install"
+OP_FREE_MEMORY = "espalier.free_memory"
+OP_STOP_ENGINE = "espalier.stop_engine"
+OP_RESTART_ENGINE = "espalier.restart_engine"
+OP_OPEN_LOG = "espalier.open_log"
+OP_OPEN_PREFERENCES = "espalier.open_preferences"
+
+PT_MAIN = "ESPALIER_PT_main"
+PT_OUTPUT = "ESPALIER_PT_output"
+PT_ENGINE = "ESPALIER_PT_engine"
+
+# Custom properties of a generated object: simple values and JSON text, readable without Espalier.
+PROP_IMAGE = "espalier_image"
+PROP_SEED = "espalier_seed"
+PROP_MODEL = "espalier_model"
+PROP_SETTINGS = "espalier_settings"
+PROP_JOB = "espalier_job"
+# Marks the texture maps of results, so that the image picker does not offer them as input.
+PROP_MAP = "espalier_map"

@@ -1,0 +1,104 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The finished arrays and texture files of one result, read from its folder."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+ALPHA_MODES = ("opaque", "mask", "blend")
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+
+class BadResult(Exception):  # noqa: N818 - its text is shown to people as it is
+    """A result folder that cannot be built from; the text says what is wrong with it."""
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where an object comes from; kept on it as custom properties."""
+
+    image: str = ""
+    seed: int = 0
+    model: str = ""
+    settings: dict = field(default_factory=dict)
+    job: str = ""
+
+
+@dataclass(frozen=True)
+class Asset:
+    """A finished object: Z up, inside [-0.5, 0.5]^3, front towards -Y.
+
+    ``vertices`` float32 [V, 3]; ``faces`` int32 [F, 3]; ``normals`` float32 [V, 3] or [F, 3, 3] (one per corner) or
+    None; ``uv`` float32 [F, 3, 2] or None, origin at the lower left of the maps; ``maps`` encoded PNG files by name:
+    ``base_color`` (sRGB, with alpha where ``alpha_mode`` is not "opaque"), ``orm`` (occlusion, roughness, metallic),
+    ``normal``. Raises BadResult for arrays that do not fit each other.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray | None = None
+    normals: np.ndarray | None = None
+    maps: dict[str, bytes] = field(default_factory=dict)
+    alpha_mode: str = "opaque"
+    report: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        vertices, faces = self.vertices, self.faces
+        if vertices.ndim != 2 or vertices.shape[1:] != (3,) or faces.ndim != 2 or faces.shape[1:] != (3,):
+            raise BadResult("The result's vertices and faces are not lists of three numbers each.")
+        if not len(faces):
+            raise BadResult("The result has no faces: the model made nothing of this image. Try another seed or image.")
+        if faces.min() < 0 or faces.max() >= len(vertices):
+            raise BadResult("The result's faces name vertices that do not exist: its files are damaged.")
+        if not np.isfinite(vertices).all():
+            raise BadResult("The result has vertices that are no numbers: its files are damaged.")
+        if self.uv is not None and self.uv.shape != (len(faces), 3, 2):
+            raise BadResult("The result's texture coordinates do not fit its faces: its files are damaged.")
+        if self.normals is not None and self.normals.shape not in {(len(vertices), 3), (len(faces), 3, 3)}:
+            raise BadResult("The result's normals fit neither its vertices nor its corners: its files are damaged.")
+        if self.alpha_mode not in ALPHA_MODES:
+            raise BadResult(f"The result's alpha mode {self.alpha_mode!r} is unknown to this version of Espalier.")
+
+
+def read_result(folder: Path) -> Asset:
+    """Read ``result.json``, ``result.npz`` and the maps that it names from a job folder.
+
+    Raises BadResult with a sentence when a file is missing, damaged, or named outside the folder.
+    """
+    folder = Path(folder)
+    try:
+        info = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        with np.load(folder / "result.npz", allow_pickle=False) as arrays:
+            data = {name: arrays[name] for name in arrays.files}
+        maps = {name: _read_map(folder, file) for name, file in info.get("maps", {}).items() if file}
+        return Asset(
+            vertices=np.ascontiguousarray(data["vertices"], dtype=np.float32),
+            faces=np.ascontiguousarray(data["faces"], dtype=np.int32),
+            uv=_optional(data.get("uv")),
+            normals=_optional(data.get("normals")),
+            maps=maps,
+            alpha_mode=info.get("alpha_mode", "opaque"),
+            report=info.get("report", {}),
+        )
+    except FileNotFoundError as error:
+        raise BadResult(f"The result is incomplete: {Path(error.filename).name} is missing in {folder}.") from error
+    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+        raise BadResult(f"The result in {folder} cannot be read: {error}.") from error
+
+
+def _optional(array: np.ndarray | None) -> np.ndarray | None:
+    return np.ascontiguousarray(array, dtype=np.float32) if array is not None and array.size else None
+
+
+def _read_map(folder: Path, name: str) -> bytes:
+    if Path(name).name != name:
+        raise BadResult(f"The result names a texture outside its folder: {name}.")
+    data = (folder / name).read_bytes()
+    if not data.startswith(PNG_SIGNATURE):
+        raise BadResult(f"The texture {name} of the result is not a PNG file.")
+    return data

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A finished asset becomes an object in a scene, standing where it was asked for."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+import bpy
+
+from .. import ids
+from .asset import Asset, Provenance
+from .material import build_material
+from .mesh import build_mesh, stand_on_ground
+
+
+@dataclass(frozen=True)
+class Placement:
+    """Where the base's centre stands, in scene units, and the length of the longest side in metres."""
+
+    location: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    size: float = 1.0
+
+
+def build_object(scene, name, asset: Asset, placement: Placement, provenance: Provenance, view_layer=None):
+    """Make the mesh, material and object of ``asset`` in ``scene`` and return the object.
+
+    It stands on its base in the collection "Espalier" of the scene, with a scale of 1, and is selected and active in
+    ``view_layer`` where that is given. Nothing that was there before is renamed, moved or deleted.
+    """
+    size = placement.size / scene.unit_settings.scale_length
+    mesh = build_mesh(name, stand_on_ground(asset.vertices, size), asset.faces, asset.uv, asset.normals)
+    mesh.materials.append(build_material(name, asset.maps, asset.alpha_mode))
+    item = bpy.data.objects.new(name, mesh)
+    item.location = placement.location
+    _record(item, provenance)
+    _collection(scene, view_layer).objects.link(item)
+    if view_layer is not None:
+        _make_active(view_layer, item)
+    return item
+
+
+def _record(item, provenance):
+    item[ids.PROP_IMAGE] = provenance.image
+    item[ids.PROP_SEED] = provenance.seed
+    item[ids.PROP_MODEL] = provenance.model
+    item[ids.PROP_SETTINGS] = json.dumps(provenance.settings, ensure_ascii=False, sort_keys=True)
+    item[ids.PROP_JOB] = provenance.job
+
+
+def _collection(scene, view_layer):
+    """The scene's collection for results, made when it is missing.
+
+    One that the user has hidden or excluded keeps being so; the object then goes beside it, where it can be seen.
+    """
+    for found in scene.collection.children_recursive:
+        if found.name.partition(".")[0] == ids.COLLECTION and found.library is None and found.override_library is None:
+            break
+    else:
+        found = bpy.data.collections.new(ids.COLLECTION)
+        scene.collection.children.link(found)
+    layer = _layer_collection(view_layer.layer_collection, found) if view_layer is not None else None
+    if layer is not None and not layer.is_visible:
+        return scene.collection
+    return found
+
+
+def _layer_collection(parent, collection):
+    if parent.collection == collection:
+        return parent
+    for child in parent.children:
+        found = _layer_collection(child, collection)
+        if found is not None:
+            return found
+    return None
+
+
+def _make_active(view_layer, item):
+    view_layer.update()
+    for other in view_layer.objects.selected:
+        other.select_set(False, view_layer=view_layer)
+    item.select_set(True, view_layer=view_layer)
+    view_layer.objects.active = item
