@@ -3,17 +3,23 @@
 
 from .dual_grid import DualGrid, mesh_to_dual_grid
 from .grid import Grid, VoxelTable
+from .material import Material, VoxelMaterial, voxelize_material
 from .normalise import normalise_mesh
 from .sampling import sample_sparse
 from .surface import dual_grid_quads, dual_grid_to_mesh
+from .texture import Texture
 
 __all__ = [
     "DualGrid",
     "Grid",
+    "Material",
+    "Texture",
+    "VoxelMaterial",
     "VoxelTable",
     "dual_grid_quads",
     "dual_grid_to_mesh",
     "mesh_to_dual_grid",
     "normalise_mesh",
     "sample_sparse",
+    "voxelize_material",
 ]
