@@ -109,7 +109,7 @@ class JobFolder:
         """Append lines to log.txt, each with the time. Does nothing when the disk takes no more."""
         stamp = time.strftime("%Y-%m-%d %H:%M:%S")
         lines = "".join(f"{stamp} {line}\n" for line in text.rstrip().splitlines())
-        with contextlib.suppress(OSError), self.file(protocol.LOG_FILE).open("a", encoding="utf-8") as file:
+        with contextlib.suppress(OSError, ValueError), self.file(protocol.LOG_FILE).open("a", encoding="utf-8") as file:
             file.write(lines)
 
     # ---------------------------------------------------------------------------------------------------------- state
@@ -118,20 +118,24 @@ class JobFolder:
         """Return state.json, or a waiting state when it is absent or damaged."""
         return protocol.read_json(self.file(protocol.STATE_FILE)) or {"state": protocol.WAITING, "stage": ""}
 
+    def begin(self) -> None:
+        """Become running, and forget the stages, times and problem of an earlier run. Raises OSError."""
+        record = self.state()
+        for stale in ("problem", "ended", "seconds", "random", "peak_memory"):
+            record.pop(stale, None)
+        record.update(state=protocol.RUNNING, stage="", started=time.time(), pid=os.getpid())
+        self.write_json(protocol.STATE_FILE, record)
+
     def set_state(self, state: str, **fields: Any) -> None:
         """Enter a state and merge ``fields`` into state.json.
 
-        Entering ``running`` forgets the stages, times and problem of an earlier run. Raises
+        Raises
         EspalierError("bad_state") for a transition that makes no sense, OSError when the file cannot be written.
         """
         record = self.state()
         before = record.get("state", protocol.WAITING)
         if state != before and state not in TRANSITIONS.get(before, frozenset(protocol.STATES)):
             raise EspalierError("bad_state", f"The job {self.id} is {before}; it cannot become {state}.")
-        if state == protocol.RUNNING and before != protocol.RUNNING:
-            for stale in ("problem", "ended", "seconds", "random"):
-                record.pop(stale, None)
-            record.update(started=time.time(), stage="", pid=os.getpid())
         if state in (protocol.FINISHED, protocol.FAILED, protocol.CANCELLED):
             record["ended"] = time.time()
         record.update(state=state, **fields)

@@ -19,6 +19,7 @@ import shutil
 import struct
 import time
 from collections.abc import Callable, Mapping
+from io import RawIOBase
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,21 @@ class BadFrame(Exception):  # noqa: N818 - describes what arrived, and is often 
 def encode(kind: str, **fields: Any) -> bytes:
     """Return one frame. Raises BadFrame for a message that JSON cannot hold or that exceeds ``MAX_FRAME``."""
     try:
-        body = json.dumps({"v": VERSION, "kind": kind, **fields}, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        body = json.dumps({"v": VERSION, "kind": kind, **fields}, allow_nan=False).encode("ascii")
     except (TypeError, ValueError, RecursionError) as error:
         raise BadFrame(f"The message '{kind}' cannot be written as JSON: {error}.") from error
     if len(body) > MAX_FRAME:
         raise BadFrame(f"The message '{kind}' has {len(body)} bytes; at most {MAX_FRAME} fit a frame.")
     return struct.pack(">I", len(body)) + body
+
+
+def write_all(stream: RawIOBase, frame: bytes) -> None:
+    """Write a whole frame to an unbuffered stream, which may take it in pieces. Raises OSError, ValueError when
+    closed.
+    """
+    rest = memoryview(frame)
+    while rest:
+        rest = rest[stream.write(rest) or 0 :]
 
 
 class FrameDecoder:
@@ -191,9 +201,9 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_json(path: Path, value: Any) -> None:
-    """Write ``value`` as indented UTF-8 JSON, complete or not at all. Raises OSError, TypeError, ValueError."""
-    text = json.dumps(value, ensure_ascii=False, indent=1, allow_nan=False)
-    write_bytes(path, text.encode("utf-8"))
+    """Write ``value`` as indented JSON, complete or not at all. Raises OSError, TypeError, ValueError."""
+    # Escapes, not UTF-8: file names on Linux may hold bytes that are no text, and these survive as lone surrogates.
+    write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode("ascii"))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:

@@ -9,7 +9,8 @@ import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any
+from io import RawIOBase
+from typing import Any, cast
 
 from ...engine import protocol
 from . import process as processes
@@ -49,7 +50,7 @@ class Link:
         stream = self.process.stdin
         assert stream is not None
         try:
-            stream.write(protocol.encode(kind, **fields))
+            protocol.write_all(cast(RawIOBase, stream), protocol.encode(kind, **fields))
         except (OSError, ValueError):
             return False
         return True

@@ -1,0 +1,190 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What this machine and this Python offer, asked without importing torch (which takes seconds); and peak memory of a
+job.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+# Modules that the engine cannot work without.
+REQUIRED = ("numpy", "torch", "safetensors", "PIL", "scipy", "fast_simplification", "xatlas")
+MIB = 1 << 20
+
+
+def describe() -> dict[str, Any]:
+    """Return the facts of the engine's greeting.
+
+    ``torch`` is its version, or None when it is not installed; ``device`` {type "cuda" or "cpu", name}; ``memory`` in
+    bytes {total, free} of the machine and {device_total} of a CUDA device; ``backends`` what can compute; ``missing``
+    the required modules that this Python lacks.
+    """
+    cuda = _cuda_device() if _torch_has_cuda() else None
+    total, free = host_memory()
+    memory = {"total": total, "free": free}
+    backends = ["cpu"]
+    device = {"type": "cpu", "name": _processor_name()}
+    if cuda is not None:
+        device = {"type": "cuda", "name": cuda[0]}
+        memory["device_total"] = cuda[1]
+        backends.insert(0, "cuda")
+        if importlib.util.find_spec("triton") is not None:
+            backends.insert(1, "triton")
+    return {
+        "python": platform.python_version(),
+        "torch": _torch_version(),
+        "device": device,
+        "memory": memory,
+        "backends": backends,
+        "missing": [name for name in REQUIRED if importlib.util.find_spec(name) is None],
+    }
+
+
+def host_memory() -> tuple[int, int]:
+    """Return the machine's memory and what of it is free to use, in bytes; zeros where the system does not tell."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, KeyError, ValueError):
+            lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+            amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
+            return amounts["MemTotal"], amounts["MemAvailable"]
+    if sys.platform == "win32":
+        return _windows_memory()
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+        return total, 0
+    return 0, 0
+
+
+class PeakMemory:
+    """The most memory that a job used: of this process, and of the CUDA device through torch, if torch is loaded by
+    then.
+    """
+
+    def __init__(self) -> None:
+        # Linux can forget the peak of earlier jobs; elsewhere the peak is that of the process since its start.
+        with contextlib.suppress(OSError):
+            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+        cuda = _loaded_cuda()
+        if cuda is not None:
+            cuda.reset_peak_memory_stats()
+
+    def read(self) -> dict[str, int]:
+        """Return {host} and, with a CUDA device, {device}, in bytes."""
+        peak = {"host": _peak_host_memory()}
+        cuda = _loaded_cuda()
+        if cuda is not None:
+            peak["device"] = int(cuda.max_memory_reserved())
+        return peak
+
+
+def _loaded_cuda() -> Any:
+    """Return torch.cuda when torch is loaded and its CUDA is in use, else None. Importing torch for this would be
+    dear.
+    """
+    torch = sys.modules.get("torch")
+    cuda = getattr(torch, "cuda", None)
+    return cuda if cuda is not None and cuda.is_available() and cuda.is_initialized() else None
+
+
+def _peak_host_memory() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        match = re.search(r"^VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text(encoding="ascii"), re.MULTILINE)
+        if match:
+            return int(match[1]) * 1024
+    if sys.platform == "win32":
+        return _windows_peak()
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _torch_version() -> str | None:
+    try:
+        return importlib.metadata.version("torch")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _torch_has_cuda() -> bool:
+    """Read from torch's own version file whether it was built for CUDA."""
+    spec = importlib.util.find_spec("torch")
+    if spec is None or spec.origin is None:
+        return False
+    try:
+        text = Path(spec.origin).with_name("version.py").read_text(encoding="utf-8")
+    except OSError:
+        return False
+    return re.search(r"^cuda\b[^=]*=\s*['\"]", text, re.MULTILINE) is not None
+
+
+@functools.cache
+def _cuda_device() -> tuple[str, int] | None:
+    """Return name and memory of the first CUDA device that this process may use, from the driver; None without one."""
+    try:
+        driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+        count, device, total = ctypes.c_int(0), ctypes.c_int(0), ctypes.c_size_t(0)
+        name = ctypes.create_string_buffer(256)
+        answers = (
+            driver.cuInit(0),
+            driver.cuDeviceGetCount(ctypes.byref(count)),
+            driver.cuDeviceGet(ctypes.byref(device), 0),
+            driver.cuDeviceGetName(name, len(name), device),
+            driver.cuDeviceTotalMem_v2(ctypes.byref(total), device),
+        )
+    except (OSError, AttributeError):
+        return None
+    if any(answers) or count.value == 0:
+        return None
+    return name.value.decode("utf-8", "replace"), total.value
+
+
+def _processor_name() -> str:
+    with contextlib.suppress(OSError):
+        match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
+        if match:
+            return match[1].strip()
+    return platform.processor() or platform.machine() or "CPU"
+
+
+def _windows_memory() -> tuple[int, int]:
+    class MemoryStatus(ctypes.Structure):
+        _fields_ = [
+            ("length", ctypes.c_ulong),
+            ("load", ctypes.c_ulong),
+            ("total", ctypes.c_ulonglong),
+            ("free", ctypes.c_ulonglong),
+            ("others", ctypes.c_ulonglong * 5),
+        ]
+
+    status = MemoryStatus(length=ctypes.sizeof(MemoryStatus))
+    kernel = ctypes.CDLL("kernel32")
+    return (status.total, status.free) if kernel.GlobalMemoryStatusEx(ctypes.byref(status)) else (0, 0)
+
+
+def _windows_peak() -> int:
+    class Counters(ctypes.Structure):
+        _fields_ = [
+            ("length", ctypes.c_ulong),
+            ("faults", ctypes.c_ulong),
+            ("peak", ctypes.c_size_t),
+            ("others", ctypes.c_size_t * 7),
+        ]
+
+    counters = Counters(length=ctypes.sizeof(Counters))
+    kernel = ctypes.CDLL("kernel32")
+    kernel.GetCurrentProcess.restype = ctypes.c_void_p
+    done = kernel.K32GetProcessMemoryInfo(
+        ctypes.c_void_p(kernel.GetCurrentProcess()), ctypes.byref(counters), counters.length
+    )
+    return counters.peak if done else 0

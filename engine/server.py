@@ -1,0 +1,347 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The engine's side of the process link: one job at a time, with progress, cancel, and failures that can be read.
+
+Three threads. The main one works on jobs. One reads messages, so a cancel is taken at any time. One sends a heartbeat
+every two seconds, so that silence means trouble. The process leaves when its stdin closes: whoever started it is
+gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import faulthandler
+import os
+import queue
+import signal
+import sys
+import threading
+import time
+import tomllib
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import FileIO, RawIOBase
+from pathlib import Path
+from typing import Any
+
+from . import device_lock, machine, protocol
+from .errors import Cancelled, EspalierError
+from .failure import explain
+from .jobs import JobFolder
+from .progress import StageClock, earlier_seconds
+
+# Progress messages within a stage are at least this far apart, so that a fast stage does not flood the link.
+PROGRESS_SECONDS = 0.1
+LEAVE_SECONDS = 1.2
+WAITING_STAGE = "waiting"
+_PIECE = 1 << 16
+
+Handler = Callable[[JobFolder, Callable[[str, int, int], None], Callable[[], bool]], Mapping[str, Any]]
+
+
+@dataclass
+class _Submitted:
+    """A job that was handed in and has not ended."""
+
+    id: str
+    folder: JobFolder
+    cancel: threading.Event = field(default_factory=threading.Event)
+
+
+class Report:
+    """What a handler calls: ``report(stage, step, of)`` at every step. It raises Cancelled once the user cancelled.
+
+    ``report.preview(stage, file)`` announces a picture in the job folder, ``report.log(level, text)`` writes to
+    log.txt and tells Blender.
+    """
+
+    def __init__(self, job: _Submitted, clock: StageClock, send: Callable[..., None]) -> None:
+        self._job, self._clock, self._send = job, clock, send
+        self._sent = 0.0
+
+    def __call__(self, stage: str, step: int, of: int) -> None:
+        """Report ``step`` of ``of`` steps done in ``stage``. Raises Cancelled; OSError when state.json cannot be
+        written.
+        """
+        if self._job.cancel.is_set():
+            raise Cancelled
+        entered = self._clock.enter(stage)
+        if entered:
+            self._job.folder.enter_stage(stage, self._clock.seconds())
+        now = time.monotonic()
+        if entered or step >= of or now - self._sent >= PROGRESS_SECONDS:
+            self._sent = now
+            fraction, eta = self._clock.estimate(step, of)
+            self._send(
+                "progress", job=self._job.id, stage=stage, step=int(step), of=int(of), eta_s=eta, fraction=fraction
+            )
+
+    def preview(self, stage: str, file: str) -> None:
+        """Announce a picture of the job as it is after ``stage``. Raises EspalierError for a name outside the folder."""
+        self._send("preview", job=self._job.id, stage=stage, file=self._job.folder.file(file).name)
+
+    def log(self, level: str, text: str) -> None:
+        """Note something for the user's eyes; ``level`` is "info" or "warning"."""
+        self._job.folder.log(f"{level}: {text}")
+        self._send("log", job=self._job.id, level=level, text=text[:4000])
+
+
+class Server:
+    """Serves one client over two byte streams. ``run`` returns the exit status when the client leaves."""
+
+    def __init__(
+        self,
+        stdin: RawIOBase,
+        stdout: RawIOBase,
+        handlers: Mapping[str, Handler],
+        release: Callable[[], None] | None = None,
+    ) -> None:
+        self._stdin, self._stdout = stdin, stdout
+        self._handlers, self._release = handlers, release
+        self._sending = threading.Lock()
+        self._work: queue.SimpleQueue[_Submitted | str] = queue.SimpleQueue()
+        self._jobs: dict[str, _Submitted] = {}
+        self._current: tuple[_Submitted, StageClock] | None = None
+        self._leaving = threading.Event()
+        self._left = threading.Event()
+        self._status = 0
+        self._device = "cpu"
+
+    def run(self) -> int:
+        """Greet, then work on what arrives until the client shuts the engine down or goes away."""
+        facts = machine.describe()
+        self._device = facts["device"]["type"]
+        self._send("hello", version=_version(), capabilities=sorted(self._handlers), **facts)
+        threading.Thread(target=self._read, name="reader", daemon=True).start()
+        threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        while not self._leaving.is_set():
+            work = self._work.get()
+            if isinstance(work, _Submitted):
+                self._run_job(work)
+            elif work == "release" and self._release is not None:
+                self._release()
+        self._left.set()
+        return self._status
+
+    # ------------------------------------------------------------------------------------------------------- messages
+
+    def _send(self, kind: str, **fields: Any) -> None:
+        """Send one message. A client that went away is noticed by the reader, so a broken pipe is not an error here."""
+        frame = protocol.encode(kind, **fields)
+        with self._sending, contextlib.suppress(OSError, ValueError):
+            protocol.write_all(self._stdout, frame)
+
+    def _fail(self, code: str, sentence: str, hint: str = "", log: str = "", **fields: Any) -> None:
+        self._send("failed", code=code, sentence=sentence, hint=hint[:4000], log=log, **fields)
+
+    def _read(self) -> None:
+        decoder = protocol.FrameDecoder()
+        descriptor = self._stdin.fileno()
+        while not self._leaving.is_set():
+            try:
+                data = os.read(descriptor, _PIECE)
+            except OSError:
+                data = b""
+            if not data:
+                break
+            decoder.feed(data)
+            self._take_messages(decoder)
+        self._leave()
+
+    def _take_messages(self, decoder: protocol.FrameDecoder) -> None:
+        while not self._leaving.is_set():
+            try:
+                message = decoder.next()
+            except protocol.BadFrame as bad:
+                self._fail("bad_message", bad.sentence)
+                if bad.lost:
+                    self._status = 3
+                    self._leaving.set()
+                continue
+            if message is None:
+                return
+            try:
+                kind = protocol.check(message, protocol.TO_ENGINE)
+            except protocol.BadFrame as bad:
+                job = message.get("job") if message.get("kind") == "submit" else None
+                self._fail("bad_message", bad.sentence, **({"job": job} if isinstance(job, str) else {}))
+                continue
+            self._take(kind, message)
+
+    def _take(self, kind: str, message: protocol.Message) -> None:
+        if kind == "submit":
+            job = _Submitted(message["job"], JobFolder(message["folder"]))
+            if job.id in self._jobs:
+                self._send("log", job=job.id, level="warning", text="This job was handed in twice; it runs once.")
+                return
+            if not job.folder.path.is_absolute():
+                self._fail("bad_request", f"The job folder {job.folder.path} is not an absolute path.", job=job.id)
+                return
+            self._jobs[job.id] = job
+            self._work.put(job)
+        elif kind == "cancel":
+            job = self._jobs.get(message["job"])
+            if job is not None:
+                job.cancel.set()
+        elif kind == "release":
+            self._work.put("release")
+        elif kind == "shutdown":
+            self._leaving.set()
+
+    def _leave(self) -> None:
+        """End the process within ``LEAVE_SECONDS``: politely by cancelling the job, else with everything it started."""
+        self._leaving.set()
+        for job in list(self._jobs.values()):
+            job.cancel.set()
+        self._work.put("leave")
+        if self._left.wait(LEAVE_SECONDS):
+            return
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(self._status)
+
+    def _beat(self) -> None:
+        while not self._left.wait(protocol.HEARTBEAT_SECONDS):
+            current = self._current
+            if current is None:
+                self._send("heartbeat", stage="", seconds=0.0)
+                continue
+            job, clock = current
+            job.folder.touch()
+            self._send("heartbeat", job=job.id, stage=clock.stage, seconds=round(clock.in_stage(), 3))
+
+    # ----------------------------------------------------------------------------------------------------------- jobs
+
+    def _run_job(self, job: _Submitted) -> None:
+        """Take one job from its request to finished, failed or cancelled."""
+        state = protocol.FAILED
+        try:
+            self._finish(job)
+            return
+        except Cancelled:
+            if self._leaving.is_set():
+                failure = EspalierError("interrupted", "The engine was stopped while this job was running.")
+            else:
+                state, failure = protocol.CANCELLED, EspalierError("cancelled", "The job was cancelled.")
+        except (Exception, SystemExit) as error:
+            job.folder.log(traceback.format_exc())
+            traceback.print_exc()
+            failure = explain(error, job.folder.path)
+        finally:
+            self._current = None
+            self._jobs.pop(job.id, None)
+        problem = {"code": failure.code, "sentence": failure.sentence, "hint": failure.hint}
+        with contextlib.suppress(OSError, ValueError, EspalierError):
+            # Where this cannot be written (full disk) Blender still hears it.
+            job.folder.set_state(state, problem=problem)
+        log = job.folder.path / protocol.LOG_FILE
+        self._send(state, job=job.id, log=str(log) if log.is_file() else "", **problem)
+
+    def _finish(self, job: _Submitted) -> None:
+        """Run a job to its end. Raises what its handler raises, Cancelled, EspalierError, OSError."""
+        if job.cancel.is_set():
+            raise Cancelled
+        folder = job.folder
+        if not folder.path.is_dir():
+            raise EspalierError("bad_request", f"The job folder {folder.path} does not exist. Start the job again.")
+        request = folder.request()
+        handler = self._handlers.get(str(request.get("kind")))
+        if handler is None:
+            raise EspalierError("bad_request", f"This engine cannot do jobs of the kind {request.get('kind')!r}.")
+        folder.begin()
+        waiting = StageClock({})
+        self._current = (job, waiting)
+        self._send("started", job=job.id)
+
+        def wait(sentence: str) -> None:
+            if job.cancel.is_set():
+                raise Cancelled
+            if waiting.enter(WAITING_STAGE):
+                self._send("progress", job=job.id, stage=WAITING_STAGE, step=0, of=0, eta_s=None, text=sentence)
+
+        with device_lock.hold(device_lock.lock_file(self._device), str(request.get("name") or job.id), wait):
+            clock = StageClock(earlier_seconds(folder.path, request))
+            self._current = (job, clock)
+            memory = machine.PeakMemory()
+            result = handler(folder, Report(job, clock, self._send), job.cancel.is_set)
+            peak = memory.read()
+        seconds = {k: round(v, 3) for k, v in clock.seconds().items()}
+        folder.set_state(protocol.FINISHED, stage="", seconds=seconds, peak_memory=peak)
+        self._send(
+            "finished",
+            job=job.id,
+            result=str(result.get("result") or protocol.RESULT_FILE),
+            seconds=seconds,
+            peak_memory=peak,
+        )
+
+
+def serve(
+    stdin: RawIOBase,
+    stdout: RawIOBase,
+    handlers: Mapping[str, Handler],
+    release: Callable[[], None] | None = None,
+) -> int:
+    """Serve jobs until the client leaves; return the exit status (0, or 3 when the client sent garbage).
+
+    ``handlers`` maps the ``kind`` of a request to ``handler(job: JobFolder, report, cancelled) -> {"result": file
+    name}``: ``report(stage, step, of)`` at every step, which raises Cancelled when the job was cancelled;
+    ``cancelled()`` tells the same to code that only wants to look. ``release`` drops models and device memory. Call
+    it on the main thread of a process of its own, which it ends when a job does not.
+    """
+    return Server(stdin, stdout, handlers, release).run()
+
+
+def take_standard_streams() -> tuple[FileIO, FileIO]:
+    """Keep the real stdin and stdout for messages, and return them.
+
+    ``print`` goes to stderr from here on, in this process and in those that it starts, and nobody else can read
+    messages.
+    """
+    stdin, stdout = os.dup(0), os.dup(1)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    os.dup2(2, 1)
+    sys.stdout = sys.stderr
+    if sys.platform == "win32":
+        import msvcrt
+
+        for descriptor in (stdin, stdout):
+            msvcrt.setmode(descriptor, os.O_BINARY)
+    return FileIO(stdin, "rb"), FileIO(stdout, "wb")
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the product's own jobs on stdin and stdout."""
+    if arguments:
+        print("usage: engine serve (no arguments)", file=sys.stderr)
+        return 2
+    stdin, stdout = take_standard_streams()
+    faulthandler.enable(sys.stderr)
+    return serve(stdin, stdout, {"generate": _generate}, _release_models)
+
+
+def _generate(
+    job: JobFolder, report: Callable[[str, int, int], None], cancelled: Callable[[], bool]
+) -> Mapping[str, Any]:
+    # Imported with the first job: it loads torch, and the greeting should not wait for that.
+    from .pipelines import generate_job
+
+    return generate_job.run(job, report, cancelled)
+
+
+def _release_models() -> None:
+    from .pipelines import generate_job
+
+    generate_job.release()
+
+
+def _version() -> str:
+    """Return the extension's version from its manifest."""
+    manifest = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
+    try:
+        with manifest.open("rb") as file:
+            return str(tomllib.load(file)["version"])
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        return "unknown"
