@@ -16,7 +16,11 @@ from .layers import LayerNorm32, Torso, final_norm
 
 @dataclass(frozen=True)
 class FlowConfig:
-    """Arguments of a flow model. ``dtype`` is what the weights were made for; models are built in float32."""
+    """Arguments of a flow model. ``dtype`` is what the weights were made for; models are built in float32.
+
+    ``pe_mode`` is ``rope`` as released; ``rope+ape`` (ours, for small models) also adds a learned projection of the
+    phases to the tokens, so that absolute position need not be found through attention.
+    """
 
     resolution: int
     in_channels: int
@@ -34,7 +38,7 @@ class FlowConfig:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
-        require(self.pe_mode == "rope", "flow model", f"pe_mode={self.pe_mode!r}")
+        require(self.pe_mode in ("rope", "rope+ape"), "flow model", f"pe_mode={self.pe_mode!r}")
         require(self.share_mod, "flow model", "share_mod=false")
         require(self.initialization == "scaled", "flow model", f"initialization={self.initialization!r}")
         require(self.model_channels % (2 * self.num_heads) == 0, "flow model", "odd channels per head")
@@ -122,6 +126,8 @@ class FlowTransformer(Torso):
         self.input_layer = nn.Linear(config.in_channels, channels)
         self.blocks = nn.ModuleList([TransformerBlock(config) for _ in range(config.num_blocks)])
         self.out_layer = nn.Linear(channels, config.out_channels)
+        if config.pe_mode == "rope+ape":
+            self.position_layer = nn.Linear(self.head_dim, channels)
         self.reset_parameters()
 
     @property
@@ -134,6 +140,8 @@ class FlowTransformer(Torso):
         branches = [(block.self_attn.to_out, block.cross_attn.to_out, block.mlp.mlp[2]) for block in self.blocks]
         std = {layer: 1 / math.sqrt(5 * len(self.blocks) * channels) for layers in branches for layer in layers}
         std[self.input_layer] = 1 / math.sqrt(self.config.in_channels)
+        if self.config.pe_mode == "rope+ape":
+            std[self.position_layer] = 1 / math.sqrt(self.head_dim)
         std |= {self.t_embedder.mlp[0]: 0.02, self.t_embedder.mlp[2]: 0.02}
         std |= {self.adaLN_modulation[1]: 0.0, self.out_layer: 0.0}
         for module in self.modules():
@@ -160,7 +168,10 @@ class FlowTransformer(Torso):
         """Velocities [B, L, out] of x [B, L, in], float32; t [B] times 1000, phases and mask as ``SelfAttention``."""
         condition = self.condition(cond)
         modulation = self.adaLN_modulation(self.t_embedder(t)).to(self.dtype)
-        h = self.input_layer(x).to(self.dtype)
+        h = self.input_layer(x)
+        if self.config.pe_mode == "rope+ape":
+            h = h + self.position_layer(torch.view_as_real(phases).flatten(-2))
+        h = h.to(self.dtype)
         for block, keys_values in zip(self.blocks, condition.keys_values, strict=True):
             h = block(h, modulation, phases, mask, keys_values, condition.mask)
         return self.out_layer(final_norm(h)).to(x.dtype)

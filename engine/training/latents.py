@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Latents of every asset for the flows: encoded once, normalised, materials re-drawn as training goes on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ..models.shape_vae import shape_features
+from ..sparse.tensor import SparseTensor
+from .bank import AssetBank, ragged_rows, token_batches
+
+VOXELS_PER_PASS = 300_000
+REFRESHED_PER_STEP = 4
+"""Assets whose cached colouring is replaced by a new one at every step of the texture flow."""
+
+
+class LatentBank:
+    """Normalised latents of a bank's assets, resident on its device.
+
+    ``structure`` [A, 8, 4, 4, 4]; shape and material latents are ragged over the occupied cells, sorted (x, y, z)
+    within an asset, normalised by the moments their autoencoder's stage wrote.
+    """
+
+    held_out: LatentBank
+
+    def __init__(self, bank: AssetBank, colourings: int, seed: int) -> None:
+        self.bank, self.device, self.colourings = bank, bank.device, colourings
+        self.generator = torch.Generator(self.device).manual_seed(seed)
+
+    def encode_structure(self, encoder: nn.Module) -> None:
+        """Fill ``structure`` with posterior means."""
+        parts = [encoder(self.bank.occupancy(ids)) for ids in torch.arange(self.bank.count).split(256)]
+        self.structure = torch.cat(parts).float()
+
+    def encode_shape(self, encoder: nn.Module, folder: Path) -> None:
+        """Fill the shape latents and the cell coordinates; the normalisation is in ``folder``."""
+        mean, std = self._moments(folder)
+        feats, cells, counts = [], [], []
+        for ids in self.bank.split(torch.arange(self.bank.count), VOXELS_PER_PASS):
+            voxels = self.bank.voxels(ids)
+            z = encoder(SparseTensor(shape_features(voxels.vertices, voxels.flags), voxels.coords))
+            feats.append((z.feats.float() - mean) / std)
+            cells.append(z.coords[:, 1:].to(torch.uint8))
+            counts.append(torch.bincount(z.coords[:, 0].long(), minlength=len(ids)).cpu())
+        self.shape_feats, self.cells = torch.cat(feats), torch.cat(cells)
+        self.counts = torch.cat(counts)
+        self.offsets = torch.cat([torch.zeros(1, dtype=torch.long), self.counts.cumsum(0)])
+        self.order = self.counts.argsort()
+
+    def _moments(self, folder: Path) -> tuple[Tensor, Tensor]:
+        content = json.loads((folder / "normalization.json").read_text(encoding="utf-8"))
+        return torch.tensor(content["mean"], device=self.device), torch.tensor(content["std"], device=self.device)
+
+    def encode_texture(self, encoder: nn.Module, folder: Path) -> None:
+        """Fill ``colourings`` material latents an asset, each with materials of its own."""
+        self.texture_encoder = encoder
+        self.texture_mean, self.texture_std = self._moments(folder)
+        shape = (self.colourings, len(self.cells), self.shape_feats.shape[1])
+        self.texture_feats = torch.zeros(shape, device=self.device, dtype=torch.float16)
+        tables = [self.bank.draw_materials(self.bank.count, self.generator) for _ in range(self.colourings)]
+        self.materials = torch.stack(tables)
+        for colouring in range(self.colourings):
+            for ids in self.bank.split(torch.arange(self.bank.count), VOXELS_PER_PASS):
+                self._recolour(ids, colouring)
+
+    def _recolour(self, ids: Tensor, colouring: int) -> None:
+        voxels = self.bank.voxels(ids)
+        attributes = self.bank.attributes(voxels, self.materials[colouring, ids.to(self.device)])
+        z = self.texture_encoder(SparseTensor(attributes * 2 - 1, voxels.coords))
+        feats = (z.feats.float() - self.texture_mean) / self.texture_std
+        self.texture_feats[colouring, self.rows(ids)[0]] = feats.half()
+
+    @torch.no_grad()
+    def refresh_colours(self, generator: torch.Generator, order: torch.Generator) -> None:
+        """Give a few assets new materials, so that the flow does not learn a fixed set of colourings."""
+        ids = self.bank.draw(REFRESHED_PER_STEP, order)
+        colouring = int(torch.randint(self.colourings, (1,), generator=order))
+        self.materials[colouring, ids.to(self.device)] = self.bank.draw_materials(len(ids), generator)
+        self._recolour(ids, colouring)
+
+    def rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the rows of the assets ``ids`` one after another, and the position in ``ids`` each belongs to."""
+        return ragged_rows(self.offsets, ids, self.device)
+
+    def draw_tokens(self, tokens: int, generator: torch.Generator) -> Tensor:
+        """Draw assets of similar size, about ``tokens`` cells in all: a batch then wastes little padding."""
+        return token_batches(self.order, self.counts, tokens, generator)
+
+    def split(self, tokens: int) -> list[Tensor]:
+        """Split all assets into batches of about ``tokens`` cells."""
+        return self.bank.split(torch.arange(self.bank.count), tokens, self.counts)
+
+    def shape(self, ids: Tensor) -> SparseTensor:
+        """Return the normalised shape latents of a batch."""
+        rows, batch = self.rows(ids)
+        coords = torch.cat([batch[:, None], self.cells[rows]], dim=1).int()
+        return SparseTensor(self.shape_feats[rows], coords)
+
+    def texture(self, ids: Tensor, generator: torch.Generator) -> tuple[SparseTensor, Tensor]:
+        """Return normalised material latents of one colouring an asset, and the materials [B, L, 6]."""
+        pick = torch.randint(self.colourings, (len(ids),), generator=generator, device=self.device)
+        rows, batch = self.rows(ids)
+        coords = torch.cat([batch[:, None], self.cells[rows]], dim=1).int()
+        return SparseTensor(self.texture_feats[pick[batch], rows].float(), coords), self.materials[
+            pick, ids.to(self.device)
+        ]
