@@ -32,6 +32,12 @@ def pytest_addoption(parser):
     )
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "golden" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.parity)
+
+
 @pytest.fixture(scope="session")
 def golden(request):
     """Return a loader of reference cases; a case that the chosen folder does not hold skips its test."""
