@@ -108,7 +108,7 @@ def _crop_square(image: Image.Image) -> tuple[Image.Image, tuple[str, ...]]:
     if 2 * half < SMALLEST_SUBJECT:
         raise EspalierError(
             "bad_input",
-            f"The subject is less than {SMALLEST_SUBJECT} pixels large. Choose an image in which it is larger, best 512 pixels.",
+            f"The subject is less than {SMALLEST_SUBJECT} pixels large. Choose an image that shows it larger.",
         )
     x, y = (left + right) / 2, (top + bottom) / 2
     return image.crop((x - half, y - half, x + half, y + half)), notes

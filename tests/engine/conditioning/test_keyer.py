@@ -79,7 +79,7 @@ def test_subject_may_leave_the_picture_on_one_side():
 def test_busy_background_is_refused_with_what_to_do(seed):
     noise = np.random.default_rng(seed).integers(0, 255, (10, 10, 3)).astype(np.uint8)
     busy = Image.fromarray(noise).resize((SIZE, SIZE), Image.Resampling.BICUBIC)
-    with pytest.raises(EspalierError, match="not plain.*transparent background"):
+    with pytest.raises(EspalierError, match=r"not plain.*transparent background"):
         key_plain_background(busy)
 
 

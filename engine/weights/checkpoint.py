@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One network from its two files: a ``.json`` sidecar with class and arguments, a ``.safetensors`` with the weights."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from ..errors import EspalierError
+from ..models.registry import build_model
+from .precision import run_dtype
+from .safetensors_file import SafetensorsFile
+
+SCALE = ".scale"
+"""Suffix of the companion of an int8 tensor: float16 [out, 1, ...], the size of one step of each output channel."""
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object. Raises EspalierError("bad_config") with the file's name."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise EspalierError(
+            "bad_config", f"The model's file “{path.name}” is missing. Fetch the model again."
+        ) from None
+    except (OSError, ValueError, RecursionError):
+        value = None
+    if not isinstance(value, dict):
+        raise EspalierError("bad_config", f"The model's file “{path.name}” cannot be read. Fetch the model again.")
+    return value
+
+
+def load_checkpoint(stem: Path, device: torch.device) -> nn.Module:
+    """Build the network that ``<stem>.json`` describes and fill it from ``<stem>.safetensors``, ready for inference.
+
+    Raises EspalierError("bad_config" or "bad_weights") with the name of the file at fault.
+    """
+    sidecar = read_json(stem.with_name(stem.name + ".json"))
+    name, args = sidecar.get("name"), sidecar.get("args")
+    if not isinstance(name, str) or not isinstance(args, dict):
+        raise EspalierError(
+            "bad_config", f"The model's file “{stem.name}.json” does not describe a network. Fetch the model again."
+        )
+    return load_network(name, args, stem.with_name(stem.name + ".safetensors"), device)
+
+
+def load_network(name: str, args: dict[str, Any], weights: Path, device: torch.device) -> nn.Module:
+    """Build the network ``name`` in the precision that suits ``device`` and fill it from the file ``weights``."""
+    file = SafetensorsFile(weights)
+    with _NoInitialisation():
+        model = build_model(name, args)
+    if hasattr(model, "convert_to"):
+        model.convert_to(run_dtype(args, device))
+    fill(model, file)
+    return model.to(device).eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def fill(model: nn.Module, file: SafetensorsFile) -> None:
+    """Copy every tensor of ``file`` into the parameter of its name, in the parameter's precision.
+
+    Strict: a missing, left-over or differently shaped tensor raises EspalierError("bad_weights").
+    """
+    targets = model.state_dict(keep_vars=True)
+    quantised = {name + SCALE for name, entry in file.entries.items() if entry.dtype == torch.int8}
+    stored = set(file.entries) - quantised
+    missing, foreign = sorted(targets.keys() - stored), sorted(stored - targets.keys())
+    missing += sorted(quantised - set(file.entries))
+    if missing or foreign:
+        hint = f"missing: {_some(missing)}; not expected: {_some(foreign)}"
+        raise file.problem("belongs to another network than its description says.", hint)
+    for name, target in targets.items():
+        entry = file.entries[name]
+        if entry.shape != tuple(target.shape):
+            raise file.problem(
+                "has the wrong size for its network.", f"{name}: {entry.shape} instead of {tuple(target.shape)}"
+            )
+        if not (entry.dtype.is_floating_point or entry.dtype == torch.int8):
+            raise file.problem("has weights of a kind that is not supported.", f"{name}: {entry.dtype}")
+        target.copy_(_dequantised(file, name) if entry.dtype == torch.int8 else file.read(name))
+
+
+def _dequantised(file: SafetensorsFile, name: str) -> Tensor:
+    values, scale = file.read(name), file.read(name + SCALE)
+    if scale.shape != (values.shape[0], *[1] * (values.ndim - 1)) or not scale.is_floating_point():
+        raise file.problem("has damaged quantised weights.", f"{name}{SCALE}: {tuple(scale.shape)}")
+    return values.float() * scale.float()
+
+
+def _some(names: list[str]) -> str:
+    return (", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")) or "none"
+
+
+class _NoInitialisation(TorchFunctionMode):
+    """Leaves new parameters unfilled: random numbers for 1.3 billion weights would only be thrown away."""
+
+    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        if getattr(func, "__module__", None) == "torch.nn.init":
+            return (kwargs or {}).get("tensor", args[0] if args else None)
+        return func(*args, **(kwargs or {}))

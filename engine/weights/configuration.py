@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``pipeline.json`` of a model set, released or our own, as frozen dataclasses (spec/models.md 1.1, 7.4 and 8.1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import PurePosixPath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import EspalierError
+from ..flow.sampler import SamplerParams
+
+SAMPLERS = ("sparse_structure_sampler", "shape_slat_sampler", "tex_slat_sampler")
+NORMALISATIONS = ("shape_slat_normalization", "tex_slat_normalization")
+SAMPLER_CLASSES = ("FlowEulerSampler", "FlowEulerCfgSampler", "FlowEulerGuidanceIntervalSampler")
+
+
+@dataclass(frozen=True)
+class Normalisation:
+    """Mean and standard deviation of a latent, one per channel: float32 [C]."""
+
+    mean: Tensor
+    std: Tensor
+
+    def apply(self, x: Tensor) -> Tensor:
+        """From latents as the decoder knows them to what the flow works on. [N, C]."""
+        return (x - self.mean.to(x.device)) / self.std.to(x.device)
+
+    def undo(self, x: Tensor) -> Tensor:
+        """From the flow's samples to latents as the decoder knows them. [N, C]."""
+        return x * self.std.to(x.device) + self.mean.to(x.device)
+
+
+@dataclass(frozen=True)
+class Sampler:
+    """A stage's sampler with its default parameters."""
+
+    sigma_min: float
+    params: SamplerParams
+
+
+@dataclass(frozen=True)
+class CascadeStart:
+    """The first pass of a cascade: which shape flow, on the features of which image size, up to which resolution."""
+
+    shape: str
+    cond: int
+    resolution: int
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One way through the networks.
+
+    structure_cond / cond: image sizes that condition the structure and the later stages.
+    structure_grid: side of the grid on which occupied cells start. shape, texture: names of the flows.
+    resolution: O-Voxels along a side. low: the first pass of a cascade, or None.
+    """
+
+    structure_cond: int
+    cond: int
+    structure_grid: int
+    shape: str
+    texture: str
+    resolution: int
+    low: CascadeStart | None = None
+
+
+_LOW = CascadeStart("shape_slat_flow_model_512", 512, 512)
+_SHAPE_1024, _TEXTURE_1024 = "shape_slat_flow_model_1024", "tex_slat_flow_model_1024"
+RELEASED_KINDS = {
+    "512": Kind(512, 512, 32, "shape_slat_flow_model_512", "tex_slat_flow_model_512", 512),
+    "1024": Kind(512, 1024, 64, _SHAPE_1024, _TEXTURE_1024, 1024),
+    "1024_cascade": Kind(512, 1024, 32, _SHAPE_1024, _TEXTURE_1024, 1024, _LOW),
+    "1536_cascade": Kind(512, 1024, 32, _SHAPE_1024, _TEXTURE_1024, 1536, _LOW),
+}
+
+
+@dataclass(frozen=True)
+class ImageEncoder:
+    """The image encoder: the network's class name and where its files lie, relative to the set's folder."""
+
+    name: str
+    path: str
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """A whole ``pipeline.json``. ``models`` maps a network's key to the path of its files without their ending."""
+
+    models: dict[str, str]
+    samplers: dict[str, Sampler]
+    normalisations: dict[str, Normalisation]
+    image_encoder: ImageEncoder
+    kinds: dict[str, Kind]
+    default_kind: str
+
+    def kind(self, name: str | None) -> Kind:
+        """The kind of that name, or the set's default. Raises EspalierError("bad_request")."""
+        if name in (None, ""):
+            name = self.default_kind
+        if name not in self.kinds:
+            raise EspalierError(
+                "bad_request", f"This model has no quality “{name}”. Choose one of: {', '.join(self.kinds)}."
+            )
+        return self.kinds[name]
+
+
+def parse_configuration(document: Mapping[str, Any]) -> Configuration:
+    """Read ``pipeline.json``. Raises EspalierError("bad_config") naming the entry that does not fit."""
+    args = _entry(document, "args", dict)
+    models = {_text(key): safe_path(value) for key, value in _entry(args, "models", dict).items()}
+    kinds = {name: kind for name, kind in RELEASED_KINDS.items() if _flows(kind) <= models.keys()}
+    for name, value in args.get("pipeline_types", {}).items():
+        kinds[name] = _kind(value)
+        if not _flows(kinds[name]) <= models.keys():
+            raise _problem(f"pipeline_types.{name} names a network that the set does not have")
+    if not kinds:
+        raise _problem("no kind of pipeline can be run with these models")
+    default = args.get("default_pipeline_type") or next(iter(kinds))
+    if default not in kinds:
+        raise _problem(f"default_pipeline_type {default!r}")
+    return Configuration(
+        models=models,
+        samplers={key: _sampler(key, args[key]) for key in SAMPLERS if key in args},
+        normalisations={key: _normalisation(key, args[key]) for key in NORMALISATIONS if key in args},
+        image_encoder=_image_encoder(_entry(args, "image_cond_model", dict)),
+        kinds=kinds,
+        default_kind=default,
+    )
+
+
+def safe_path(value: Any) -> str:
+    """A relative path that stays inside the model set's folder. Raises EspalierError("bad_config")."""
+    text = _text(value)
+    path = PurePosixPath(text)
+    if path.is_absolute() or ".." in path.parts or "\\" in text or ":" in text or "\0" in text or not path.parts:
+        raise _problem(f"the path {text!r} leaves the model's folder")
+    return text
+
+
+def _flows(kind: Kind) -> set[str]:
+    return {kind.shape, kind.texture} | ({kind.low.shape} if kind.low else set())
+
+
+def _kind(value: Any) -> Kind:
+    """A kind of our own sets: the structure is conditioned as the rest unless ``structure_cond`` says otherwise."""
+    try:
+        low = value.get("low")
+        return Kind(
+            structure_cond=_size(value.get("structure_cond", value["cond"])),
+            cond=_size(value["cond"]),
+            structure_grid=_size(value["structure_grid"]),
+            shape=_text(value["shape"]),
+            texture=_text(value["texture"]),
+            resolution=_size(value["resolution"]),
+            low=None
+            if low is None
+            else CascadeStart(_text(low["shape"]), _size(low["cond"]), _size(low["resolution"])),
+        )
+    except (KeyError, TypeError, AttributeError, ValueError):
+        raise _problem("pipeline_types") from None
+
+
+def _sampler(key: str, value: Any) -> Sampler:
+    name, params = _entry(value, "name", str), _entry(value, "params", dict)
+    known = {field.name for field in fields(SamplerParams)}
+    if name not in SAMPLER_CLASSES or not params.keys() <= known:
+        raise _problem(f"{key}: {name} {sorted(params)}")
+    try:
+        settings = sampler_params(SamplerParams(), params)
+        return Sampler(float(value.get("args", {}).get("sigma_min", 1e-5)), settings)
+    except (TypeError, ValueError, AttributeError):
+        raise _problem(key) from None
+
+
+def sampler_params(defaults: SamplerParams, values: Mapping[str, Any]) -> SamplerParams:
+    """Return ``defaults`` with the given fields replaced, from JSON. Raises TypeError or ValueError."""
+    typed: dict[str, Any] = {}
+    for name, value in values.items():
+        if name == "guidance_interval":
+            low, high = value
+            typed[name] = (float(low), float(high))
+        else:
+            typed[name] = int(value) if name == "steps" else float(value)
+    params = defaults.with_overrides(typed)
+    if not 1 <= params.steps <= 1000 or not params.rescale_t > 0:
+        raise ValueError(f"{params.steps} steps, rescale_t {params.rescale_t}")
+    return params
+
+
+def _normalisation(key: str, value: Any) -> Normalisation:
+    try:
+        mean, std = (torch.tensor(value[part], dtype=torch.float32) for part in ("mean", "std"))
+    except (KeyError, TypeError, ValueError, RuntimeError):
+        raise _problem(key) from None
+    if mean.ndim != 1 or mean.shape != std.shape or not bool((std > 0).all() and mean.isfinite().all()):
+        raise _problem(key)
+    return Normalisation(mean, std)
+
+
+def _image_encoder(value: Mapping[str, Any]) -> ImageEncoder:
+    """Ours names a checkpoint of the set; the released form names the repository of the original weights."""
+    name, args = _entry(value, "name", str), _entry(value, "args", dict)
+    if name == "DINOv3ViT":
+        return ImageEncoder(name, safe_path(args.get("checkpoint")))
+    if name == "DinoV3FeatureExtractor":
+        return ImageEncoder(name, safe_path(args.get("model_name")))
+    raise _problem(f"image_cond_model {name!r}")
+
+
+def _entry(value: Any, key: str, kind: type) -> Any:
+    found = value.get(key) if isinstance(value, Mapping) else None
+    if not isinstance(found, kind):
+        raise _problem(key)
+    return found
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value:
+        raise _problem(f"{value!r} where a name is expected")
+    return value
+
+
+def _size(value: Any) -> int:
+    if type(value) is not int or not 1 <= value <= 4096:
+        raise _problem(f"{value!r} where a size is expected")
+    return value
+
+
+def _problem(what: str) -> EspalierError:
+    return EspalierError(
+        "bad_config", "The model's pipeline.json cannot be used. Fetch the model again.", f"The problem is: {what}."
+    )

@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads safetensors files, trusting nothing in them: every name, shape and byte range is checked before it is used."""
+
+from __future__ import annotations
+
+import json
+import math
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..errors import EspalierError
+
+MAX_HEADER = 32 << 20
+DTYPES = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where one tensor lies in its file: bytes ``begin`` up to ``end`` from the file's start."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class SafetensorsFile:
+    """The tensors of one file, read one at a time so that memory never holds the file twice.
+
+    Opening raises EspalierError("bad_weights") naming the file if it is missing, truncated or not safetensors.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            size = path.stat().st_size
+            with path.open("rb") as file:
+                prefix = file.read(8)
+                length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+                if not 2 <= length <= min(MAX_HEADER, size - 8):
+                    raise self.problem(
+                        "is empty." if size == 0 else "is not a safetensors file, or only a part of one."
+                    )
+                header = file.read(length)
+        except FileNotFoundError:
+            raise self.problem("is missing.") from None
+        except OSError as error:
+            raise self.problem(f"cannot be read ({error.strerror}).") from None
+        self.entries = self._parse(header, 8 + length, size)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.entries
+
+    def read(self, name: str) -> Tensor:
+        """Return one tensor on the CPU. Raises EspalierError when the file shrank or holds NaN or infinity."""
+        entry = self.entries[name]
+        tensor = torch.empty(entry.shape, dtype=entry.dtype)
+        if tensor.numel():
+            view = memoryview(tensor.view(-1).view(torch.uint8).numpy())
+            try:
+                with self.path.open("rb", buffering=0) as file:
+                    file.seek(entry.begin)
+                    done = 0
+                    while done < len(view):
+                        count = file.readinto(view[done:])
+                        if not count:
+                            raise self.problem("is truncated.")
+                        done += count
+            except OSError as error:
+                raise self.problem(f"cannot be read ({error.strerror}).") from None
+        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+            raise self.problem(f"is damaged: the tensor “{name}” holds values that are no numbers.")
+        return tensor
+
+    def problem(self, what: str, hint: str = "") -> EspalierError:
+        """A refusal of this file as a sentence."""
+        return EspalierError("bad_weights", f"The model file “{self.path.name}” {what} Fetch the model again.", hint)
+
+    def _parse(self, header: bytes, start: int, size: int) -> dict[str, Entry]:
+        try:
+            table = json.loads(header)
+        except (ValueError, RecursionError):
+            raise self.problem("has an unreadable table of contents.") from None
+        if not isinstance(table, dict):
+            raise self.problem("has an unreadable table of contents.")
+        table.pop("__metadata__", None)
+        entries = {name: self._entry(name, value, start, size) for name, value in table.items()}
+        reached = start
+        for entry in sorted(entries.values(), key=lambda entry: (entry.begin, entry.end)):
+            if entry.begin != reached:
+                raise self.problem("has gaps or overlaps between its tensors.")
+            reached = entry.end
+        if reached != size:
+            raise self.problem("is truncated." if reached > size else "is longer than its table of contents says.")
+        return entries
+
+    def _entry(self, name: str, value: Any, start: int, size: int) -> Entry:
+        try:
+            dtype, shape, (begin, end) = DTYPES[value["dtype"]], tuple(value["shape"]), value["data_offsets"]
+            plain = all(type(number) is int and 0 <= number < 1 << 48 for number in (*shape, begin, end))
+        except (KeyError, TypeError, ValueError):
+            plain = False
+        if not plain or end - begin != math.prod(shape) * dtype.itemsize:
+            raise self.problem("has a damaged table of contents.", f"entry {name!r}")
+        return Entry(dtype, shape, start + begin, start + end)
