@@ -16,6 +16,7 @@ from ..models.shape_vae import shape_features
 from ..models.sparse_vae import init_child_tied
 from ..sparse.tensor import SparseTensor
 from .bank import AssetBank
+from .diagonals import diagonal_loss
 from .losses import dice_loss, kl_divergence, sample_posterior, voxel_iou
 from .presets import LATENT_CHANNELS, NETWORKS
 
@@ -184,9 +185,10 @@ class ShapeVAE(_SparseAutoencoder):
             for s, t in zip(subdivision, targets, strict=True)
         ]
         kl = kl_divergence(mean, logvar)
+        split = diagonal_loss(out[:, 6], voxels.vertices, voxels.flags, h.sites)
         weight = 4.0 if progress < 0.4 else 10.0
-        loss = flag + weight * vertex + sum(children) + 1e-6 * kl
-        values = {"vertex": vertex, "flag": flag, "kl": kl}
+        loss = flag + weight * vertex + sum(children) + 0.2 * split + 1e-6 * kl
+        values = {"vertex": vertex, "flag": flag, "split": split, "kl": kl}
         return loss, values | {f"subdivision_{i}": c for i, c in enumerate(children)}
 
     def validate(self) -> dict[str, float]:

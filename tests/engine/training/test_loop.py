@@ -6,10 +6,9 @@ import json
 
 import pytest
 import torch
+from espalier.engine.training.loop import Schedule, Trainer
 from safetensors.torch import load_file
 from torch import nn
-
-from espalier.engine.training.loop import Schedule, Trainer
 
 
 class Regression:

@@ -3,7 +3,6 @@
 
 import pytest
 import torch
-
 from espalier.engine.training.losses import SIGMA_MIN, dice_loss, interpolate, kl_divergence, voxel_iou
 
 
