@@ -11,8 +11,12 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from .errors import ClientError, from_os_error
+
+# What build.py leaves in an environment that is complete.
+CHECKOUT_STAMP = "espalier-env.json"
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ def find_python(preferred: str, data: Path, extension: Path) -> EnginePython | N
     """Return the Python that shall run the engine; None when the user has to install one first.
 
     In this order: the one that the preferences name (an interpreter or the folder of an environment), the managed
-    environment in ``<data>/engine``, and in a checkout (``build.py`` stands there) the environment ``build/env``.
+    environment in ``<data>/engine``, and in a checkout the environment ``build/env`` that ``build.py`` finished.
     Raises ClientError("bad_python") when the preferences name something that is no interpreter.
     """
     if preferred:
@@ -50,9 +54,9 @@ def find_python(preferred: str, data: Path, extension: Path) -> EnginePython | N
     managed = environment_python(data / "engine")
     if _runnable(managed):
         return EnginePython(managed, "managed")
-    checkout = environment_python(extension / "build" / "env")
-    if (extension / "build.py").is_file() and _runnable(checkout):
-        return EnginePython(checkout, "checkout")
+    checkout = extension / "build" / "env"
+    if (checkout / CHECKOUT_STAMP).is_file() and _runnable(environment_python(checkout)):
+        return EnginePython(environment_python(checkout), "checkout")
     return None
 
 
@@ -90,8 +94,7 @@ def start_process(command: list[str], log_file: Path) -> subprocess.Popen[bytes]
                 bufsize=0,
                 cwd=log_file.parent,
                 env=clean_environment(),
-                start_new_session=os.name != "nt",
-                creationflags=_creation_flags(),
+                **group_options(),
             )
         except OSError as error:
             raise ClientError(
@@ -112,10 +115,11 @@ def kill(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _creation_flags() -> int:
-    if sys.platform != "win32":
-        return 0
-    return subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP
+def group_options() -> dict[str, Any]:
+    """Return the arguments of Popen for a process group of its own, which Ctrl-C in a terminal does not reach."""
+    if sys.platform == "win32":
+        return {"creationflags": subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP}
+    return {"start_new_session": True}
 
 
 def _runnable(path: Path) -> bool:
