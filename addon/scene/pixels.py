@@ -9,7 +9,7 @@ import bpy
 import numpy as np
 
 # What the engine's image library reads by itself; everything else is decoded by Blender.
-READABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga"}
+READABLE = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".tga", ".psd", ".jp2", ".avif"}
 SIGNATURES = ((b"\x89PNG", ".png"), (b"\xff\xd8\xff", ".jpg"), (b"RIFF", ".webp"), (b"BM", ".bmp"), (b"GIF8", ".gif"))
 # Decoding takes 16 bytes per pixel of Blender's memory, in the main thread.
 MAX_DECODED = 64_000_000
@@ -35,13 +35,33 @@ def source_of(image):
                     return data, suffix
         else:
             path = Path(bpy.path.abspath(image.filepath, library=image.library))
-            if path.suffix.lower() in READABLE and path.is_file():
+            if path.is_file() and _engine_reads(path, image):
                 return path, path.suffix
             if not path.is_file() and not image.has_data:
                 raise BadImage(
                     f"The file of the image “{image.name}” is missing: {path}. Open it again from where it is now."
                 )
     return encode_png(display_pixels(image)), ".png"
+
+
+def source_of_file(path):
+    """Return ``(file or bytes, suffix)`` of an image file, like ``source_of``. Raises BadImage."""
+    if not path.is_file() or path.suffix.lower() in READABLE - {".tif", ".tiff"}:
+        return path, path.suffix
+    try:
+        image = bpy.data.images.load(str(path), check_existing=False)
+    except RuntimeError as error:
+        raise BadImage(f"“{path.name}” cannot be opened: {error}") from error
+    try:
+        return source_of(image)
+    finally:
+        bpy.data.images.remove(image)
+
+
+def _engine_reads(path, image):
+    """Whether the engine can read the file; of TIFF files it cannot read those with floating-point colours."""
+    suffix = path.suffix.lower()
+    return suffix in READABLE and not (suffix in {".tif", ".tiff"} and image.is_float)
 
 
 def display_pixels(image):

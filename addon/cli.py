@@ -1,0 +1,99 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``blender --command espalier ...``: the same as the panel, without a window.
+
+Exit codes: 0 all done, 1 failed, 2 some failed, 4 bad input, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import time
+from pathlib import Path
+
+from . import ids
+
+DONE, FAILED, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 4, 130
+PUMP_SECONDS = 0.05
+JOBS_FOLDER = ".espalier"
+
+
+class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
+    """Ctrl-C, or a signal to end."""
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):
+        raise SystemExit(self._say(message))
+
+    def _say(self, message):
+        self.print_usage(sys.stderr)
+        print(f"{self.prog}: {message}", file=sys.stderr)
+        return BAD_INPUT
+
+
+def parser():
+    """The command line's arguments."""
+    top = _Parser(prog=f"blender --command {ids.CLI_COMMAND}", description="Turn images into 3D objects.")
+    commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
+    generate = commands.add_parser("generate", help="make one object of each image")
+    generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    generate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the objects are written")
+    generate.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
+    generate.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same object (default: 0)")
+    generate.add_argument("--random-seed", action="store_true", help="draw a seed for each image")
+    generate.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
+    generate.add_argument("--texture-size", type=int, default=1024, choices=(512, 1024, 2048, 4096))
+    generate.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
+    generate.add_argument("--json", action="store_true", help="one JSON object per event, one per line")
+    generate.add_argument("--engine-python", metavar="PATH", default="", help="a Python that has what the engine needs")
+    return top
+
+
+def main(arguments):
+    """Run one command and return its exit code; what Blender calls with the arguments behind ``espalier``."""
+    try:
+        options = parser().parse_args(list(arguments))
+    except SystemExit as stop:
+        return stop.code or DONE
+    from .batch import Batch
+
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    batch = Batch(options, Reporter(options.json))
+    try:
+        return batch.run()
+    except Interrupted:
+        batch.reporter.event("interrupted", text="Interrupted. What was finished is kept.")
+        return INTERRUPTED
+    finally:
+        for number in previous:
+            signal.signal(number, signal.SIG_IGN)
+        batch.close()
+        for number, handler in previous.items():
+            # Blender's own handlers are no Python objects (None): ours must not stay behind them either.
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
+
+
+def _interrupt(_number, _frame):
+    raise Interrupted
+
+
+class Reporter:
+    """Tells what happens: a line for people per stage, or with ``--json`` one object per event on stdout."""
+
+    def __init__(self, as_json):
+        self.as_json = as_json
+
+    def event(self, kind, text="", **fields):
+        """Report one event. ``text`` is the line for people; nothing is printed for them when it is empty."""
+        if self.as_json:
+            print(
+                json.dumps(
+                    {"event": kind, "time": round(time.time(), 3), **fields, **({"text": text} if text else {})}
+                ),
+                flush=True,
+            )
+        elif text:
+            print(text, file=sys.stderr if kind in {"failed", "bad_input"} else sys.stdout, flush=True)

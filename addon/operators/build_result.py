@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a finished result into the scene, as one undo step."""
+
+import bpy
+
+from .. import ids, placing
+from ..session import Order, session
+
+
+class ESPALIER_OT_build_result(bpy.types.Operator):
+    bl_idname = ids.OP_BUILD_RESULT
+    bl_label = "Generate from Image"
+    bl_description = "Put the finished object into the scene at the 3D cursor"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def invoke(self, context, event):
+        """Pressed by hand: the object goes where the cursor is now, in the scene that is open."""
+        size = context.scene.espalier.size_metres
+        session.orders[self.job] = Order(context.scene.name, tuple(context.scene.cursor.location), size, session.opened)
+        if context.mode != "OBJECT":
+            self.report({"INFO"}, "It is placed when you return to Object Mode")
+            return {"CANCELLED"}
+        return self.execute(context)
+
+    def execute(self, context):
+        from ..scene.asset import BadResult
+
+        job = session.queue.jobs.get(self.job) if session.queue is not None else None
+        if job is None or self.job not in session.ready:
+            self.report({"WARNING"}, "This result is in the scene already, or its job is gone.")
+            return {"CANCELLED"}
+        try:
+            item, asset, seed = _build(context, job, session.orders[self.job])
+        except BadResult as error:
+            session.not_built(self.job, str(error))
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        seconds = sum(job.seconds.values())
+        took = f", {seconds:.0f} s" if seconds else ""
+        session.built(self.job, f"{item.name}: {len(asset.faces):,} faces, seed {seed}{took}".replace(",", "\u2009", 1))
+        return {"FINISHED"}
+
+
+def _build(context, job, order):
+    from ..client.store import JobStore
+    from ..scene import Placement, Provenance, build_object, read_result
+
+    asset = read_result(job.folder)
+    request = JobStore(job.folder.parent).read(job.folder).request
+    scene = placing.target_scene(order, context)
+    layer = context.view_layer if scene == context.scene else scene.view_layers[0]
+    seed = int(request.get("seed", 0))
+    provenance = Provenance(
+        image=str(request.get("image", "")),
+        seed=seed,
+        model=str(request.get("model", {}).get("set", "")),
+        settings=request.get("settings", {}),
+        job=job.id,
+    )
+    item = build_object(scene, job.name, asset, Placement(order.location, order.size), provenance, layer)
+    _show_in_local_views(context, item)
+    return item, asset, seed
+
+
+def _show_in_local_views(context, item):
+    """A viewport in local view shows only what was there when it began; the user wants to see what just arrived."""
+    for window in context.window_manager.windows:
+        for area in window.screen.areas:
+            space = area.spaces.active
+            if area.type == "VIEW_3D" and space.local_view is not None and item.name in window.view_layer.objects:
+                item.local_view_set(space, True)

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Start a generation from the chosen image, or start a failed one again."""
+
+import bpy
+
+from .. import ids, preferences
+from ..client import ClientError
+from ..request import STARTER, TRELLIS2, make_request, new_seed, object_name
+from ..session import Order, session
+
+
+def why_not(scene):
+    """Why Generate cannot be pressed, as a sentence; "" when it can."""
+    if session.install is not None:
+        return "The engine is being installed"
+    try:
+        if preferences.engine_python() is None:
+            return "There is no engine yet: press Install Engine"
+    except ClientError as error:
+        return error.sentence.rstrip(".")
+    if scene.espalier.image is None:
+        return "Choose or open an image first"
+    if scene.espalier.model == "TRELLIS2" and preferences.trellis2_folder() is None:
+        return "The weights of TRELLIS.2-4B are not on this computer: name their folder in the preferences"
+    return ""
+
+
+class ESPALIER_OT_generate(bpy.types.Operator):
+    bl_idname = ids.OP_GENERATE
+    bl_label = "Generate"
+    bl_description = (
+        "Make a 3D object of the image. Blender stays usable meanwhile; the object appears at the 3D cursor"
+    )
+
+    @classmethod
+    def poll(cls, context):
+        reason = why_not(context.scene)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context):
+        from ..scene.pixels import BadImage, source_of
+
+        settings = context.scene.espalier
+        try:
+            source, suffix = source_of(settings.image)
+            if not settings.lock_seed:
+                settings.seed = new_seed()
+            session.submit(source, suffix, _request(settings), _order(context))
+        except BadImage as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        except ClientError as error:
+            session.tell(error.problem)
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_retry(bpy.types.Operator):
+    bl_idname = ids.OP_RETRY
+    bl_label = "Retry"
+    bl_description = "Run the failed job again, with the same image, seed and settings"
+    bl_options = {"INTERNAL"}
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        try:
+            queue = session.connect()
+            queue.add(queue.store.read(queue.store.folder / self.job))
+        except ClientError as error:
+            session.tell(error.problem, self.job)
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        session.message = None
+        return {"FINISHED"}
+
+
+def _request(settings):
+    starter = settings.model == "STARTER"
+    return make_request(
+        name=object_name(settings.image.name),
+        image_name=settings.image.name,
+        seed=settings.seed,
+        model=STARTER if starter else TRELLIS2,
+        model_path=None if starter else preferences.trellis2_folder(),
+        quality=STARTER if starter else settings.quality.lower(),
+        texture_size=int(settings.texture_size),
+        faces=settings.faces if settings.limit_faces else None,
+    )
+
+
+def _order(context):
+    scene = context.scene
+    return Order(scene.name, tuple(scene.cursor.location), scene.espalier.size_metres, session.opened)

@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Look at a log file, or at the preferences."""
+
+from pathlib import Path
+
+import bpy
+
+from .. import ids, preferences
+from ..session import LOG_NAME, session
+
+
+def log_file():
+    """The log that tells most about the last message, or None."""
+    message = session.message
+    candidates = [message.log if message is not None else "", str(preferences.data() / "logs" / LOG_NAME)]
+    return next((path for path in map(Path, filter(None, candidates)) if path.is_file()), None)
+
+
+class ESPALIER_OT_open_log(bpy.types.Operator):
+    bl_idname = ids.OP_OPEN_LOG
+    bl_label = "Open Log"
+    bl_description = "Open what the engine wrote down, with the technical cause of a failure"
+
+    @classmethod
+    def poll(cls, context):
+        if log_file() is None:
+            cls.poll_message_set("There is no log yet")
+            return False
+        return True
+
+    def execute(self, context):
+        path = log_file()
+        bpy.ops.wm.path_open(filepath=str(path))
+        self.report({"INFO"}, str(path))
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_open_preferences(bpy.types.Operator):
+    bl_idname = ids.OP_OPEN_PREFERENCES
+    bl_label = "Espalier Preferences"
+    bl_description = "Show the preferences of Espalier: engine, data folder, models"
+
+    def execute(self, context):
+        bpy.ops.preferences.addon_show(module=ids.PACKAGE)
+        return {"FINISHED"}

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The extension's preferences, and the folders and interpreter that follow from them."""
+
+from pathlib import Path
+
+import bpy
+
+from . import ids
+from .client import ClientError, data_folder, find_python
+
+EXTENSION = Path(__file__).resolve().parent.parent
+
+
+class EspalierPreferences(bpy.types.AddonPreferences):
+    bl_idname = ids.PACKAGE
+
+    data_folder: bpy.props.StringProperty(
+        name="Data Folder",
+        description="Where jobs, models and the engine are kept. Empty: one folder per user for all Blender versions",
+        subtype="DIR_PATH",
+    )
+    engine_python: bpy.props.StringProperty(
+        name="Engine Python",
+        description="A Python of your own that has what the engine needs. Empty: the one that Install Engine made",
+        subtype="FILE_PATH",
+    )
+    trellis2_folder: bpy.props.StringProperty(
+        name="TRELLIS.2-4B",
+        description="Folder of the published weights (it holds pipeline.json). Empty: models in the data folder",
+        subtype="DIR_PATH",
+    )
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        _draw_engine(layout.column(heading="Engine"), self)
+        column = layout.column(heading="Storage")
+        column.prop(self, "data_folder", placeholder=str(data()))
+        column = layout.column(heading="Models")
+        column.prop(self, "trellis2_folder", placeholder=str(data() / "models" / "TRELLIS.2-4B"))
+
+
+def _draw_engine(column, preferences):
+    column.prop(preferences, "engine_python")
+    try:
+        python = engine_python()
+    except ClientError as error:
+        column.label(text=error.sentence, icon="ERROR")
+        return
+    if python is None:
+        column.label(text="There is no engine yet.", icon="INFO")
+        column.operator(ids.OP_INSTALL_ENGINE, icon="IMPORT")
+    else:
+        column.label(text=str(python.path), icon="CHECKMARK")
+
+
+def get():
+    """Return our preferences, or None when the extension runs without being enabled as one (tests, scripts)."""
+    addon = bpy.context.preferences.addons.get(ids.PACKAGE)
+    return addon.preferences if addon is not None else None
+
+
+def _path(name):
+    preferences = get()
+    text = getattr(preferences, name, "") if preferences is not None else ""
+    return bpy.path.abspath(text) if text else ""
+
+
+def data():
+    """Return the folder for jobs, models and the managed engine; it need not exist."""
+    return data_folder(_path("data_folder"))
+
+
+def engine_python():
+    """Return the EnginePython to use, or None when there is no engine yet. Raises ClientError for a bad one."""
+    return find_python(_path("engine_python"), data(), EXTENSION)
+
+
+def trellis2_folder():
+    """Return the folder of the published weights, or None when they are not on this machine."""
+    folder = Path(_path("trellis2_folder") or data() / "models" / "TRELLIS.2-4B")
+    return folder if (folder / "pipeline.json").is_file() else None

@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The settings of the panel. They live in the scene and are saved with the file; what is running never is."""
+
+import bpy
+
+from . import ids
+
+MODELS = (
+    ("STARTER", "Starter", "The small model that comes with Espalier: simple shapes, within a minute on any computer"),
+    (
+        "TRELLIS2",
+        "TRELLIS.2-4B",
+        "The published model, for photographs and detail. Needs its weights and a graphics card",
+    ),
+)
+QUALITIES = (
+    ("DRAFT", "Draft", "Grid of 512: the quickest look at a shape"),
+    ("STANDARD", "Standard", "Grid of 1024 in two steps"),
+    ("FINE", "Fine", "Grid of 1536 in two steps: the most detail, time and memory"),
+)
+TEXTURE_SIZES = (
+    ("512", "512 px", "Texture maps of 512 × 512 pixels"),
+    ("1024", "1024 px", "Texture maps of 1024 × 1024 pixels"),
+    ("2048", "2048 px", "Texture maps of 2048 × 2048 pixels"),
+    ("4096", "4096 px", "Texture maps of 4096 × 4096 pixels"),
+)
+
+
+def _is_input(_settings, image):
+    still = image.type in {"IMAGE", "UV_TEST"} and image.source in {"FILE", "GENERATED"}
+    return still and ids.PROP_MAP not in image
+
+
+def _get_size(settings):
+    return settings.size_metres / settings.id_data.unit_settings.scale_length
+
+
+def _set_size(settings, value):
+    settings.size_metres = value * settings.id_data.unit_settings.scale_length
+
+
+class ESPALIER_PG_settings(bpy.types.PropertyGroup):
+    image: bpy.props.PointerProperty(
+        name="Image",
+        description="The picture of the object to make: one object, seen whole, on a plain or transparent background",
+        type=bpy.types.Image,
+        poll=_is_input,
+    )
+    model: bpy.props.EnumProperty(name="Model", description="What turns the image into an object", items=MODELS)
+    quality: bpy.props.EnumProperty(
+        name="Quality", description="How fine the object is made", items=QUALITIES, default="STANDARD"
+    )
+    seed: bpy.props.IntProperty(
+        name="Seed",
+        description="Another seed makes another object of the same image; the same seed makes the same object",
+        min=0,
+        max=2**31 - 1,
+    )
+    lock_seed: bpy.props.BoolProperty(
+        name="Lock Seed",
+        description="Keep this seed. When open, every Generate draws a new one and shows it here",
+        default=True,
+    )
+    size_metres: bpy.props.FloatProperty(default=1.0, min=1e-4, options={"HIDDEN"})
+    size: bpy.props.FloatProperty(
+        name="Size",
+        description="Length of the object's longest side",
+        unit="LENGTH",
+        min=1e-4,
+        soft_min=0.01,
+        soft_max=100.0,
+        get=_get_size,
+        set=_set_size,
+    )
+    texture_size: bpy.props.EnumProperty(
+        name="Textures", description="Size of the texture maps", items=TEXTURE_SIZES, default="1024"
+    )
+    limit_faces: bpy.props.BoolProperty(
+        name="Limit Faces", description="Simplify the mesh to a number of faces of your choice"
+    )
+    faces: bpy.props.IntProperty(
+        name="Faces",
+        description="The mesh gets at most about this many triangles",
+        default=20_000,
+        min=100,
+        soft_max=500_000,
+    )
+
+
+def attach():
+    """Give every scene its settings."""
+    bpy.types.Scene.espalier = bpy.props.PointerProperty(type=ESPALIER_PG_settings)
+
+
+def detach():
+    """Take the settings away again; their values stay in the file."""
+    del bpy.types.Scene.espalier

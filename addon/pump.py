@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The timer that moves jobs on in Blender's window. In background there are no timers: ``cli`` pumps by itself."""
+
+import time
+
+import bpy
+
+from . import ids, placing
+from .session import session
+
+BUSY_SECONDS = 0.05
+IDLE_SECONDS = 0.5
+TICK_SECONDS = 0.012
+REDRAW_SECONDS = 0.2
+
+_last_redraw = 0.0
+_redraw_due = False
+
+
+def start():
+    """Begin ticking. The timer outlives the loading of files."""
+    bpy.app.timers.register(_tick, first_interval=IDLE_SECONDS, persistent=True)
+
+
+def stop():
+    """Stop ticking."""
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+
+
+def _tick():
+    global _redraw_due
+    if session.poll(TICK_SECONDS):
+        _redraw_due = True
+    if session.ready and _place():
+        _redraw_due = True
+    _redraw(session.is_busy())
+    return BUSY_SECONDS if session.is_busy() else IDLE_SECONDS
+
+
+def _place():
+    """Place the first result that nothing stands against; true when one was placed."""
+    context = bpy.context
+    for job_id in session.ready:
+        if not placing.obstacle(job_id, context):
+            place(job_id, context)
+            return True
+    return False
+
+
+def place(job_id, context):
+    """Run the operator that builds a result, as one undo step."""
+    scene = placing.target_scene(session.orders[job_id], context)
+    window = placing.window_for(scene, context)
+    operator = getattr(bpy.ops.espalier, ids.OP_BUILD_RESULT.partition(".")[2])
+    try:
+        with context.temp_override(window=window):
+            operator("EXEC_DEFAULT", True, job=job_id)
+    except RuntimeError as error:
+        # The operator's report of type ERROR arrives as an exception; it has told the session already.
+        if job_id in session.ready:
+            session.not_built(job_id, str(error).strip())
+
+
+def _redraw(is_busy):
+    """Redraw our panels when something changed, a few times a second; the time left counts down in between."""
+    global _last_redraw, _redraw_due
+    now = time.monotonic()
+    if not (_redraw_due and now - _last_redraw >= REDRAW_SECONDS) and not (is_busy and now - _last_redraw >= 1.0):
+        return
+    _last_redraw, _redraw_due = now, False
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"VIEW_3D", "PREFERENCES"}:
+                for region in area.regions:
+                    if region.type in {"UI", "WINDOW"} and (area.type == "PREFERENCES" or region.type == "UI"):
+                        region.tag_redraw()

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What Blender gets to know of us, in the order in which it has to be registered."""
+
+import atexit
+
+import bpy
+
+from . import cli, compat, ids, preferences, properties, pump, session
+from .operators import build_result, cancel, engine, generate, install_engine, logs, open_image
+from .ui import menus, panels
+
+CLASSES = (
+    preferences.EspalierPreferences,
+    properties.ESPALIER_PG_settings,
+    generate.ESPALIER_OT_generate,
+    generate.ESPALIER_OT_retry,
+    cancel.ESPALIER_OT_cancel,
+    build_result.ESPALIER_OT_build_result,
+    open_image.ESPALIER_OT_open_image,
+    install_engine.ESPALIER_OT_install_engine,
+    install_engine.ESPALIER_OT_cancel_install,
+    engine.ESPALIER_OT_free_memory,
+    engine.ESPALIER_OT_stop_engine,
+    engine.ESPALIER_OT_restart_engine,
+    logs.ESPALIER_OT_open_log,
+    logs.ESPALIER_OT_open_preferences,
+    panels.ESPALIER_PT_main,
+    panels.ESPALIER_PT_output,
+    panels.ESPALIER_PT_engine,
+)
+
+_commands = []
+
+
+def register():
+    """Register everything; nothing is started and no file is read."""
+    for cls in CLASSES:
+        bpy.utils.register_class(cls)
+    properties.attach()
+    menus.attach()
+    _commands.append(bpy.utils.register_cli_command(ids.CLI_COMMAND, cli.main))
+    bpy.app.handlers.load_post.append(session.after_load)
+    if compat.exit_handlers() is not None:
+        compat.exit_handlers().append(_on_exit)
+    atexit.register(session.close)
+    pump.start()
+
+
+def unregister():
+    """Undo ``register``; the engine has stopped when this returns."""
+    pump.stop()
+    session.close()
+    atexit.unregister(session.close)
+    if compat.exit_handlers() is not None:
+        compat.exit_handlers().remove(_on_exit)
+    bpy.app.handlers.load_post.remove(session.after_load)
+    while _commands:
+        bpy.utils.unregister_cli_command(_commands.pop())
+    menus.detach()
+    properties.detach()
+    for cls in reversed(CLASSES):
+        bpy.utils.unregister_class(cls)
+
+
+def _on_exit(*_arguments):
+    session.close()

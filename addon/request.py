@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a generation asks of the engine: the content of request.json."""
+
+import random
+import re
+
+STARTER, TRELLIS2 = "starter", "trellis2-4b"
+MODEL_NAMES = {STARTER: "Starter", TRELLIS2: "TRELLIS.2-4B"}
+# What each model can do, for people about to choose.
+MODEL_NOTES = {
+    STARTER: "Simple shapes. For photographs, use TRELLIS.2-4B.",
+    TRELLIS2: "Photographs and detailed objects.",
+}
+MAX_SEED = 2**31 - 1
+IMAGE_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|gif|tiff?|tga|exr|hdr|jp2|psd|dds|dpx|cin)$", re.IGNORECASE)
+
+
+def object_name(image_name):
+    """The name of an object made from an image: without the file's suffix and Blender's ``.001``."""
+    stem = IMAGE_SUFFIX.sub("", re.sub(r"\.\d{3}$", "", image_name)).strip()
+    return stem or "Object"
+
+
+def new_seed():
+    """Draw a seed that fits Blender's integer properties."""
+    return random.SystemRandom().randint(0, MAX_SEED)
+
+
+def make_request(
+    name, image_name, seed, model=STARTER, model_path=None, quality=STARTER, texture_size=1024, faces=None
+):
+    """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store."""
+    return {
+        "kind": "generate",
+        "name": name,
+        "image": image_name,
+        "seed": seed,
+        "model": {"set": model, "path": str(model_path) if model_path is not None else None},
+        "settings": {"quality": quality, "texture_size": texture_size, "faces": faces},
+        "online": False,
+    }

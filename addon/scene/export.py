@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A result as a file of its own, made in a scene of its own."""
+
+import contextlib
+import io
+import os
+
+import bpy
+
+from .asset import BadResult, Provenance, read_result
+from .build import Placement, build_object
+
+
+def unused(path):
+    """``path``, or the first of ``name-2``, ``name-3`` ... that is free: nothing of the user's is overwritten."""
+    number, candidate = 1, path
+    while candidate.exists():
+        number += 1
+        candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
+    return candidate
+
+
+def write(folder, request, job, target, size):
+    """Write the result in ``folder`` to ``target`` (.glb, .blend), complete or not at all; return its number of faces.
+
+    What is open in Blender stays as it was. Raises BadResult, OSError.
+    """
+    asset = read_result(folder)
+    provenance = Provenance(
+        image=str(request.get("image", "")),
+        seed=int(request.get("seed", 0)),
+        model=str(request.get("model", {}).get("set", "")),
+        settings=request.get("settings", {}),
+        job=job,
+    )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.part{target.suffix}")
+    scene = bpy.data.scenes.new(request.get("name", "Espalier"))
+    try:
+        layer = scene.view_layers[0]
+        item = build_object(scene, request.get("name", target.stem), asset, Placement(size=size), provenance, layer)
+        _write_blend(scene, temporary) if target.suffix == ".blend" else _write_glb(scene, item, temporary)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+        _discard(scene)
+    return len(asset.faces)
+
+
+def _write_glb(scene, item, path):
+    with (
+        bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
+        try:
+            bpy.ops.export_scene.gltf(
+                filepath=str(path), export_format="GLB", use_selection=False, use_active_scene=True, export_extras=True
+            )
+        except RuntimeError as error:
+            raise BadResult(f"Blender's glTF exporter failed: {error}") from error
+    if not path.is_file():
+        raise BadResult("Blender's glTF exporter wrote nothing.")
+
+
+def _write_blend(scene, path):
+    bpy.data.libraries.write(str(path), {scene}, compress=True)
+
+
+def _discard(scene):
+    """Remove the scene and everything that only it used."""
+    objects = list(scene.collection.all_objects)
+    collections = list(scene.collection.children_recursive)
+    meshes = [item.data for item in objects]
+    materials = [material for mesh in meshes for material in mesh.materials]
+    images = [node.image for material in materials for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
+    bpy.data.batch_remove([scene, *objects, *collections, *meshes, *materials, *images])

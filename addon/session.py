@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The jobs, engine and messages of this Blender. One object; panels read it, operators and the pump change it.
+
+Nothing of it is stored in a .blend, so undo, loading a file and deleting objects do not touch it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import bpy
+
+from . import preferences
+from .client import ClientError, EngineClient, Job, JobQueue, JobStore, Problem
+from .client.install import EngineInstall
+
+LOG_NAME = "engine.log"
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where the result of a job shall go: the scene by name, the place in it, and the file that was open then."""
+
+    scene: str
+    location: tuple[float, float, float]
+    size: float
+    opened: int
+
+
+@dataclass(frozen=True)
+class Message:
+    """The last thing to tell the user. ``job`` is the job that it is about, if any."""
+
+    text: str
+    hint: str = ""
+    is_error: bool = False
+    log: str = ""
+    job: str = ""
+
+
+class Session:
+    """``opened`` counts the files opened since Blender started: a result belongs to the file it was asked for in."""
+
+    def __init__(self):
+        self.queue: JobQueue | None = None
+        self.install: EngineInstall | None = None
+        self.orders: dict[str, Order] = {}
+        self.ready: list[str] = []
+        self.message: Message | None = None
+        self.opened = 0
+
+    # --------------------------------------------------------------------------------------------------- for operators
+
+    def connect(self) -> JobQueue:
+        """Return the queue, made anew when the preferences name another data folder or engine and nothing runs.
+
+        Raises ClientError when there is no engine to run jobs with.
+        """
+        python = preferences.engine_python()
+        if python is None:
+            raise ClientError("no_engine", "There is no engine yet. Press Install Engine in the Espalier panel.")
+        folder = preferences.data()
+        queue = self.queue
+        if queue is not None and (queue.busy or self.ready):
+            return queue
+        if queue is None or queue.store.folder != folder / "jobs" or queue.engine.python != python.path:
+            if queue is not None:
+                queue.shutdown()
+            engine = EngineClient(python.path, preferences.EXTENSION, folder / "logs" / LOG_NAME)
+            self.queue = JobQueue(JobStore(folder / "jobs"), engine)
+        return self.queue
+
+    def submit(self, source: Path | bytes, suffix: str, request: dict, order: Order) -> Job:
+        """Store a job and queue it. Raises ClientError."""
+        queue = self.connect()
+        job = queue.add(queue.store.create(request, source, suffix))
+        self.orders[job.id] = order
+        self.message = None
+        return job
+
+    def current(self) -> Job | None:
+        """The job to show: the one that runs, else the first that waits."""
+        if self.queue is None:
+            return None
+        return self.queue.running or next(iter(self.queue.waiting), None)
+
+    def tell(self, problem: Problem, job: str = "") -> None:
+        """Show a failure in the panel."""
+        self.message = Message(problem.sentence, problem.hint, True, problem.log, job)
+
+    def built(self, job_id: str, text: str) -> None:
+        """Record that a result stands in the scene."""
+        self.ready.remove(job_id)
+        self.orders.pop(job_id, None)
+        self.message = Message(text, job=job_id)
+        if self.queue is not None:
+            self.queue.mark_built(job_id)
+
+    def not_built(self, job_id: str, sentence: str) -> None:
+        """Record that a result cannot be built from."""
+        self.ready.remove(job_id)
+        job = self.queue.jobs.get(job_id) if self.queue is not None else None
+        log = str(job.folder / "log.txt") if job is not None else ""
+        self.tell(Problem("bad_result", sentence, log=log), job_id)
+
+    # ---------------------------------------------------------------------------------------------------- for the pump
+
+    def poll(self, max_seconds: float) -> bool:
+        """Move jobs and installation on; true when what the panel shows has changed."""
+        changed = False
+        if self.install is not None:
+            changed = self.install.poll()
+            if self.install.done:
+                self._installed()
+        if self.queue is not None:
+            state = self.queue.engine.state, self.queue.engine.problem
+            for job in self.queue.poll(max_seconds):
+                changed = True
+                self._moved(job)
+            changed |= state != (self.queue.engine.state, self.queue.engine.problem)
+        return changed
+
+    def is_busy(self) -> bool:
+        """True while something moves by itself."""
+        return self.install is not None or bool(self.ready) or (self.queue is not None and self.queue.busy)
+
+    def _moved(self, job: Job) -> None:
+        if job.state == "finished" and job.id not in self.ready:
+            self.ready.append(job.id)
+        elif job.state == "failed" and job.problem is not None:
+            self.orders.setdefault(job.id, Order("", (0.0, 0.0, 0.0), 1.0, self.opened))
+            self.tell(
+                Problem(job.problem.code, f"{job.name}: {job.problem.sentence}", job.problem.hint, job.problem.log),
+                job.id,
+            )
+        elif job.state == "cancelled":
+            self.message = Message(f"{job.name}: cancelled", job=job.id)
+
+    def _installed(self) -> None:
+        install, self.install = self.install, None
+        if install.problem is not None:
+            self.tell(install.problem)
+        elif install.cancelled:
+            self.message = Message("The installation was cancelled. What was downloaded is kept.")
+        else:
+            self.message = Message("The engine is installed.")
+
+    def close(self) -> None:
+        """Stop everything that runs, within about two seconds."""
+        if self.install is not None:
+            self.install.cancel()
+            self.install = None
+        if self.queue is not None:
+            self.queue.shutdown()
+            self.queue = None
+        self.ready.clear()
+
+
+session = Session()
+
+
+def close() -> None:
+    """Stop everything that runs; for Blender's exit and our unregistering."""
+    session.close()
+
+
+@bpy.app.handlers.persistent
+def after_load(*_arguments) -> None:
+    """A file was opened: results that were asked for in another one wait for the user's word."""
+    session.opened += 1

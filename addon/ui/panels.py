@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tab "Espalier" in the sidebar of the 3D viewport."""
+
+import bpy
+
+from .. import ids, preferences
+from ..client import EngineState
+from ..request import MODEL_NOTES, STARTER, TRELLIS2
+from ..session import session
+from .status import draw_engine_state, draw_status
+from .text import draw_sentence
+
+
+class _Panel:
+    bl_space_type = "VIEW_3D"
+    bl_region_type = "UI"
+    bl_category = ids.CATEGORY
+
+
+class ESPALIER_PT_main(_Panel, bpy.types.Panel):
+    bl_idname = ids.PT_MAIN
+    bl_label = "Generate"
+
+    def draw(self, context):
+        layout = self.layout
+        settings = context.scene.espalier
+        draw_engine_state(layout, context)
+        layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
+        column = layout.column()
+        column.use_property_split = True
+        column.use_property_decorate = False
+        _draw_model(column, settings, context)
+        row = column.row(align=True)
+        seed = row.row(align=True)
+        seed.prop(settings, "seed")
+        row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED", emboss=True)
+        row = layout.row()
+        row.scale_y = 1.5
+        row.operator(ids.OP_GENERATE, icon="MESH_MONKEY")
+        draw_status(layout, context)
+
+
+class ESPALIER_PT_output(_Panel, bpy.types.Panel):
+    bl_idname = ids.PT_OUTPUT
+    bl_parent_id = ids.PT_MAIN
+    bl_label = "Output"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        layout.use_property_split = True
+        layout.use_property_decorate = False
+        settings = context.scene.espalier
+        layout.prop(settings, "size")
+        layout.prop(settings, "texture_size")
+        row = layout.row(heading="Limit Faces")
+        row.prop(settings, "limit_faces", text="")
+        faces = row.row()
+        faces.active = settings.limit_faces
+        faces.prop(settings, "faces", text="")
+
+
+class ESPALIER_PT_engine(_Panel, bpy.types.Panel):
+    bl_idname = ids.PT_ENGINE
+    bl_parent_id = ids.PT_MAIN
+    bl_label = "Engine"
+    bl_options = {"DEFAULT_CLOSED"}
+
+    def draw(self, context):
+        layout = self.layout
+        column = layout.column(align=True)
+        for line in _describe_engine():
+            column.label(text=line)
+        row = layout.row(align=True)
+        row.operator(ids.OP_FREE_MEMORY)
+        row.operator(ids.OP_STOP_ENGINE)
+        row = layout.row(align=True)
+        row.operator(ids.OP_OPEN_LOG)
+        row.operator(ids.OP_OPEN_PREFERENCES, text="Preferences")
+
+
+def _draw_model(column, settings, context):
+    """The model, what it is good for, and the quality; the starter has only one."""
+    column.prop(settings, "model")
+    starter = settings.model == "STARTER"
+    if starter:
+        row = column.split(factor=0.4)
+        label = row.row()
+        label.alignment = "RIGHT"
+        label.label(text="Quality")
+        row.label(text="One level, quick")
+    else:
+        column.prop(settings, "quality")
+    note = column.column()
+    note.active = False
+    draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
+    if not starter and preferences.trellis2_folder() is None:
+        draw_sentence(
+            column, "Its weights are not on this computer: name their folder in the preferences.", context, "ERROR"
+        )
+        column.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")
+
+
+def _describe_engine():
+    """Lines about the engine: its state, device, versions and memory, as far as it has told them."""
+    engine = session.queue.engine if session.queue is not None else None
+    if engine is None or engine.state is EngineState.STOPPED:
+        return ["Not running, holds no memory"]
+    if engine.hello is None:
+        return ["Starting"]
+    device, memory = engine.hello["device"], engine.hello["memory"]
+    lines = [str(device.get("name") or device.get("type") or "Processor")]
+    free, total = memory.get("free"), memory.get("total")
+    if free and total:
+        lines.append(f"{free / 2**30:.1f} of {total / 2**30:.1f} GB free when it started")
+    lines.append(f"torch {engine.hello['torch'] or 'missing'}, Python {engine.hello['python']}")
+    return lines

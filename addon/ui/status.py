@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is going on: the engine's installation, the running job, the last message."""
+
+import sys
+
+import bpy
+
+from .. import ids, placing, preferences
+from ..client import ClientError, EngineState
+from ..client.install import carries_wheels, download_bytes, lock_files
+from ..session import session
+from .text import draw_sentence, duration
+
+
+def draw_engine_state(layout, context):
+    """Above everything else, only while there is no engine: what that means and the button that helps."""
+    if session.install is not None:
+        _draw_progress(layout, session.install.fraction, session.install.text, ids.OP_CANCEL_INSTALL)
+        return
+    try:
+        if preferences.engine_python() is not None:
+            return
+    except ClientError as error:
+        draw_sentence(layout, error.sentence, context, "ERROR")
+        layout.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")
+        return
+    draw_sentence(layout, "No engine yet. It makes the objects on this computer; nothing leaves it.", context, "INFO")
+    offline = carries_wheels(preferences.EXTENSION)
+    if not bpy.app.online_access and not offline:
+        draw_sentence(layout, "Blender may not go online. Allow it in Preferences, System, Network.", context, "BLANK1")
+    size = _expected_download()
+    text = "Install Engine" if offline or not size else f"Install Engine ({size / 1e9:.1f} GB)"
+    row = layout.row()
+    row.scale_y = 1.5
+    row.operator(ids.OP_INSTALL_ENGINE, text=text, icon="IMPORT")
+    layout.separator()
+
+
+def _expected_download():
+    """What Install Engine is going to download, in bytes; 0 when no lock file fits this platform."""
+    locks = lock_files(preferences.EXTENSION)
+    own = locks.get("cp{}{}".format(*sys.version_info[:2])) or next(iter(locks.values()), None)
+    return download_bytes(own[0]) if own else 0
+
+
+def draw_status(layout, context):
+    """Below the Generate button: progress with Cancel while a job runs, else how the last one ended."""
+    job = session.current()
+    if job is not None:
+        fraction, text = describe(job)
+        _draw_progress(layout, fraction, text, ids.OP_CANCEL)
+        waiting = len(session.queue.waiting) - (job.state == "waiting")
+        if waiting > 0:
+            layout.label(text=f"{waiting} more waiting", icon="TIME")
+    _draw_engine_trouble(layout, context)
+    for job_id in session.ready:
+        _draw_ready(layout, context, job_id)
+    if session.message is not None and job is None:
+        _draw_message(layout, context, session.message)
+
+
+def describe(job):
+    """How far a job is: a fraction and a line such as ``Shape 12/24 · 40 s left``."""
+    if job.cancelling:
+        return job.fraction or 0.0, "Cancelling"
+    if not job.stage:
+        state = session.queue.engine.state if session.queue is not None else None
+        return 0.0, "Starting the engine" if state is not EngineState.READY else "Starting"
+    fraction = job.fraction if job.fraction is not None else job.step / max(job.of, 1)
+    text = job.stage.replace("_", " ").capitalize()
+    if job.of > 1:
+        text += f" {job.step}/{job.of}"
+    if job.eta_s is not None and job.eta_s >= 1:
+        text += f" · {duration(job.eta_s)} left"
+    return fraction, text
+
+
+def _draw_progress(layout, fraction, text, cancel):
+    row = layout.row(align=True)
+    row.progress(factor=min(max(fraction, 0.0), 1.0), text=text, type="BAR")
+    row.operator(cancel, text="", icon="X")
+
+
+def _draw_engine_trouble(layout, context):
+    engine = session.queue.engine if session.queue is not None else None
+    if engine is not None and engine.state is EngineState.UNRESPONSIVE and engine.problem is not None:
+        draw_sentence(layout, engine.problem.sentence, context, "ERROR")
+        layout.operator(ids.OP_RESTART_ENGINE, icon="FILE_REFRESH")
+
+
+def _draw_ready(layout, context, job_id):
+    job = session.queue.jobs.get(job_id) if session.queue is not None else None
+    reason = placing.obstacle(job_id, context)
+    if job is None or not reason:
+        return
+    draw_sentence(layout, f"{job.name} is finished. {reason}.", context, "CHECKMARK")
+    layout.operator(ids.OP_BUILD_RESULT, text="Place at 3D Cursor", icon="IMPORT").job = job_id
+
+
+def _draw_message(layout, context, message):
+    column = layout.column()
+    column.alert = message.is_error
+    draw_sentence(column, message.text, context, "ERROR" if message.is_error else "CHECKMARK")
+    if message.hint:
+        hint = layout.column()
+        hint.active = False
+        draw_sentence(hint, message.hint, context, "BLANK1")
+    if message.is_error:
+        row = layout.row(align=True)
+        if message.job:
+            row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = message.job
+        row.operator(ids.OP_OPEN_LOG, icon="TEXT")
