@@ -14,6 +14,7 @@ from pathlib import Path
 
 COMMANDS = {
     "serve": ".engine.server",
+    "assets": ".engine.starter.dataset",
     "train": ".engine.training.command",
     "eval": ".engine.training.evaluate",
     "bench": ".engine.bench",
