@@ -31,51 +31,53 @@ UNREADABLE = (
 )
 
 
-def open_image(path: str | Path) -> Image.Image:
+def open_image(path: str | Path, name: str = "") -> Image.Image:
     """Return the picture at ``path`` upright, mode RGB, or RGBA where it has transparency.
 
-    Raises EspalierError("bad_input") with a sentence for everything that is not a readable picture.
+    ``name`` is what messages call it (the file's name by default). Raises EspalierError("bad_input") with a sentence
+    for everything that is not a readable picture.
     """
     path = Path(path)
+    name = name or path.name
     if path.is_dir():
-        raise _refuse(path, "is a folder. Choose an image file.")
+        raise _refuse(name, "is a folder. Choose an image file.")
     try:
         with path.open("rb") as file:
             head = file.read(64)
     except FileNotFoundError:
-        raise _refuse(path, "was not found. Choose the image again.") from None
+        raise _refuse(name, "was not found. Choose the image again.") from None
     except OSError as error:
-        raise _refuse(path, f"cannot be read ({error.strerror}). Check the file's permissions.") from None
+        raise _refuse(name, f"cannot be read ({error.strerror}). Check the file's permissions.") from None
     if not head:
-        raise _refuse(path, "is an empty file (0 bytes). Save the image again.")
+        raise _refuse(name, "is an empty file (0 bytes). Save the image again.")
     for magic, what in UNREADABLE:
         if head.lstrip().startswith(magic):
-            raise _refuse(path, f"is {what}, which cannot be read here. Save it as PNG or JPEG and choose that file.")
+            raise _refuse(name, f"is {what}, which cannot be read here. Save it as PNG or JPEG and choose that file.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return _decode(path)
+            return _decode(path, name)
     except EspalierError:
         raise
     except UnidentifiedImageError:
-        raise _refuse(path, "is not an image that can be read. Save it as PNG, JPEG or WebP.") from None
+        raise _refuse(name, "is not an image that can be read. Save it as PNG, JPEG or WebP.") from None
     except MemoryError:
-        raise _too_large(path, "needs more memory than there is") from None
+        raise _too_large(name, "needs more memory than there is") from None
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError) as error:
         raise _refuse(
-            path, "is damaged or incomplete. Save or download the image again.", f"The decoder says: {error}"
+            name, "is damaged or incomplete. Save or download the image again.", f"The decoder says: {error}"
         ) from None
 
 
-def _decode(path: Path) -> Image.Image:
+def _decode(path: Path, name: str) -> Image.Image:
     Image.init()
     with Image.open(path, formats=[name for name in FORMATS if name in Image.OPEN]) as image:
         if min(image.size) < 1:
-            raise _refuse(path, "has no pixels (its width or height is zero). Save the image again.")
+            raise _refuse(name, "has no pixels (its width or height is zero). Save the image again.")
         if image.width * image.height > MAX_DECODED_PIXELS:
             image.draft("RGB", (2048, 2048))
         if image.width * image.height > MAX_DECODED_PIXELS:
-            raise _too_large(path, f"is {image.width} x {image.height} pixels")
+            raise _too_large(name, f"is {image.width} x {image.height} pixels")
         image.load()
         ImageOps.exif_transpose(image, in_place=True)
         return _to_srgb(_to_eight_bit(image))
@@ -125,12 +127,12 @@ def _apply_profile(image: Image.Image, profile: bytes) -> Image.Image:
     return image if converted is None else converted
 
 
-def _refuse(path: Path, what: str, hint: str = "") -> EspalierError:
-    return EspalierError("bad_input", f"“{path.name}” {what}", hint)
+def _refuse(name: str, what: str, hint: str = "") -> EspalierError:
+    return EspalierError("bad_input", f"“{name}” {what}", hint)
 
 
-def _too_large(path: Path, what: str) -> EspalierError:
+def _too_large(name: str, what: str) -> EspalierError:
     return _refuse(
-        path,
+        name,
         f"{what}, too large to open safely. Scale it down (1024 pixels a side are enough) and choose the smaller file.",
     )

@@ -66,22 +66,25 @@ class ImageTo3D:
         """Generate the object in a prepared (square, premultiplied RGB) image.
 
         All noise comes from one CPU generator in the order structure, low-resolution shape, shape, material.
-        ``report(stage, step, of)`` may raise to cancel. Raises EspalierError("empty_result") when nothing solid
-        came out, "bad_request" for an unknown kind or setting.
+        ``report(stage, step, of)`` starts each of ``STAGES`` with step 0 and may raise to cancel. Raises
+        EspalierError("empty_result") when nothing solid came out, "bad_request" for an unknown kind or setting.
         """
         route = self.models.config.kind(kind)
         noise = torch.Generator().manual_seed(seed)
         finish = partial(self._finish, keep=keep, noise=noise)
 
+        report("condition", 0, 1)
         cond = self.condition(image, {route.structure_cond, route.cond} | ({route.low.cond} if route.low else set()))
         report("condition", 1, 1)
 
         step = partial(report, "structure")
+        step(0, 1)
         z = self.structure_latent(cond[route.structure_cond], noise, settings, step)
         cells = self.structure_cells(z, route.structure_grid)
         finish("structure", latent=z[0], coords=cells[:, 1:])
 
         step = partial(report, "shape")
+        step(0, 1)
         resolution, low = route.resolution, {}
         if route.low:
             coarse = self.shape_latent(route.low.shape, cells, cond[route.low.cond], noise, settings, step)
@@ -91,6 +94,7 @@ class ImageTo3D:
         finish("shape", latent=shape.feats, coords=shape.coords[:, 1:])
 
         step = partial(report, "material")
+        step(0, 1)
         material = self.material_latent(route.texture, shape, cond[route.cond], noise, settings, step)
         finish("material", latent=material.feats, coords=material.coords[:, 1:])
 
@@ -173,6 +177,7 @@ class ImageTo3D:
         report: Callable[[int, int], None] = lambda step, of: None,
     ) -> VoxelAsset:
         """Decode both latents to O-Voxels with materials. Raises EspalierError("empty_result") without voxels."""
+        report(0, 2)
         try:
             voxels = self.models.model("shape_slat_decoder").decode(shape)
         except EspalierError as error:

@@ -11,7 +11,6 @@ from espalier.engine.pipelines.image_to_3d import ImageTo3D
 from espalier.engine.pipelines.structure import cascade_cells, occupied_cells
 from espalier.engine.weights.configuration import Normalisation
 from espalier.engine.weights.model_set import load_model_set
-from PIL import Image
 from safetensors.torch import save_file
 
 

@@ -1,0 +1,187 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The whole job: what it leaves in its folder, that it repeats itself byte for byte, and how it fails."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+import torch
+from espalier.engine.errors import Cancelled, EspalierError
+from espalier.engine.jobs import JobFolder
+from espalier.engine.pipelines import generate_job
+from espalier.tests.tiny_set import write_tiny_set
+from PIL import Image
+from safetensors.numpy import load_file
+
+FILES = {
+    "prepared.png", "mask.png", "structure.safetensors", "shape.safetensors", "material.safetensors",
+    "voxels.safetensors", "surface.npz", "result.npz", "base_color.png", "orm.png", "result.json", "preview.png",
+}  # fmt: skip
+
+
+class Report:
+    def __init__(self, cancel_at=None):
+        self.steps, self.previews, self.logs, self.cancel_at = [], [], [], cancel_at
+
+    def __call__(self, stage, step, of):
+        self.steps.append((stage, step, of))
+        if stage == self.cancel_at and step:
+            raise Cancelled
+
+    def preview(self, stage, file):
+        self.previews.append(file)
+
+    def log(self, level, text):
+        self.logs.append(text)
+
+
+@pytest.fixture(scope="module")
+def tiny_set(tmp_path_factory):
+    return write_tiny_set(tmp_path_factory.mktemp("set"))
+
+
+@pytest.fixture(autouse=True)
+def forget_models():
+    yield
+    generate_job.release()
+
+
+def picture(colour=(200, 40, 30)):
+    pixels = np.zeros((80, 80, 4), np.uint8)
+    pixels[15:65, 20:60] = (*colour, 255)
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def make_job(store, tiny_set, name="job", data=None, **changes):
+    source = store / f"{name}.png"
+    source.write_bytes(picture() if data is None else data)
+    request = {
+        "kind": "generate",
+        "settings": {"quality": "starter", "texture_size": 128, "faces": 500},
+        "seed": 7,
+        "model": {"set": "tiny", "path": str(tiny_set)},
+        "online": False,
+        "name": "thing",
+        "image": "thing.png",
+        **changes,
+    }
+    return JobFolder.create(store, request, source, name)
+
+
+def run(job, **options):
+    report = Report(**options)
+    return generate_job.run(job, report, lambda: False), report
+
+
+def test_job_leaves_every_file_and_reports_every_stage(tmp_path, tiny_set):
+    job = make_job(tmp_path, tiny_set)
+    result, report = run(job)
+    assert result == {"result": "result.json"}
+    assert {path.name for path in job.path.iterdir()} >= FILES
+    stages = list(dict.fromkeys(stage for stage, _, _ in report.steps))
+    assert stages == ["prepare", "condition", "structure", "shape", "material", "decode", "finish"]
+    for stage in stages:
+        steps = [step for name, step, _ in report.steps if name == stage]
+        assert steps[0] == 0
+        assert steps == sorted(steps)
+    assert report.previews == ["prepared.png", "preview.png"]
+    for stage in ("structure", "shape", "material"):
+        assert len(job.random_state(stage)) == torch.Generator().get_state().numel()
+
+
+def test_result_is_the_box_in_its_material(tmp_path, tiny_set):
+    job = make_job(tmp_path, tiny_set)
+    run(job)
+    info = json.loads((job.path / "result.json").read_text())
+    arrays = np.load(job.path / "result.npz")
+    assert info["alpha_mode"] == "opaque"
+    assert info["report"]["voxels"] == 4096
+    assert 12 <= len(arrays["faces"]) <= 500
+    assert np.abs(arrays["vertices"]).max() < 0.28
+    assert arrays["uv"].shape == (len(arrays["faces"]), 3, 2)
+    colour = np.asarray(Image.open(job.path / info["maps"]["base_color"]).convert("RGB")).reshape(-1, 3)
+    assert np.abs(np.median(colour, axis=0) / 255 - (0.8, 0.45, 0.2)).max() < 0.1
+    orm = np.asarray(Image.open(job.path / info["maps"]["orm"])).reshape(-1, 3)
+    assert np.abs(np.median(orm, axis=0) / 255 - (1.0, 0.6, 0.05)).max() < 0.1
+    preview = np.asarray(Image.open(job.path / "preview.png"))
+    assert preview.shape == (256, 256, 4)
+    assert 0.3 < (preview[..., 3] > 128).mean() < 0.95
+    voxels = load_file(job.path / "voxels.safetensors")
+    assert voxels["resolution"].tolist() == [32]
+    assert voxels["attrs"].shape == (4096, 6)
+
+
+def test_same_request_gives_the_same_bytes_and_another_seed_does_not(tmp_path, tiny_set):
+    folders = [make_job(tmp_path, tiny_set, name).path for name in ("a", "b")]
+    other = make_job(tmp_path, tiny_set, "c", seed=8).path
+    for folder in (*folders, other):
+        run(JobFolder(folder))
+        generate_job.release()
+    for name in sorted(FILES):
+        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
+    assert (folders[0] / "shape.safetensors").read_bytes() != (other / "shape.safetensors").read_bytes()
+
+
+def test_models_stay_loaded_between_jobs(tmp_path, tiny_set):
+    first = generate_job._model_set({"model": {"set": "tiny", "path": str(tiny_set)}})
+    assert generate_job._model_set({"model": {"set": "tiny", "path": str(tiny_set)}}) is first
+    (tmp_path / "other").mkdir()
+    assert generate_job._model_set({"model": {"path": str(write_tiny_set(tmp_path / "other"))}}) is not first
+
+
+@pytest.mark.parametrize("stage", ["condition", "structure", "shape", "material", "decode", "finish"])
+def test_cancel_ends_the_job_in_any_stage_and_the_next_job_succeeds(tmp_path, tiny_set, stage):
+    job = make_job(tmp_path, tiny_set)
+    with pytest.raises(Cancelled):
+        run(job, cancel_at=stage)
+    assert not (job.path / "result.json").exists()
+    run(job)
+    assert (job.path / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "changes, code, sentence",
+    [
+        ({"data": b"hello"}, "bad_input", "“thing.png” is not an image"),
+        ({"data": b""}, "bad_input", "“thing.png” is an empty file"),
+        ({"seed": -1}, "bad_request", "seed"),
+        ({"seed": "x"}, "bad_request", "seed"),
+        ({"model": {"set": "trellis2-4b", "path": None}}, "missing_model", "trellis2-4b is not on this computer"),
+        ({"model": {"set": "tiny", "path": "/nowhere"}}, "missing_model", "was not found"),
+        ({"settings": {"quality": "9000"}}, "bad_request", "no quality “9000”"),
+        ({"settings": {"texture_size": "big"}}, "bad_request", "texture_size"),
+        ({"settings": {"texture_size": 3}}, "bad_settings", "texture"),
+        ({"settings": {"samplers": {"shape": {"steps": 0}}}}, "bad_request", "shape sampler"),
+        ({"settings": {"samplers": {"shape": {"colour": 1}}}}, "bad_request", "shape sampler"),
+    ],
+)
+def test_bad_requests_end_in_one_sentence(tmp_path, tiny_set, changes, code, sentence):
+    job = make_job(tmp_path, tiny_set, **changes)
+    with pytest.raises(EspalierError, match=sentence) as caught:
+        run(job)
+    assert caught.value.code == code
+
+
+def test_input_outside_the_job_folder_is_refused(tmp_path, tiny_set):
+    job = make_job(tmp_path, tiny_set)
+    request = job.request()
+    job.write_json("request.json", {**request, "input": "../thing.png"})
+    with pytest.raises(EspalierError, match="plain file name"):
+        run(job)
+
+
+def test_empty_structure_ends_in_a_sentence(tmp_path):
+    from safetensors.torch import load_file as load
+    from safetensors.torch import save_file
+
+    folder = write_tiny_set(tmp_path / "set")
+    path = folder / "ckpts" / "sparse_structure_decoder.safetensors"
+    weights = load(path)
+    weights["out_layer.2.bias"] -= 1000
+    save_file(weights, path)
+    with pytest.raises(EspalierError, match="no solid object") as caught:
+        run(make_job(tmp_path, folder))
+    assert caught.value.code == "empty_result"
