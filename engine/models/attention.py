@@ -33,10 +33,17 @@ def rotate(x: Tensor, phases: Tensor) -> Tensor:
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax attention of [B, L, heads, head_dim] queries over [B, M, heads, head_dim] keys and values, heads joined.
 
-    ``mask`` bool [B, M] says which keys exist; None means all. Sums are accumulated in float32 by the torch kernels.
+    ``mask`` bool [B, M] says which keys exist; None means all. Sums are accumulated in float32 by the torch kernels; on
+    a CPU everything is float32, whose kernels there are as fast forwards and about twice as fast backwards.
     """
+    dtype, device = q.dtype, q.device.type
     q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
-    out = F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None, None, :])
+    key_mask = None if mask is None else mask[:, None, None, :]
+    if device == "cpu":
+        with torch.autocast(device, enabled=False):
+            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), key_mask).to(dtype)
+    else:
+        out = F.scaled_dot_product_attention(q, k, v, key_mask)
     return out.transpose(1, 2).flatten(2)
 
 

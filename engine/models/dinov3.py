@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention import attend
 from .config import config_from, require
 from .layers import final_norm
 
@@ -74,11 +75,11 @@ def patch_rotations(
 
 
 def _rotate_patches(x: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
-    """Rotate the patch tokens of [B, heads, tokens, head_dim]; class and register tokens come first and stay."""
-    prefix, patches = x.split([x.shape[2] - len(cosine), len(cosine)], 2)
+    """Rotate the patch tokens of [B, tokens, heads, head_dim]; class and register tokens come first and stay."""
+    prefix, patches = x.split([x.shape[1] - len(cosine), len(cosine)], 1)
     left, right = patches.chunk(2, -1)
-    turned = patches * cosine + torch.cat([-right, left], -1) * sine
-    return torch.cat([prefix, turned.to(x.dtype)], 2)
+    turned = patches * cosine.unsqueeze(1) + torch.cat([-right, left], -1) * sine.unsqueeze(1)
+    return torch.cat([prefix, turned.to(x.dtype)], 1)
 
 
 class Attention(nn.Module):
@@ -93,9 +94,8 @@ class Attention(nn.Module):
 
     def forward(self, x: Tensor, rotations: tuple[Tensor, Tensor]) -> Tensor:
         layers = (self.q_proj, self.k_proj, self.v_proj)
-        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in layers)
-        out = F.scaled_dot_product_attention(_rotate_patches(q, *rotations), _rotate_patches(k, *rotations), v)
-        return self.o_proj(out.transpose(1, 2).flatten(2))
+        q, k, v = (layer(x).unflatten(-1, (self.heads, -1)) for layer in layers)
+        return self.o_proj(attend(_rotate_patches(q, *rotations), _rotate_patches(k, *rotations), v, None))
 
 
 class FeedForward(nn.Module):

@@ -51,7 +51,7 @@ class SLatFlowModel(FlowTransformer):
         some_absent = len(set(x.sites.lengths)) > 1
         phases = rotary_phases(coords, self.head_dim)
         out = self.velocities(tokens, t, cond, phases, mask if some_absent else None)
-        return x.replace(out.flatten(0, 1)[slots])
+        return x.replace(out.flatten(0, 1).index_select(0, slots))
 
 
 def padded_slots(sites: Sites) -> tuple[Tensor, Tensor]:

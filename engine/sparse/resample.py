@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from .sites import Subdivision
@@ -44,8 +43,9 @@ def copy_to_children(x: SparseTensor, subdivision: Subdivision) -> SparseTensor:
 
 def pool_children(x: SparseTensor, mode: Literal["mean", "max"]) -> SparseTensor:
     """Mean or maximum over the existing children of each coarse voxel: [N, C] -> [N', C]."""
-    coarse = x.sites.coarsen()
-    parent = coarse.finer.parent[:, None].expand(-1, x.feats.shape[1])
-    out = x.feats.new_zeros(len(coarse), x.feats.shape[1])
-    reduce = {"mean": "mean", "max": "amax"}[mode]
-    return SparseTensor(torch.scatter_reduce(out, 0, parent, x.feats, reduce, include_self=False), coarse)
+    table = space_to_channel(x)
+    children = table.feats.unflatten(1, (8, -1))
+    exists = table.child_mask().unsqueeze(2)
+    if mode == "mean":
+        return table.replace(children.sum(1) / exists.sum(1))
+    return table.replace(children.masked_fill(~exists, float("-inf")).amax(1))

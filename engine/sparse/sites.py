@@ -152,9 +152,10 @@ class Sites:
 
     def to(self, device: torch.device | str) -> Sites:
         """The same sites on another device, with the finer sites they remember."""
-        if self.coords.device == torch.device(device):
+        coords = self.coords.to(device)
+        if coords is self.coords:
             return self
-        return Sites(self.coords.to(device), self.finer.to(device) if self.finer else None)
+        return Sites(coords, self.finer.to(device) if self.finer else None)
 
 
 @dataclass(frozen=True)
