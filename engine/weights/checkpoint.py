@@ -52,7 +52,7 @@ def load_checkpoint(stem: Path, device: torch.device) -> nn.Module:
 def load_network(name: str, args: dict[str, Any], weights: Path, device: torch.device) -> nn.Module:
     """Build the network ``name`` in the precision that suits ``device`` and fill it from the file ``weights``."""
     file = SafetensorsFile(weights)
-    with _NoInitialisation():
+    with torch.random.fork_rng(devices=[]), _NoInitialisation():
         model = build_model(name, args)
     if hasattr(model, "convert_to"):
         model.convert_to(run_dtype(args, device))
@@ -100,6 +100,6 @@ class _NoInitialisation(TorchFunctionMode):
     """Leaves new parameters unfilled: random numbers for 1.3 billion weights would only be thrown away."""
 
     def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init":
-            return (kwargs or {}).get("tensor", args[0] if args else None)
+        if getattr(func, "__module__", None) == "torch.nn.init" or func in (Tensor.uniform_, Tensor.normal_):
+            return args[0] if args else (kwargs or {})["tensor"]
         return func(*args, **(kwargs or {}))

@@ -115,7 +115,7 @@ def parse_configuration(document: Mapping[str, Any]) -> Configuration:
     args = _entry(document, "args", dict)
     models = {_text(key): safe_path(value) for key, value in _entry(args, "models", dict).items()}
     kinds = {name: kind for name, kind in RELEASED_KINDS.items() if _flows(kind) <= models.keys()}
-    for name, value in args.get("pipeline_types", {}).items():
+    for name, value in (_entry(args, "pipeline_types", dict) if "pipeline_types" in args else {}).items():
         kinds[name] = _kind(value)
         if not _flows(kinds[name]) <= models.keys():
             raise _problem(f"pipeline_types.{name} names a network that the set does not have")
