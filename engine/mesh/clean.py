@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Removes what carries no shape from a raw surface: doubled vertices, empty and doubled faces, floating crumbs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..errors import EspalierError
+from .topology import face_vectors, vertex_components
+
+# Floating pieces go only when they are this small against the object (bounding diagonals) and, together, this little
+# of its surface: an object made of small pieces keeps them all.
+FLOATER_SIZE = 0.02
+FLOATER_VOXELS = 1.5
+FLOATER_SHARE = 0.05
+
+# A triangle thinner than this fraction of its longest side has no usable normal.
+SLIVER_RATIO = 1e-6
+
+# Objects live in [-0.5, 0.5]; whatever lies further out than this is as wrong as a NaN.
+FARTHEST = 2.0
+
+
+def check_surface(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return float64 vertices [V, 3], int64 faces [F, 3] without faces at impossible vertices, and how many those were.
+
+    Impossible is not finite or further than ``FARTHEST`` from the origin (world units).
+
+    Raises EspalierError("bad_surface") when the arrays are not a triangle list.
+    """
+    vertices = np.asarray(vertices, dtype=np.float64)
+    faces = np.asarray(faces)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
+        raise EspalierError("bad_surface", "The surface is not a list of triangles, so it cannot be finished.")
+    faces = faces.astype(np.int64, copy=False)
+    if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
+        raise EspalierError("bad_surface", "The surface refers to vertices that it does not have.")
+    possible = (np.abs(vertices) <= FARTHEST).all(axis=1)
+    good = possible[faces].all(axis=1)
+    return np.where(possible[:, None], vertices, 0.0), faces[good], int((~good).sum())
+
+
+def weld(vertices: np.ndarray, faces: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, int]:
+    """Merge vertices that fall on the same point of a lattice with spacing ``tolerance`` (world units).
+
+    The merged vertex is the first of its group. Returns vertices, faces and the number of vertices merged away.
+    """
+    cell = np.rint(vertices / tolerance).astype(np.int64)
+    cell -= cell.min(axis=0, initial=0)
+    span = cell.max(axis=0, initial=0) + 1
+    key = (cell[:, 0] * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
+    _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
+    owner = first[inverse.reshape(-1)]
+    merged = len(vertices) - len(first)
+    return vertices, owner[faces], merged
+
+
+def drop_degenerate(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, int]:
+    """Remove faces that repeat a vertex or are flat slivers without a direction; returns faces and their number."""
+    a, b, c = faces[:, 0], faces[:, 1], faces[:, 2]
+    proper = (a != b) & (b != c) & (c != a)
+    area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
+    sides = np.stack([vertices[faces[:, i]] - vertices[faces[:, i - 1]] for i in range(3)])
+    longest = np.einsum("sfi,sfi->sf", sides, sides).max(axis=0, initial=0.0)
+    keep = proper & (area > SLIVER_RATIO * longest)
+    return faces[keep], int((~keep).sum())
+
+
+def drop_duplicates(faces: np.ndarray) -> tuple[np.ndarray, int]:
+    """Keep the first of all faces with the same three vertices in any order; returns faces and the number dropped."""
+    if len(faces) == 0:
+        return faces, 0
+    corners = np.sort(faces, axis=1)
+    order = np.lexsort((corners[:, 2], corners[:, 1], corners[:, 0]))
+    ordered = corners[order]
+    fresh = np.ones(len(faces), dtype=bool)
+    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
+    keep = np.sort(order[fresh])
+    return faces[keep], len(faces) - len(keep)
+
+
+def drop_floaters(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> tuple[np.ndarray, int]:
+    """Remove pieces that are tiny against the object; returns faces and the number of pieces dropped.
+
+    A piece is tiny when its bounding diagonal is below ``FLOATER_SIZE`` of the largest piece's plus ``FLOATER_VOXELS``
+    voxels (``voxel`` in world units). Where tiny pieces make up more than ``FLOATER_SHARE`` of the surface they are the
+    object and all stay.
+    """
+    if len(faces) == 0:
+        return faces, 0
+    piece = vertex_components(faces, len(vertices))
+    count = int(piece.max()) + 1
+    if count == 1:
+        return faces, 0
+    order = np.argsort(piece, kind="stable")
+    start = np.searchsorted(piece[order], np.arange(count))
+    points = vertices[faces[order]]
+    low = np.minimum.reduceat(points.min(axis=1), start, axis=0)
+    high = np.maximum.reduceat(points.max(axis=1), start, axis=0)
+    diagonal = np.linalg.norm(high - low, axis=1)
+    area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=count)
+    tiny = diagonal < FLOATER_SIZE * diagonal.max() + FLOATER_VOXELS * voxel
+    if tiny.all() or area[tiny].sum() > FLOATER_SHARE * area.sum():
+        return faces, 0
+    return faces[~tiny[piece]], int(tiny.sum())
+
+
+def compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Drop vertices that no face uses, keeping the order of the rest."""
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces.reshape(-1)] = True
+    index = np.cumsum(used) - 1
+    return vertices[used], index[faces]

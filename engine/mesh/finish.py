@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a raw surface and voxel materials to a clean, unwrapped, textured mesh: the steps in order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import Cancelled, EspalierError
+from . import clean
+from .alpha import alpha_mode
+from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
+from .gutter import fill_gutter
+from .holes import fill_holes
+from .manifold import split_non_manifold
+from .nearest import SurfaceIndex
+from .normals import corner_normals
+from .orient import orient_consistently, orient_outward
+from .raster import UvRaster, rasterise
+from .simplify import simplify
+from .topology import edge_table, vertex_components
+from .unwrap import unwrap
+
+Report = Callable[[int, int], None]
+
+STEPS = ("clean", "simplify", "unwrap", "raster", "bake", "gutter")
+
+# The default number of faces asks for no more than the voxels can carry and a viewport likes.
+DEFAULT_FACES = 60_000
+
+SMALLEST_TEXTURE = 64
+LARGEST_TEXTURE = 8192
+
+# Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
+HOLE_VOXELS = 8.0
+
+# Vertices closer than this fraction of a voxel are one vertex.
+WELD_VOXELS = 0.01
+
+
+@dataclass(frozen=True)
+class FinishSettings:
+    """target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side."""
+
+    target_faces: int | None = None
+    texture_size: int = 1024
+
+    def __post_init__(self) -> None:
+        if not SMALLEST_TEXTURE <= self.texture_size <= LARGEST_TEXTURE:
+            raise EspalierError(
+                "bad_settings",
+                f"A texture of {self.texture_size} texels is not possible: "
+                f"choose between {SMALLEST_TEXTURE} and {LARGEST_TEXTURE}.",
+            )
+        if self.target_faces is not None and self.target_faces < 4:
+            raise EspalierError("bad_settings", "An object needs at least 4 faces: choose a larger number of faces.")
+
+
+@dataclass(frozen=True)
+class FinishedAsset:
+    """A finished object in the engine's frame (Z up, within [-0.5, 0.5]).
+
+    vertices float32 [V, 3]; faces int32 [F, 3]; uv float32 [F, 3, 2] per corner, origin lower left; normals float32
+    [F, 3, 3] per corner. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha
+    mode is opaque) and ``orm`` (occlusion 255, roughness, metallic). alpha_mode: "opaque", "mask" or "blend".
+    report: counts of what was found and done, sentences in ``events``, seconds per step.
+    """
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    uv: np.ndarray
+    normals: np.ndarray
+    maps: dict[str, np.ndarray]
+    alpha_mode: str
+    report: dict[str, Any]
+
+
+def finish(
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    material: MaterialVoxels,
+    settings: FinishSettings = FinishSettings(),
+    report: Report | None = None,
+    cancelled: Callable[[], bool] | None = None,
+) -> FinishedAsset:
+    """Finish a raw surface (vertices [V, 3], faces [F, 3] of any winding) with its voxel materials.
+
+    ``report(step, total)`` is called after each of ``STEPS``; between steps and while a child process works
+    ``cancelled()`` is asked. Raises EspalierError("bad_surface") when no surface is left to finish, and Cancelled.
+    """
+    run = _Run(report, cancelled or (lambda: False))
+    with run.step("clean"):
+        vertices, faces = clean_surface(vertices, faces, 1.0 / material.resolution, run.counts)
+    with run.step("simplify"):
+        lean_vertices, lean_faces = simplify_surface(vertices, faces, settings.target_faces or DEFAULT_FACES)
+        normals = corner_normals(lean_vertices, lean_faces)
+    with run.step("unwrap"):
+        layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
+    with run.step("raster"):
+        raster = rasterise(layout.uv, settings.texture_size)
+    with run.step("bake"):
+        positions = texel_positions(raster, lean_vertices, lean_faces, normals, (vertices, faces))
+        attributes = material.sample(positions)
+        mode = alpha_mode(attributes[:, ALPHA])
+    with run.step("gutter"):
+        maps = texture_maps(raster, attributes, mode)
+    final = edge_table(lean_faces)
+    run.counts.update(
+        faces=len(lean_faces),
+        vertices=len(lean_vertices),
+        components=int(vertex_components(lean_faces, len(lean_vertices)).max()) + 1,
+        boundary_edges=int((final.count == 1).sum()),
+        non_manifold_edges=int((final.count > 2).sum()),
+        charts=int(layout.chart.max()) + 1,
+        covered_share=round(len(raster.texel) / settings.texture_size**2, 4),
+        unwrap=layout.method,
+        events=layout.events,
+        seconds={name: round(value, 3) for name, value in run.seconds.items()},
+    )
+    return FinishedAsset(
+        lean_vertices.astype(np.float32),
+        lean_faces.astype(np.int32),
+        layout.uv,
+        normals,
+        maps,
+        mode,
+        run.counts,
+    )
+
+
+class _Run:
+    """Times the steps, reports them and stops between them."""
+
+    def __init__(self, report: Report | None, cancelled: Callable[[], bool]) -> None:
+        self.cancelled = cancelled
+        self.counts: dict[str, Any] = {}
+        self.seconds: dict[str, float] = {}
+        self._report = report
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        if self.cancelled():
+            raise Cancelled
+        began = time.perf_counter()
+        yield
+        self.seconds[name] = time.perf_counter() - began
+        if self._report:
+            self._report(STEPS.index(name) + 1, len(STEPS))
+
+
+def clean_surface(
+    vertices: np.ndarray, faces: np.ndarray, voxel: float, counts: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Repair a raw surface: weld, drop what has no shape, take crowded edges apart, wind, fill small holes.
+
+    ``voxel`` is the size of a voxel in world units; ``counts`` receives what was found. Returns float64 vertices and
+    int64 faces. Raises EspalierError("bad_surface") when nothing is left.
+    """
+    vertices, faces, counts["impossible_faces"] = clean.check_surface(vertices, faces)
+    counts["raw_faces"] = len(faces)
+    vertices, faces, counts["welded_vertices"] = clean.weld(vertices, faces, WELD_VOXELS * voxel)
+    faces, counts["degenerate_faces"] = clean.drop_degenerate(vertices, faces)
+    faces, counts["duplicate_faces"] = clean.drop_duplicates(faces)
+    faces, counts["floaters"] = clean.drop_floaters(vertices, faces, voxel)
+    if len(faces) == 0:
+        raise EspalierError(
+            "bad_surface",
+            "The generated surface is empty: try another seed, or an image that shows one object clearly.",
+        )
+    vertices, faces = clean.compact(vertices, faces)
+    vertices, faces, origin, counts["crowded_edges"] = split_non_manifold(vertices, faces)
+    cut = cut_half_edges(faces, origin)
+    surface = orient_consistently(faces)
+    # Turning a face over reverses its half-edges: the edge of half-edge 0 (a, b) becomes half-edge 1 of (c, b, a).
+    turned = (surface.faces != faces).any(axis=1)
+    cut = np.where(turned[:, None], cut.reshape(-1, 3)[:, [1, 0, 2]], cut.reshape(-1, 3)).reshape(-1)
+    vertices, faces, counts["holes_filled"] = fill_holes(vertices, surface.faces, HOLE_VOXELS * voxel, cut)
+    faces, _ = clean.drop_degenerate(vertices, faces)
+    surface, counts["pieces_turned_outward"] = orient_outward(vertices, orient_consistently(faces))
+    counts["unorientable_pieces"] = int((~surface.orientable).sum())
+    return clean.compact(vertices, surface.faces)
+
+
+def cut_half_edges(faces: np.ndarray, origin: np.ndarray) -> np.ndarray:
+    """Tell which half-edges are open only because a crowded edge was taken apart, bool [3F]."""
+    before, after = edge_table(origin[faces]), edge_table(faces)
+    return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
+
+
+def simplify_surface(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
+    """Reduce a clean surface to about ``target_faces`` and clean what the collapses left behind."""
+    if len(faces) <= target_faces:
+        return vertices, faces
+    lean_vertices, lean_faces = simplify(vertices, faces, target_faces)
+    lean_faces, _ = clean.drop_degenerate(lean_vertices, lean_faces)
+    lean_faces, _ = clean.drop_duplicates(lean_faces)
+    if len(lean_faces) == 0:
+        return vertices, faces
+    lean_vertices, lean_faces, _, _ = split_non_manifold(lean_vertices, lean_faces)
+    return clean.compact(lean_vertices, orient_consistently(lean_faces).faces)
+
+
+def texel_positions(
+    raster: UvRaster,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    normals: np.ndarray,
+    full: tuple[np.ndarray, np.ndarray],
+) -> np.ndarray:
+    """Return the surface point each covered texel shows, float64 [T, 3], on the full surface where that is another."""
+    corners = vertices[faces[raster.face]]
+    positions = np.einsum("tc,tci->ti", raster.barycentric, corners)
+    if len(full[1]) == len(faces):
+        return positions
+    facing = np.einsum("tc,tci->ti", raster.barycentric, normals[raster.face])
+    return SurfaceIndex(*full).closest(positions, facing).position
+
+
+def texture_maps(raster: UvRaster, attributes: np.ndarray, mode: str) -> dict[str, np.ndarray]:
+    """Write attributes [T, 6] of covered texels into full images: ``base_color`` and ``orm``, gutters filled."""
+    size = raster.size
+    channels = np.zeros((size * size, 7), dtype=np.uint8)
+    channels[raster.texel, :3] = to_bytes(attributes[:, BASE_COLOR])
+    channels[raster.texel, 3] = to_bytes(attributes[:, ALPHA])
+    channels[raster.texel, 4] = 255
+    channels[raster.texel, 5] = to_bytes(attributes[:, ROUGHNESS])
+    channels[raster.texel, 6] = to_bytes(attributes[:, METALLIC])
+    filled = fill_gutter(channels.reshape(size, size, 7), raster.mask())
+    colours = 3 if mode == "opaque" else 4
+    return {
+        "base_color": np.ascontiguousarray(filled[..., :colours]),
+        "orm": np.ascontiguousarray(filled[..., 4:]),
+    }

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Shading normals per corner: smooth across the surface, broken at creases."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .topology import edge_table, face_vectors, half_edge_ends, label_components, unit
+
+# Faces that meet at a sharper angle than this (degrees) are shaded apart.
+CREASE_DEGREES = 50.0
+
+
+def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREASE_DEGREES) -> np.ndarray:
+    """Return unit normals float32 [F, 3, 3] of the corners of ``faces``.
+
+    Corners of one vertex share a normal when their faces are connected around it without crossing a crease (an edge
+    with a dihedral of more than ``crease`` degrees, a rim, or an edge where windings disagree). The shared normal is
+    the sum of the faces' normals weighted by their angle at the vertex.
+    """
+    count = len(faces)
+    area_vector = face_vectors(vertices, faces)
+    normal = unit(area_vector)
+    table = edge_table(faces)
+    left, right = table.pairs()
+    tail, _ = half_edge_ends(faces)
+    flat = np.einsum("ei,ei->e", normal[left // 3], normal[right // 3]) > np.cos(np.radians(crease))
+    joined = flat & (tail[left] != tail[right])
+    left, right = left[joined], right[joined]
+    following = np.arange(3 * count).reshape(-1, 3)[:, [1, 2, 0]].reshape(-1)
+    group = label_components(
+        3 * count, np.concatenate([left, following[left]]), np.concatenate([following[right], right])
+    )
+    weighted = (corner_angles(vertices, faces)[:, :, None] * normal[:, None]).reshape(-1, 3)
+    total = np.stack([np.bincount(group, weighted[:, i]) for i in range(3)], axis=1)[group]
+    short = np.linalg.norm(total, axis=1) < 1e-6
+    total = np.where(short[:, None], np.repeat(normal, 3, axis=0), total)
+    return unit(total).reshape(-1, 3, 3).astype(np.float32)
+
+
+def corner_angles(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the angle in radians at each corner, float64 [F, 3]."""
+    points = vertices[faces].astype(np.float64)
+    to_next = unit(np.roll(points, -1, axis=1) - points)
+    to_last = unit(np.roll(points, 1, axis=1) - points)
+    return np.arccos(np.clip(np.einsum("fci,fci->fc", to_next, to_last), -1.0, 1.0))

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Winding: consistent within each connected piece, outward where that has a meaning.
+
+A dual grid's quads carry no side (every one faces a negative axis), so the winding is found from the surface itself.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .topology import edge_table, face_vectors, half_edge_ends, label_components
+
+# An open piece whose signed volume is below this fraction of its area times its size is a sheet: it has no inside.
+SHEET_VOLUME = 0.02
+
+
+@dataclass(frozen=True)
+class Orientation:
+    """faces int64 [F, 3] wound anew, piece int64 [F] (connected through manifold edges), orientable bool [pieces]."""
+
+    faces: np.ndarray
+    piece: np.ndarray
+    orientable: np.ndarray
+
+
+def orient_consistently(faces: np.ndarray) -> Orientation:
+    """Wind faces so that neighbours across an edge of two faces run along it in opposite directions.
+
+    Parity over manifold edges as components of the double cover: every face stands twice, as it is and turned over;
+    neighbours connect the copies that agree. A piece whose two copies fall together is not orientable (a Möbius band)
+    and stays as it is. The lowest face of each piece keeps its winding.
+    """
+    count = len(faces)
+    table = edge_table(faces)
+    left, right = table.pairs()
+    tail, _ = half_edge_ends(faces)
+    turned = (tail[left] == tail[right]).astype(np.int64)
+    a, b = left // 3, right // 3
+    cover = label_components(
+        2 * count, np.concatenate([a, a + count]), np.concatenate([b + turned * count, b + (1 - turned) * count])
+    )
+    as_is, turned_over = cover[:count], cover[count:]
+    _, first, piece = np.unique(np.minimum(as_is, turned_over), return_index=True, return_inverse=True)
+    piece = piece.reshape(-1)
+    orientable = as_is[first] != turned_over[first]
+    flip = orientable[piece] & (as_is != as_is[first][piece])
+    return Orientation(np.where(flip[:, None], faces[:, ::-1], faces), piece, orientable)
+
+
+def orient_outward(vertices: np.ndarray, surface: Orientation) -> tuple[Orientation, int]:
+    """Turn whole pieces over so that they face outward; returns the surface and how many pieces were turned.
+
+    A piece with volume (closed, or open with a clear inside such as a bowl) gets a positive signed volume about its
+    own centre. A flat sheet faces away from the object's centre, and up or to the front (-Y) where that is undecided.
+    """
+    faces, piece = surface.faces, surface.piece
+    count = len(surface.orientable)
+    area_vector = face_vectors(vertices, faces)
+    area = np.linalg.norm(area_vector, axis=1)
+    middle = vertices[faces].mean(axis=1)
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(piece, weights, minlength=count)
+
+    piece_area = np.maximum(total(area), 1e-300)
+    centre = np.stack([total(area * middle[:, i]) for i in range(3)], 1) / piece_area[:, None]
+    from_centre = middle - centre[piece]
+    volume = total(np.einsum("fi,fi->f", area_vector, from_centre)) / 3.0
+    radius = np.sqrt(total(area * np.einsum("fi,fi->f", from_centre, from_centre)) / piece_area)
+    facing = np.stack([total(area_vector[:, i]) for i in range(3)], 1)
+    object_centre = (piece_area[:, None] * centre).sum(axis=0) / piece_area.sum()
+    away = np.einsum("pi,pi->p", facing, centre - object_centre)
+    default = facing @ np.array([0.01, -0.1, 1.0])
+
+    vote = np.where(np.abs(away) > 0.05 * piece_area * max(float(radius.max(initial=0.0)), 1e-300), away, default)
+    vote = np.where(np.abs(volume) > SHEET_VOLUME * piece_area * radius, volume, vote)
+    flip = (vote < 0) & surface.orientable
+    turned = np.where(flip[piece][:, None], faces[:, ::-1], faces)
+    return Orientation(turned, piece, surface.orientable), int(flip.sum())

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who touches whom in a triangle list: edges, manifold pairs, components.
+
+Everything is sorted, never hashed or filled in parallel, so the same faces always give the same order. Half-edge
+``h = 3 * f + c`` runs from corner ``c`` of face ``f`` to the next corner.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+
+@dataclass(frozen=True)
+class EdgeTable:
+    """Undirected edges of a triangle list.
+
+    ends: int64 [E, 2], the smaller vertex first. count: int64 [E], faces at the edge.
+    halves: int64 [3F], half-edges grouped by edge (within an edge ascending); group ``e`` starts at ``start[e]``.
+    edge_of_half: int64 [3F].
+    """
+
+    ends: np.ndarray
+    count: np.ndarray
+    halves: np.ndarray
+    start: np.ndarray
+    edge_of_half: np.ndarray
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the two half-edges of every edge that exactly two faces share, int64 [P] each."""
+        first = self.start[self.count == 2]
+        return self.halves[first], self.halves[first + 1]
+
+    def boundary(self) -> np.ndarray:
+        """Return the half-edges that have no partner, ascending, int64 [B]."""
+        return np.sort(self.halves[self.start[self.count == 1]])
+
+
+def half_edge_ends(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first and the last vertex of every half-edge, int64 [3F] each."""
+    faces = faces.astype(np.int64, copy=False)
+    return faces.reshape(-1), np.roll(faces, -1, axis=1).reshape(-1)
+
+
+def edge_table(faces: np.ndarray) -> EdgeTable:
+    """Build the table of ``faces`` int [F, 3]; no face may repeat a vertex."""
+    tail, head = half_edge_ends(faces)
+    low, high = np.minimum(tail, head), np.maximum(tail, head)
+    key = low * (int(high.max(initial=0)) + 1) + high
+    halves = np.argsort(key, kind="stable")
+    ordered = key[halves]
+    fresh = np.ones(len(ordered), dtype=bool)
+    fresh[1:] = ordered[1:] != ordered[:-1]
+    start = np.flatnonzero(fresh)
+    edge_of_half = np.empty(len(ordered), dtype=np.int64)
+    edge_of_half[halves] = np.cumsum(fresh) - 1
+    count = np.diff(np.append(start, len(ordered)))
+    representative = halves[start]
+    return EdgeTable(np.stack([low[representative], high[representative]], 1), count, halves, start, edge_of_half)
+
+
+def label_components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """Label the connected components of an undirected graph, int64 [nodes], numbered by their lowest node."""
+    graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
+    labels = connected_components(graph, directed=False)[1]
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.int64)
+    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
+    return rank[inverse.reshape(-1)]
+
+
+def vertex_components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
+    """Label faces by the connected piece they belong to (sharing a vertex connects), int64 [F]."""
+    if len(faces) == 0:
+        return np.zeros(0, dtype=np.int64)
+    corners = faces.astype(np.int64, copy=False)
+    left = np.concatenate([corners[:, 0], corners[:, 0]])
+    labels = label_components(vertex_count, left, np.concatenate([corners[:, 1], corners[:, 2]]))[corners[:, 0]]
+    return np.unique(labels, return_inverse=True)[1].reshape(-1)
+
+
+def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return the area vectors (half the cross product of two edges, by winding) of faces, float64 [F, 3]."""
+    a, b, c = (vertices[faces[:, i]].astype(np.float64) for i in range(3))
+    return 0.5 * np.cross(b - a, c - a)
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Normalise vectors [..., 3]; a zero vector stays zero."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    return vectors / np.where(length > 0, length, 1.0)

@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs one xatlas task in a child process with a time limit and reads its answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import Cancelled
+
+WORKER = Path(__file__).with_name("xatlas_worker.py")
+
+_POLL_SECONDS = 0.05
+
+
+class ChildFailed(Exception):  # noqa: N818 - an outcome the caller handles, never shown as it is
+    """The child crashed, ran out of time or could not start; the text says which."""
+
+
+def run_task(task: str, seconds: float, cancelled: Callable[[], bool], **arrays: np.ndarray) -> dict[str, np.ndarray]:
+    """Run ``task`` of xatlas_worker.py on ``arrays`` and return its arrays.
+
+    The child is killed after ``seconds`` or when ``cancelled()`` turns true. Raises ChildFailed, or Cancelled.
+    """
+    with tempfile.TemporaryDirectory(prefix="espalier-unwrap-", ignore_cleanup_errors=True) as folder:
+        np.savez(os.path.join(folder, "work.npz"), task=task, **arrays)
+        with open(os.path.join(folder, "log.txt"), "w+", encoding="utf-8", errors="replace") as log:
+            try:
+                child = subprocess.Popen(
+                    [sys.executable, "-I", "-X", "utf8", str(WORKER), folder, str(seconds + 30.0)],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
+                )
+            except OSError as error:
+                raise ChildFailed(f"the unwrapping process could not start ({error})") from error
+            _wait(child, seconds, cancelled)
+            done = os.path.join(folder, "done.npz")
+            if child.returncode == 0 and os.path.exists(done):
+                with np.load(done, allow_pickle=False) as answer:
+                    return {name: answer[name] for name in answer.files}
+            log.seek(0)
+            last = (log.read().strip().splitlines() or ["no message"])[-1][:200]
+            raise ChildFailed(f"the unwrapping process ended with code {child.returncode} ({last})")
+
+
+def _wait(child: subprocess.Popen, seconds: float, cancelled: Callable[[], bool]) -> None:
+    """Wait for the child; it never outlives this call."""
+    waited = 0.0
+    try:
+        while True:
+            try:
+                child.wait(_POLL_SECONDS)
+                return
+            except subprocess.TimeoutExpired:
+                waited += _POLL_SECONDS
+            if cancelled():
+                raise Cancelled
+            if waited >= seconds:
+                raise ChildFailed(f"the unwrapping process took longer than {seconds:.0f} s")
+    finally:
+        if child.poll() is None:
+            child.kill()
+            child.wait()
