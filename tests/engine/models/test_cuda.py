@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""On a GPU the networks compute what they compute on a CPU, and the same bytes every time."""
+
+import pytest
+import torch
+from espalier.engine.models.registry import build_model
+from espalier.engine.sparse import SparseTensor, space_to_channel
+
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
+]
+
+ENCODER = {"model_channels": [16, 32, 32], "latent_channels": 8, "num_blocks": [1, 1, 1]}
+DECODER = {"model_channels": [32, 32, 16], "latent_channels": 8, "num_blocks": [1, 1, 1]}
+FLOW = {
+    "resolution": 8,
+    "in_channels": 8,
+    "out_channels": 8,
+    "model_channels": 96,
+    "cond_channels": 16,
+    "num_blocks": 2,
+    "num_heads": 3,
+}
+
+
+def voxels(counts, channels):
+    torch.manual_seed(0)
+    grid = torch.stack(torch.meshgrid(*[torch.arange(24)] * 3, indexing="ij"), -1).view(-1, 3)
+    return SparseTensor.from_list(
+        [(torch.randn(count, channels), grid[torch.randperm(len(grid))[:count]]) for count in counts]
+    )
+
+
+def step(encode, decode, x):
+    """Loss and gradients of one autoencoder step."""
+    h, subs = decode.raw(encode(x))
+    loss = h.feats.square().mean() + sum(sub.feats.square().mean() for sub in subs)
+    weights = [*encode.parameters(), *decode.parameters()]
+    return loss, torch.autograd.grad(loss, weights, allow_unused=True)
+
+
+def test_autoencoder_steps_agree_with_the_cpu_and_repeat_exactly():
+    x = voxels([3000, 1200], 6)
+    encode, decode = build_model("FlexiDualGridVaeEncoder", ENCODER), build_model("FlexiDualGridVaeDecoder", DECODER)
+    expected_loss, expected = step(encode, decode, x)
+    encode, decode = encode.cuda(), decode.cuda()
+    loss, gradients = step(encode, decode, x.to("cuda"))
+    _, repeated = step(encode, decode, x.to("cuda"))
+    torch.testing.assert_close(loss.cpu(), expected_loss, rtol=1e-4, atol=1e-5)
+    for gradient, again, reference in zip(gradients, repeated, expected, strict=True):
+        if reference is not None:
+            torch.testing.assert_close(gradient.cpu(), reference, rtol=1e-3, atol=1e-4)
+            assert torch.equal(gradient, again)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_flow_models_agree_with_the_cpu(dtype):
+    model = build_model("SLatFlowModel", FLOW)
+    model.out_layer.weight.normal_()
+    x, t, cond = voxels([500, 130], 8), torch.tensor([300.0, 900.0]), torch.randn(2, 9, 16)
+    expected = model(x, t, cond).feats
+    model.cuda().convert_to(dtype)
+    actual = model(x.to("cuda"), t.cuda(), cond.cuda()).feats.cpu()
+    tolerance = 1e-3 if dtype == torch.float32 else 0.3
+    torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance)
+
+
+def test_moving_a_tensor_keeps_what_it_remembers():
+    coarse = space_to_channel(voxels([300], 4))
+    assert torch.equal(coarse.to("cuda").child_mask().cpu(), coarse.child_mask())
