@@ -25,7 +25,10 @@ class Batch:
         self.queue = self._connect()
         if self.queue is None:
             return cli.FAILED
-        self.reporter.event("model", text=f"Starter model: {MODEL_NOTES[STARTER]}", model=STARTER)
+        model, note = str(self.options.model or STARTER), ""
+        if self.options.model is None:
+            note = f"Starter model: {MODEL_NOTES[STARTER]}"
+        self.reporter.event("model", text=note, model=model)
         orders = {}
         for image in self.options.images:
             job = self._submit(image)
@@ -73,9 +76,15 @@ class Batch:
         from .scene.pixels import BadImage, source_of_file
 
         options = self.options
-        seed = new_seed() if options.random_seed else (options.seed or 0)
         request = make_request(
-            object_name(image.name), image.name, seed, texture_size=options.texture_size, faces=options.faces
+            object_name(image.name),
+            image.name,
+            new_seed() if options.random_seed else options.seed,
+            model=STARTER if options.model is None else options.model.name,
+            model_path=options.model.absolute() if options.model is not None else None,
+            quality=options.quality or STARTER,
+            texture_size=options.texture_size,
+            faces=options.faces,
         )
         try:
             source, suffix = source_of_file(image.absolute())
@@ -102,6 +111,10 @@ class Batch:
             for job in self.queue.poll(cli.PUMP_SECONDS):
                 self._tell(job, orders[job.id], stages)
             time.sleep(cli.PUMP_SECONDS)
+        for job in self.queue.waiting:
+            # The engine could not be started, so these never had their turn.
+            problem = self.queue.paused
+            self._count_failure(orders[job.id], problem.code, problem.sentence, problem.hint, problem.log)
 
     def _tell(self, job, image, stages):
         if job.state == "running" and job.stage:

@@ -42,8 +42,12 @@ def parser():
     generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     generate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the objects are written")
     generate.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
-    generate.add_argument("--seed", type=int, metavar="N", help="the same seed makes the same object (default: 0)")
+    generate.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed makes the same object (0)")
     generate.add_argument("--random-seed", action="store_true", help="draw a seed for each image")
+    generate.add_argument(
+        "--model", type=Path, metavar="DIR", help="folder of a model set (default: the starter model)"
+    )
+    generate.add_argument("--quality", metavar="KIND", help="one of the model's: 512, 1024_cascade, 1536_cascade")
     generate.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
     generate.add_argument("--texture-size", type=int, default=1024, choices=(512, 1024, 2048, 4096))
     generate.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")

@@ -15,16 +15,20 @@ def target_scene(order, context):
     return bpy.data.scenes.get(order.scene) or context.scene
 
 
+def needs_consent(job_id):
+    """Whether the user has to say that the result may enter the file that is open: it was asked for in another one."""
+    return session.orders[job_id].opened != session.opened
+
+
 def obstacle(job_id, context):
     """Why the result cannot be placed by itself just now, as a short sentence; "" when it can."""
-    order = session.orders.get(job_id)
-    if order is None or order.opened != session.opened:
+    if needs_consent(job_id):
         return "Another file was opened meanwhile"
     if bpy.app.is_job_running("RENDER"):
         return "It is placed when the render is done"
     for window in context.window_manager.windows:
-        mode = window.view_layer.objects.active
-        if mode is not None and mode.mode != "OBJECT":
+        active = window.view_layer.objects.active
+        if active is not None and active.mode != "OBJECT":
             return "It is placed when you return to Object Mode"
         if any(name.startswith(EXCLUSIVE) for name in compat.modal_operators(window)):
             return "It is placed when the tool is done"

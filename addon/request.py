@@ -6,6 +6,8 @@ import re
 
 STARTER, TRELLIS2 = "starter", "trellis2-4b"
 MODEL_NAMES = {STARTER: "Starter", TRELLIS2: "TRELLIS.2-4B"}
+# The qualities of the panel as the published model set names them.
+QUALITY_KINDS = {"DRAFT": "512", "STANDARD": "1024_cascade", "FINE": "1536_cascade"}
 # What each model can do, for people about to choose.
 MODEL_NOTES = {
     STARTER: "Simple shapes. For photographs, use TRELLIS.2-4B.",

@@ -80,10 +80,15 @@ class Session:
         return job
 
     def current(self) -> Job | None:
-        """The job to show: the one that runs, else the first that waits."""
-        if self.queue is None:
+        """The job that runs or is about to; None when nothing moves."""
+        if self.queue is None or not self.queue.busy:
             return None
-        return self.queue.running or next(iter(self.queue.waiting), None)
+        return self.queue.running or self.queue.waiting[0]
+
+    def waiting(self) -> int:
+        """How many jobs wait behind the current one, or for an engine that can be started."""
+        jobs = self.queue.waiting if self.queue is not None else []
+        return len([job for job in jobs if job is not self.current()])
 
     def tell(self, problem: Problem, job: str = "") -> None:
         """Show a failure in the panel."""
@@ -129,7 +134,6 @@ class Session:
         if job.state == "finished" and job.id not in self.ready:
             self.ready.append(job.id)
         elif job.state == "failed" and job.problem is not None:
-            self.orders.setdefault(job.id, Order("", (0.0, 0.0, 0.0), 1.0, self.opened))
             self.tell(
                 Problem(job.problem.code, f"{job.name}: {job.problem.sentence}", job.problem.hint, job.problem.log),
                 job.id,

@@ -4,7 +4,8 @@
 import bpy
 
 from .. import ids, placing
-from ..session import Order, session
+from ..session import session
+from .generate import order_here
 
 
 class ESPALIER_OT_build_result(bpy.types.Operator):
@@ -15,15 +16,6 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
 
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
-    def invoke(self, context, event):
-        """Pressed by hand: the object goes where the cursor is now, in the scene that is open."""
-        size = context.scene.espalier.size_metres
-        session.orders[self.job] = Order(context.scene.name, tuple(context.scene.cursor.location), size, session.opened)
-        if context.mode != "OBJECT":
-            self.report({"INFO"}, "It is placed when you return to Object Mode")
-            return {"CANCELLED"}
-        return self.execute(context)
-
     def execute(self, context):
         from ..scene.asset import BadResult
 
@@ -31,15 +23,19 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
         if job is None or self.job not in session.ready:
             self.report({"WARNING"}, "This result is in the scene already, or its job is gone.")
             return {"CANCELLED"}
+        order = session.orders[self.job]
+        if order.opened != session.opened:
+            # Asked for in another file: it goes where the cursor of this one is.
+            order = order_here(context)
         try:
-            item, asset, seed = _build(context, job, session.orders[self.job])
+            item, asset, seed = _build(context, job, order)
         except BadResult as error:
             session.not_built(self.job, str(error))
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         seconds = sum(job.seconds.values())
         took = f", {seconds:.0f} s" if seconds else ""
-        session.built(self.job, f"{item.name}: {len(asset.faces):,} faces, seed {seed}{took}".replace(",", "\u2009", 1))
+        session.built(self.job, f"{item.name}: {len(asset.faces):,} faces, seed {seed}{took}")
         return {"FINISHED"}
 
 

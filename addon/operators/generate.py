@@ -5,7 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..client import ClientError
-from ..request import STARTER, TRELLIS2, make_request, new_seed, object_name
+from ..request import QUALITY_KINDS, STARTER, TRELLIS2, make_request, new_seed, object_name
 from ..session import Order, session
 
 
@@ -47,7 +47,7 @@ class ESPALIER_OT_generate(bpy.types.Operator):
             source, suffix = source_of(settings.image)
             if not settings.lock_seed:
                 settings.seed = new_seed()
-            session.submit(source, suffix, _request(settings), _order(context))
+            session.submit(source, suffix, _request(settings), order_here(context))
         except BadImage as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -86,12 +86,13 @@ def _request(settings):
         seed=settings.seed,
         model=STARTER if starter else TRELLIS2,
         model_path=None if starter else preferences.trellis2_folder(),
-        quality=STARTER if starter else settings.quality.lower(),
+        quality=STARTER if starter else QUALITY_KINDS[settings.quality],
         texture_size=int(settings.texture_size),
         faces=settings.faces if settings.limit_faces else None,
     )
 
 
-def _order(context):
+def order_here(context):
+    """The order for a result at the 3D cursor of the open scene."""
     scene = context.scene
     return Order(scene.name, tuple(scene.cursor.location), scene.espalier.size_metres, session.opened)

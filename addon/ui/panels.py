@@ -36,7 +36,7 @@ class ESPALIER_PT_main(_Panel, bpy.types.Panel):
         row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED", emboss=True)
         row = layout.row()
         row.scale_y = 1.5
-        row.operator(ids.OP_GENERATE, icon="MESH_MONKEY")
+        row.operator(ids.OP_GENERATE)
         draw_status(layout, context)
 
 

@@ -9,7 +9,7 @@ from .. import ids, placing, preferences
 from ..client import ClientError, EngineState
 from ..client.install import carries_wheels, download_bytes, lock_files
 from ..session import session
-from .text import draw_sentence, duration
+from .text import draw_sentence, duration, megabytes
 
 
 def draw_engine_state(layout, context):
@@ -24,12 +24,14 @@ def draw_engine_state(layout, context):
         draw_sentence(layout, error.sentence, context, "ERROR")
         layout.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")
         return
-    draw_sentence(layout, "No engine yet. It makes the objects on this computer; nothing leaves it.", context, "INFO")
+    text = "There is no engine yet. It makes the objects, on this computer; nothing leaves it."
+    draw_sentence(layout, text, context, "INFO")
     offline = carries_wheels(preferences.EXTENSION)
     if not bpy.app.online_access and not offline:
-        draw_sentence(layout, "Blender may not go online. Allow it in Preferences, System, Network.", context, "BLANK1")
+        draw_sentence(layout, "Blender may not go online yet. Allow Online Access first.", context, "BLANK1")
+        layout.operator("screen.userpref_show", text="System Preferences", icon="PREFERENCES").section = "SYSTEM"
     size = _expected_download()
-    text = "Install Engine" if offline or not size else f"Install Engine ({size / 1e9:.1f} GB)"
+    text = "Install Engine" if offline or not size else f"Install Engine ({megabytes(size)})"
     row = layout.row()
     row.scale_y = 1.5
     row.operator(ids.OP_INSTALL_ENGINE, text=text, icon="IMPORT")
@@ -49,9 +51,9 @@ def draw_status(layout, context):
     if job is not None:
         fraction, text = describe(job)
         _draw_progress(layout, fraction, text, ids.OP_CANCEL)
-        waiting = len(session.queue.waiting) - (job.state == "waiting")
-        if waiting > 0:
-            layout.label(text=f"{waiting} more waiting", icon="TIME")
+    waiting = session.waiting()
+    if waiting:
+        layout.label(text=f"{waiting} more waiting", icon="TIME")
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
@@ -94,7 +96,8 @@ def _draw_ready(layout, context, job_id):
     if job is None or not reason:
         return
     draw_sentence(layout, f"{job.name} is finished. {reason}.", context, "CHECKMARK")
-    layout.operator(ids.OP_BUILD_RESULT, text="Place at 3D Cursor", icon="IMPORT").job = job_id
+    if placing.needs_consent(job_id):
+        layout.operator(ids.OP_BUILD_RESULT, text="Place at 3D Cursor", icon="IMPORT").job = job_id
 
 
 def _draw_message(layout, context, message):

@@ -1,0 +1,247 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From pressing Generate to the object in the scene, and what users do meanwhile. The engine is a stand-in."""
+
+import json
+import shutil
+
+import bpy
+import espalier
+import numpy as np
+import pytest
+from espalier.addon import placing, preferences, pump
+from espalier.addon.client import EnginePython, EngineState, JobQueue, JobStore
+from espalier.addon.client.engine import Event
+from espalier.addon.session import session
+
+
+class StandIn:
+    """An engine that does to each job what the test says, at the next ``poll``."""
+
+    def __init__(self, result):
+        self.result, self.python = result, None
+        self.state, self.problem, self.broken, self.hello = EngineState.READY, None, False, None
+        self.submitted, self.events, self.running = [], [], True
+
+    def submit(self, job, folder):
+        self.submitted.append((job, folder))
+
+    def cancel(self, job):
+        self.events.append(Event("cancelled", job))
+        return "asked"
+
+    def poll(self, _max_seconds):
+        events, self.events = self.events, []
+        return events
+
+    def progress(self, stage="shape", step=3, of=12):
+        data = {"stage": stage, "step": step, "of": of, "eta_s": 40.0, "fraction": 0.25}
+        self.events.append(Event("progress", self.submitted[-1][0], data))
+
+    def finish(self):
+        job, folder = self.submitted[-1]
+        for file in self.result.glob("*.*"):
+            shutil.copy(file, folder / file.name)
+        (folder / "state.json").write_text(json.dumps({"state": "finished", "created": 1.0}))
+        self.events.append(Event("finished", job, {"seconds": {"shape": 2.0}, "peak_memory": {}}))
+
+    def fail(self):
+        data = {"code": "no_subject", "sentence": "There is nothing in it.", "hint": "Try another.", "log": ""}
+        self.events.append(Event("failed", self.submitted[-1][0], data))
+
+    def shutdown(self, _seconds=2.0):
+        self.running = False
+
+
+@pytest.fixture
+def engine(tmp_path, result_folder, monkeypatch):
+    """The registered extension with a stand-in engine and an image chosen in the panel."""
+    stand_in = StandIn(result_folder())
+    python = EnginePython(tmp_path / "python", "preferences")
+    stand_in.python = python.path
+    monkeypatch.setattr(preferences, "engine_python", lambda: python)
+    monkeypatch.setattr(preferences, "data", lambda: tmp_path / "data")
+    espalier.register()
+    session.__init__()
+    session.queue = JobQueue(JobStore(tmp_path / "data" / "jobs"), stand_in)
+    choose_image()
+    yield stand_in
+    espalier.unregister()
+
+
+def choose_image(name="red mug.png"):
+    image = bpy.data.images.new(name, 8, 8, alpha=True)
+    image.pixels.foreach_set(np.tile(np.float32([0.5, 0.25, 0.1, 1.0]), 64))
+    bpy.context.scene.espalier.image = image
+    return image
+
+
+def tick(times=3):
+    for _ in range(times):
+        pump._tick()
+
+
+def test_one_press_makes_one_object_at_the_cursor(engine):
+    bpy.context.scene.cursor.location = (1, 2, 0)
+    assert bpy.ops.espalier.generate() == {"FINISHED"}
+    bpy.context.scene.cursor.location = (9, 9, 9)
+    tick()
+    engine.finish()
+    tick()
+    item = bpy.context.view_layer.objects.active
+    assert item.name == "red mug" and tuple(item.location) == (1, 2, 0)
+    assert item["espalier_image"] == "red mug.png"
+    assert session.message.text.startswith("red mug: 12 faces, seed 0")
+    assert session.queue.store.list()[0].state == "built"
+    assert not session.is_busy()
+
+
+def test_request_says_everything_the_engine_needs(engine):
+    settings = bpy.context.scene.espalier
+    settings.seed, settings.limit_faces, settings.faces, settings.texture_size = 7, True, 5000, "512"
+    bpy.ops.espalier.generate()
+    tick()
+    request = json.loads((engine.submitted[0][1] / "request.json").read_text())
+    assert request["seed"] == 7 and request["name"] == "red mug" and request["input"] == "input.png"
+    assert request["settings"] == {"quality": "starter", "texture_size": 512, "faces": 5000}
+    assert request["model"] == {"set": "starter", "path": None} and request["online"] is False
+    assert (engine.submitted[0][1] / "input.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_open_seed_draws_a_new_one_and_shows_it(engine):
+    settings = bpy.context.scene.espalier
+    settings.lock_seed = False
+    bpy.ops.espalier.generate()
+    tick()
+    request = json.loads((engine.submitted[0][1] / "request.json").read_text())
+    assert request["seed"] == settings.seed != 0
+
+
+def test_progress_is_told_in_words(engine):
+    from espalier.addon.ui.status import describe
+
+    bpy.ops.espalier.generate()
+    tick()
+    engine.progress()
+    tick(1)
+    fraction, text = describe(session.current())
+    assert fraction == 0.25 and text == "Shape 3/12 · 40 s left"
+
+
+def test_second_press_queues_and_cancel_ends_the_first(engine):
+    bpy.ops.espalier.generate()
+    bpy.ops.espalier.generate()
+    tick()
+    assert session.waiting() == 1
+    bpy.ops.espalier.cancel()
+    tick()
+    assert session.waiting() == 0 and session.current().id == engine.submitted[1][0]
+    engine.finish()
+    tick()
+    assert [item.name for item in bpy.data.objects] == ["red mug"]
+
+
+def test_failure_is_one_sentence_and_retry_runs_the_same_job(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    engine.fail()
+    tick()
+    assert session.message.is_error and session.message.text == "red mug: There is nothing in it."
+    assert bpy.ops.espalier.retry(job=session.message.job) == {"FINISHED"}
+    tick()
+    engine.finish()
+    tick()
+    assert "red mug" in bpy.data.objects and not session.message.is_error
+
+
+def test_damaged_result_is_told_and_does_not_come_back(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    (engine.result / "result.npz").write_bytes(b"nonsense")
+    engine.finish()
+    tick()
+    assert session.message.is_error and "cannot be read" in session.message.text
+    assert not session.ready and not bpy.data.objects
+
+
+def test_result_waits_until_the_user_leaves_edit_mode(engine):
+    bpy.ops.mesh.primitive_cube_add()
+    bpy.ops.object.mode_set(mode="EDIT")
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    tick()
+    assert session.ready and "Object Mode" in placing.obstacle(session.ready[0], bpy.context)
+    assert bpy.context.mode == "EDIT_MESH" and "red mug" not in bpy.data.objects
+    bpy.ops.object.mode_set(mode="OBJECT")
+    tick()
+    assert "red mug" in bpy.data.objects and not session.ready
+
+
+def test_result_of_another_file_waits_for_the_users_word(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    bpy.ops.wm.read_homefile(use_empty=True)
+    engine.finish()
+    tick()
+    assert not bpy.data.objects and "Another file" in placing.obstacle(session.ready[0], bpy.context)
+    bpy.context.scene.cursor.location = (4, 0, 0)
+    assert bpy.ops.espalier.build_result(job=session.ready[0]) == {"FINISHED"}
+    assert tuple(bpy.data.objects["red mug"].location) == (4, 0, 0)
+
+
+def test_deleting_image_scene_and_objects_meanwhile_is_harmless(engine):
+    scene = bpy.data.scenes.new("other")
+    bpy.context.window.scene = scene
+    choose_image("lamp.png")
+    bpy.ops.espalier.generate()
+    tick()
+    bpy.context.window.scene = bpy.data.scenes[0] if bpy.data.scenes[0] != scene else bpy.data.scenes[1]
+    bpy.data.scenes.remove(scene)
+    bpy.data.batch_remove(list(bpy.data.images))
+    engine.finish()
+    tick()
+    assert "lamp" in bpy.context.scene.objects
+
+
+def test_result_goes_to_the_scene_it_was_asked_for_in(engine):
+    first = bpy.context.scene
+    bpy.ops.espalier.generate()
+    tick()
+    bpy.context.window.scene = bpy.data.scenes.new("other")
+    engine.finish()
+    tick()
+    assert "red mug" in first.objects and "red mug" not in bpy.context.scene.objects
+
+
+def test_generate_says_why_it_cannot(engine, monkeypatch):
+    from espalier.addon.operators.generate import why_not
+
+    bpy.context.scene.espalier.image = None
+    assert not bpy.ops.espalier.generate.poll() and "image" in why_not(bpy.context.scene)
+    choose_image()
+    bpy.context.scene.espalier.model = "TRELLIS2"
+    assert not bpy.ops.espalier.generate.poll() and "weights" in why_not(bpy.context.scene)
+    monkeypatch.setattr(preferences, "engine_python", lambda: None)
+    assert "Install Engine" in why_not(bpy.context.scene)
+
+
+def test_unwritable_store_is_a_sentence(engine, tmp_path):
+    (tmp_path / "data").mkdir(exist_ok=True)
+    (tmp_path / "data" / "jobs").write_text("a file where the folder should be")
+    with pytest.raises(RuntimeError, match="Error"):
+        bpy.ops.espalier.generate()
+    assert session.message.is_error and "folder" in session.message.text
+
+
+def test_a_tick_without_building_is_short(engine):
+    import time
+
+    bpy.ops.espalier.generate()
+    longest = 0.0
+    for _ in range(50):
+        engine.progress() if engine.submitted else None
+        started = time.perf_counter()
+        pump._tick()
+        longest = max(longest, time.perf_counter() - started)
+    print(f"longest tick {longest * 1000:.1f} ms")
+    assert longest < 0.05
