@@ -26,7 +26,7 @@ def _turntable(scene, item):
     copies = []
     for place, yaw in enumerate(YAWS):
         copy = bpy.data.objects.new(f"View {place + 1}", item.data)
-        copy.location = ((place - 1) * 2.05 * reach, 0.0, 0.0)
+        copy.location = ((place - 1) * 2.2 * reach, 0.0, 0.0)
         copy.rotation_euler.z = math.radians(yaw)
         scene.collection.objects.link(copy)
         copies.append(copy)

@@ -26,7 +26,9 @@ def say(text: str) -> None:
 
 def megabytes(size: float) -> str:
     """``size`` in bytes as a person reads it."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e6:.0f} MB" if size >= 2e6 else f"{size / 1e3:.0f} kB"
 
 
 def folder_size(folder: Path) -> int:

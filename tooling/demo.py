@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 from ..addon.client import ClientError, EngineClient, Job, JobQueue, JobStore
-from ..addon.request import make_request, object_name
+from ..addon.request import STARTER, make_request, object_name
 from .console import BUILD, ROOT, clean_environment, say
 from .picture import compose
 
@@ -65,13 +65,14 @@ class ProgressLine:
         return "  - %" if job.fraction is None else f"{100 * job.fraction:3.0f} %"
 
 
-def generate(image: Path, seed: int) -> Job:
-    """Run one generation on a fresh engine with the starter model, showing its progress. Raises ClientError."""
+def generate(image: Path, seed: int, model: Path | None) -> Job:
+    """Run one generation on a fresh engine, with the starter model or the set in ``model``. Raises ClientError."""
     engine = EngineClient(Path(sys.executable), ROOT, FOLDER / "engine.log")
     queue = JobQueue(JobStore(FOLDER / "jobs"), engine)
     name = object_name(image.name)
     try:
-        job = queue.add(queue.store.create(make_request(name, image.name, seed), image))
+        request = make_request(name, image.name, seed, STARTER if model is None else model.name, model)
+        job = queue.add(queue.store.create(request, image))
         line = ProgressLine()
         while not job.ended:
             line.update(job)
@@ -105,12 +106,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="build.py demo", description="Make an object from an image.")
     parser.add_argument("--image", type=Path, default=SAMPLE, help="the image to start from (default: a sample)")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives another variation")
+    parser.add_argument("--model", type=Path, help="the folder of a model set (default: the starter model)")
     options = parser.parse_args(arguments)
+    model = options.model.absolute() if options.model is not None else None
     FOLDER.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
-        say(f"Making an object from {options.image} with the starter model (it knows simple shapes).")
-        job = generate(options.image, options.seed)
+        name = "the starter model (it knows simple shapes)" if model is None else f"the model in {model}"
+        say(f"Making an object from {options.image} with {name}.")
+        job = generate(options.image, options.seed, model)
         say("Building it in Blender and rendering it from three sides with Cycles.")
         files = build(job, options.image, options.seed)
     except ClientError as error:
