@@ -65,7 +65,7 @@ class FlowStage(AutoencoderStage):
         losses = [
             self._loss(self.held_out, held_out, ids, generator).item()
             for _ in range(4)
-            for ids in held_out.split(6_000)
+            for ids in self.validation_batches(60_000)
         ]
         return {"loss": round(sum(losses) / len(losses), 4)}
 

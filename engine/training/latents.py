@@ -90,10 +90,6 @@ class LatentBank:
         """Draw assets of similar size, about ``tokens`` cells in all: a batch then wastes little padding."""
         return token_batches(self.order, self.counts, tokens, generator)
 
-    def split(self, tokens: int) -> list[Tensor]:
-        """Split all assets into batches of about ``tokens`` cells."""
-        return self.bank.split(torch.arange(self.bank.count), tokens, self.counts)
-
     def shape(self, ids: Tensor) -> SparseTensor:
         """Return the normalised shape latents of a batch."""
         rows, batch = self.rows(ids)
