@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .grid import Grid, chunks_by_count, expand
+from .grid import Grid, chunks_by_count, expand, take
 
 _ROWS_AT_ONCE = 1 << 20
 _ROUNDING = 1e-9
@@ -18,8 +18,8 @@ _ROUNDING = 1e-9
 class Crossings:
     """Crossings of triangles with grid edges along one axis, H rows.
 
-    ``cell`` int64 [H, 3]: the voxel that owns the edge, the smallest of the four around it. ``triangle`` int64 [H].
-    ``point`` float64 [H, 3]: the crossing, mesh units from the box minimum.
+    ``cell`` int64 [3, H]: the voxel that owns the edge, the smallest of the four around it. ``triangle`` int64 [H].
+    ``point`` float64 [3, H]: the crossing, mesh units from the box minimum.
     """
 
     axis: int
@@ -35,7 +35,8 @@ def grid_crossings(triangles: Tensor, grid: Grid) -> list[Crossings]:
     numbers, so that two triangles with a common edge never both claim or both miss a line. Double precision on
     float32 positions and float32 lattice planes, as the reference.
     """
-    return [_cross_axis(triangles, grid, axis) for axis in range(3)]
+    components = triangles.permute(2, 1, 0).double().contiguous()
+    return [_cross_axis(components, grid, axis) for axis in range(3)]
 
 
 def _lattice(index: Tensor, size: Tensor) -> Tensor:
@@ -48,47 +49,41 @@ def _cell(position: Tensor, size: Tensor, count: int) -> Tensor:
     return (position / size.double()).long().clamp_(0, count - 1)
 
 
-def _lerp(at: Tensor, x0: Tensor, x1: Tensor, *values: tuple[Tensor, Tensor]) -> list[Tensor]:
-    """Values at ``at`` on the segment from x0 to x1; the first value where both ends coincide."""
-    span = x1 - x0
-    t = (at - x0) / torch.where(span == 0, 1.0, span)
-    t = torch.where(span == 0, 0.0, t)
-    return [(1 - t) * a + t * b for a, b in values]
+def _lerp(t: Tensor, first: Tensor, last: Tensor) -> Tensor:
+    return (1 - t) * first + t * last
 
 
-def _cross_axis(triangles: Tensor, grid: Grid, axis: int) -> Crossings:
+def _cross_axis(components: Tensor, grid: Grid, axis: int) -> Crossings:
+    """``components`` float64 [3 axes, 3 vertices, F]."""
     u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
-    size = grid.voxel_size.to(triangles.device)
+    size = grid.voxel_size.to(components.device)
     hu, hw, ha = size[u_axis], size[w_axis], size[axis]
     nu, nw, na = grid.shape[u_axis], grid.shape[w_axis], grid.shape[axis]
 
-    u = triangles[:, :, u_axis].double()
-    w = triangles[:, :, w_axis].double()
+    u, w = components[u_axis], components[w_axis]
     row = _cell(w, hw, nw)
     columns = u / hu.double()
     # Most triangles of a fine mesh lie between two lattice lines; the margin keeps those that rounding moves onto one.
-    crosses_u = (columns.amax(1) + _ROUNDING).floor() > (columns.amin(1) - _ROUNDING).floor()
-    kept = ((row.amax(1) > row.amin(1)) & crosses_u).nonzero().squeeze(1)
+    crosses_u = (columns.amax(0) + _ROUNDING).floor() > (columns.amin(0) - _ROUNDING).floor()
+    kept = ((row.amax(0) > row.amin(0)) & crosses_u).nonzero().squeeze(1)
 
-    order = torch.argsort(w[kept], dim=1)
-    u = u[kept].gather(1, order)
-    w = w[kept].gather(1, order)
-    a = triangles[kept, :, axis].double().gather(1, order)
-    row = row[kept].gather(1, order)
+    order = torch.argsort(w[:, kept], dim=0)
+    u, w, a = (components[c].index_select(1, kept).gather(0, order) for c in (u_axis, w_axis, axis))
+    row = row.index_select(1, kept).gather(0, order)
 
     parts = [
-        _cross_rows(u[s], w[s], a[s], row[s], (hu, hw, ha), (nu, nw, na), kept[s])
-        for s in chunks_by_count(row[:, 2] - row[:, 0], _ROWS_AT_ONCE)
+        _cross_rows(u[:, s], w[:, s], a[:, s], row[:, s], (hu, hw, ha), (nu, nw, na), kept[s])
+        for s in chunks_by_count(row[2] - row[0], _ROWS_AT_ONCE)
     ]
     if not parts:
         none = kept.new_empty(0)
-        parts = [(none, none, none, none, *(triangles.new_empty(0, dtype=torch.float64),) * 3)]
+        parts = [(none, none, none, none, *(components.new_empty(0),) * 3)]
     i, j, k, owner, pu, pw, pa = (torch.cat(columns) for columns in zip(*parts))
-    cell = torch.empty((len(i), 3), dtype=torch.int64, device=i.device)
-    point = torch.empty((len(i), 3), dtype=torch.float64, device=i.device)
-    for column, index, position in ((u_axis, i, pu), (w_axis, j, pw), (axis, k, pa)):
-        cell[:, column] = index
-        point[:, column] = position
+    cell = torch.empty((3, len(i)), dtype=torch.int64, device=i.device)
+    point = torch.empty((3, len(i)), dtype=torch.float64, device=i.device)
+    for component, index, position in ((u_axis, i, pu), (w_axis, j, pw), (axis, k, pa)):
+        cell[component] = index
+        point[component] = position
     return Crossings(axis, cell, owner, point)
 
 
@@ -101,29 +96,46 @@ def _cross_rows(
     count: tuple[int, int, int],
     triangle: Tensor,
 ) -> tuple[Tensor, ...]:
-    """Scan triangles whose vertices are sorted by w: lattice rows, then lattice columns, then the layer."""
+    """Scan triangles whose vertices [3, F] are sorted by w: lattice rows, then lattice columns, then the layer.
+
+    Rows and columns exist only where both ends lie in different cells, so no span below is zero.
+    """
     hu, hw, ha = size
     nu, _, na = count
-    owner, j = expand(row[:, 2] - row[:, 0])
-    j = j + row[owner, 0]
+    owner, j = expand(row[2] - row[0])
+    j = j + take(row[0], owner)
     w_line = _lattice(j + 1, hw)
-    u, w, a = u[owner], w[owner], a[owner]
-    upper = j >= row[owner, 1]
-    start, end = torch.where(upper, 2, 0).unsqueeze(1), torch.where(upper, 0, 2).unsqueeze(1)
-    u0, w0, a0 = (v.gather(1, start).squeeze(1) for v in (u, w, a))
-    u2, w2, a2 = (v.gather(1, end).squeeze(1) for v in (u, w, a))
-    pu, pa = _lerp(w_line, w0, w[:, 1], (u0, u[:, 1]), (a0, a[:, 1]))
-    qu, qa = _lerp(w_line, w0, w2, (u0, u2), (a0, a2))
+    # The lower half runs along 0-1 and 0-2, the upper half along 2-1 and 2-0.
+    upper = (j >= take(row[1], owner)).long()
+    total = u.shape[1]
+    start, end = owner + 2 * total * upper, owner + 2 * total * (1 - upper)
+    u, w, a = u.reshape(-1), w.reshape(-1), a.reshape(-1)
+    w_start = take(w, start)
+    rise = w_line - w_start
+    t_p = rise / (take(w, owner + total) - w_start)
+    t_q = rise / (take(w, end) - w_start)
+    u_start, a_start = take(u, start), take(a, start)
+    pu, pa = _lerp(t_p, u_start, take(u, owner + total)), _lerp(t_p, a_start, take(a, owner + total))
+    qu, qa = _lerp(t_q, u_start, take(u, end)), _lerp(t_q, a_start, take(a, end))
     swap = pu > qu
-    pu, qu = torch.where(swap, qu, pu), torch.where(swap, pu, qu)
     pa, qa = torch.where(swap, qa, pa), torch.where(swap, pa, qa)
+    pu, qu = torch.minimum(pu, qu), torch.maximum(pu, qu)
 
     first = _cell(pu, hu, nu)
     span, i = expand(_cell(qu, hu, nu) - first)
-    i = i + first[span]
+    i = i + take(first, span)
     u_line = _lattice(i + 1, hu)
-    (a_hit,) = _lerp(u_line, pu[span], qu[span], (pa[span], qa[span]))
+    u_start = take(pu, span)
+    a_hit = _lerp((u_line - u_start) / (take(qu, span) - u_start), take(pa, span), take(qa, span))
     k = (a_hit / ha.double()).long()
     inside = ((k >= 0) & (k < na)).nonzero().squeeze(1)
-    span = span[inside]
-    return i[inside], j[span], k[inside], triangle[owner[span]], u_line[inside], w_line[span], a_hit[inside]
+    span = take(span, inside)
+    return (
+        take(i, inside),
+        take(j, span),
+        take(k, inside),
+        take(triangle, take(owner, span)),
+        take(u_line, inside),
+        take(w_line, span),
+        take(a_hit, inside),
+    )

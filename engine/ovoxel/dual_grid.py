@@ -65,28 +65,21 @@ def mesh_to_dual_grid(
     size = grid.voxel_size.double().to(triangles.device)
 
     intersected = torch.zeros((len(coords), 3), dtype=torch.bool, device=coords.device)
-    quadrics = Quadrics(len(coords), grid.voxel_size, coords.device)
-    count = torch.zeros(len(coords), dtype=torch.float64, device=coords.device)
-    total = torch.zeros((len(coords), 3), dtype=torch.float64, device=coords.device)
+    quadrics = Quadrics(coords, grid.voxel_size)
     normals = _unit_normals(triangles)
-    corner = triangles[:, 0].double() / size
+    planes = quadrics.planes(normals, triangles[:, 0] / size)
     for crossing, rows in zip(crossings, around):
-        intersected[rows[:, 0], crossing.axis] = True
-        row = rows.flatten()
-        origin = coords[row]
-        triangle = crossing.triangle.repeat_interleave(4)
-        quadrics.add_planes(row, normals[triangle], corner[triangle] - origin)
-        point = (crossing.point / size).repeat_interleave(4, 0) - origin
-        count.index_add_(0, row, torch.ones_like(point[:, 0]))
-        total.index_add_(0, row, point)
+        intersected[rows[0], crossing.axis] = True
+        quadrics.add_planes(rows.flatten(), planes, crossing.triangle.repeat(4))
+        points = crossing.point / size.unsqueeze(1)
+        quadrics.add_points(rows.flatten(), points.repeat(1, 4), regularization_weight)
     if face_weight > 0:
         for row, triangle in overlapping_voxels(triangles, normals.float(), table, grid):
-            quadrics.add_planes(row, normals[triangle], corner[triangle] - coords[row])
+            quadrics.add_planes(row, planes, triangle)
     if boundary_weight > 0:
-        _add_open_edges(quadrics, triangles, faces, table, coords, grid, boundary_weight)
-    quadrics.add_points(count, total, regularization_weight)
+        _add_open_edges(quadrics, triangles, faces, table, grid, boundary_weight)
 
-    local = quadrics.minimise()
+    local = quadrics.minimise().T
     absolute = (local + coords) * size
     return DualGrid(coords.int(), absolute.float(), local.float(), intersected)
 
@@ -123,16 +116,19 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
 
 
 def active_voxels(crossings: list[Crossings], grid: Grid) -> tuple[VoxelTable, Tensor, list[Tensor]]:
-    """The voxels around all crossed edges: their table, coordinates int64 [N, 3] in lexicographic order, and for each
-    axis the rows [H, 4] of the four voxels around each crossing (the owner first)."""
+    """The voxels around all crossed edges.
+
+    Returns their table, coordinates int64 [N, 3] in lexicographic order, and for each axis the rows [4, H] of the four
+    voxels around each crossing, the owner first.
+    """
     cells = []
     for crossing in crossings:
-        offsets = crossing.cell.new_zeros((4, 3))
-        offsets[[1, 3], (crossing.axis + 1) % 3] = 1
-        offsets[[2, 3], (crossing.axis + 2) % 3] = 1
-        cells.append((crossing.cell.unsqueeze(1) + offsets).view(-1, 3))
-    table, coords, rows = VoxelTable.of_cells(*torch.cat(cells).unbind(1), grid.shape)
-    return table, coords, [part.view(-1, 4) for part in rows.split([len(c) for c in cells])]
+        around = crossing.cell.unsqueeze(1).repeat(1, 4, 1)
+        around[(crossing.axis + 1) % 3, 1::2] += 1
+        around[(crossing.axis + 2) % 3, 2:] += 1
+        cells.append(around.flatten(1))
+    table, coords, rows = VoxelTable.of_cells(*torch.cat(cells, 1), grid.shape)
+    return table, coords, [part.view(4, -1) for part in rows.split([c.shape[1] for c in cells])]
 
 
 def _unit_normals(triangles: Tensor) -> Tensor:
@@ -144,13 +140,7 @@ def _unit_normals(triangles: Tensor) -> Tensor:
 
 
 def _add_open_edges(
-    quadrics: Quadrics,
-    triangles: Tensor,
-    faces: Tensor,
-    table: VoxelTable,
-    coords: Tensor,
-    grid: Grid,
-    weight: float,
+    quadrics: Quadrics, triangles: Tensor, faces: Tensor, table: VoxelTable, grid: Grid, weight: float
 ) -> None:
     edges = open_edges(faces)
     if not len(edges):
@@ -159,5 +149,6 @@ def _add_open_edges(
     position[faces.flatten()] = triangles.view(-1, 3)
     start, end = (position[edges[:, side]].double() for side in (0, 1))
     row, edge = edge_voxels(start, end, table, grid)
-    direction = torch.nn.functional.normalize(end[edge] - start[edge], dim=1)
-    quadrics.add_lines(row, direction, start[edge] / grid.voxel_size.double().to(start.device) - coords[row], weight)
+    directions = torch.nn.functional.normalize(end - start, dim=1)[edge]
+    points = (start / grid.voxel_size.double().to(start.device))[edge]
+    quadrics.add_lines(row, directions, points, weight)

@@ -107,7 +107,7 @@ class VoxelTable:
         order = torch.argsort(key)
         self._rows[unique[order]] = torch.arange(len(unique), dtype=torch.int32, device=x.device)
         coords = torch.stack([cx, cy, cz], 1)[order]
-        return self, coords, self._rows[slots].long()
+        return self, coords, take(self._rows, slots).long()
 
     def _block_and_cell(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         self._blocks = [math.ceil(n / BLOCK) for n in self.shape]
@@ -120,20 +120,29 @@ class VoxelTable:
         used = torch.zeros(math.prod(self._blocks), dtype=torch.bool, device=device)
         used[block] = True
         self._occupied = used.nonzero().squeeze(1)
-        self._slot = torch.full((len(used),), -1, dtype=torch.int32, device=device)
+        # Blocks without voxels share the last one, which stays empty.
+        self._slot = torch.full((len(used),), len(self._occupied), dtype=torch.int32, device=device)
         self._slot[self._occupied] = torch.arange(len(self._occupied), dtype=torch.int32, device=device)
-        # The extra last block stays empty: blocks without voxels (slot -1) read their rows there.
         self._rows = torch.full(((len(self._occupied) + 1) * _BLOCK_CELLS,), -1, dtype=torch.int32, device=device)
-        return self._slot[block].long() * _BLOCK_CELLS + cell
+        return take(self._slot, block).long() * _BLOCK_CELLS + cell
 
     def rows(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """Row of each voxel (x, y, z), int64 tensors of one shape that may leave the grid; -1 where there is none."""
         nx, ny, nz = self.shape
         inside = (x >= 0) & (x < nx) & (y >= 0) & (y < ny) & (z >= 0) & (z < nz)
-        block, cell = self._block_and_cell(x, y, z)
-        slot = self._slot[torch.where(inside, block, 0)].long()
-        rows = self._rows[slot * _BLOCK_CELLS + cell].long()
+        rows = self.rows_inside(x * inside, y * inside, z * inside)
         return torch.where(inside, rows, -1)
+
+    def rows_inside(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """As ``rows``, for coordinates that are known to lie in the grid."""
+        block, cell = self._block_and_cell(x, y, z)
+        slot = take(self._slot, block.flatten()).long()
+        return take(self._rows, slot * _BLOCK_CELLS + cell.flatten()).long().view(block.shape)
+
+
+def take(values: Tensor, rows: Tensor) -> Tensor:
+    """values[rows] for one index of rows: several times faster than indexing on a CPU."""
+    return values.index_select(0, rows)
 
 
 def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
@@ -143,7 +152,7 @@ def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
     """
     owner = torch.repeat_interleave(counts)
     first = torch.cumsum(counts, 0) - counts
-    offset = torch.arange(len(owner), device=counts.device) - first[owner]
+    offset = torch.arange(len(owner), device=counts.device) - take(first, owner)
     return owner, offset
 
 

@@ -8,10 +8,12 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from .grid import Grid, VoxelTable, chunks_by_count, expand
+from .grid import Grid, VoxelTable, chunks_by_count, expand, take
 
 _CELLS_AT_ONCE = 1 << 20
-_LAYER_MARGIN = 1e-3
+_MARGIN = 1e-3
+# First and second axis of each projection, and the axis it looks along.
+_PROJECTIONS = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
 _SHORTEST_EDGE = 1e-6
 
 
@@ -25,100 +27,114 @@ def overlapping_voxels(
     bounding box; the decision is the separating-axis test of Schwarz and Seidel in float32, as the reference.
     """
     size = grid.voxel_size.to(triangles.device)
-    shape = torch.tensor(grid.shape, device=triangles.device)
-    lowest = (triangles.amin(1) / size).long()
-    highest = torch.minimum((triangles.amax(1) / size + 1).long(), shape) - 1
-    tests, offsets = _separating_axes(triangles, normals, size)
-    dominant = (normals * size).abs().argmax(1)
+    corners = triangles.permute(2, 1, 0).contiguous()
+    normals = normals.T.contiguous()
+    cells = corners / size.view(3, 1, 1)
+    last = torch.tensor(grid.shape, device=triangles.device).unsqueeze(1) - 1
+    lowest = cells.amin(1).long().clamp_min_(0)
+    highest = torch.minimum((cells.amax(1) + 1).long() - 1, last)
+    tests = _separating_axes(corners, normals, size)
+    slopes = normals * size.unsqueeze(1)
+    dominant = slopes.abs().argmax(0)
+    cells, slopes = cells.double(), slopes.double()
     for axis in range(3):
         chosen = (dominant == axis).nonzero().squeeze(1)
-        for x, y, z, triangle in _candidates(
-            triangles[chosen].double() / size.double(),
-            (normals[chosen] * size).double(),
-            lowest[chosen].clamp_min(0),
-            highest[chosen],
-            axis,
-        ):
-            triangle = chosen[triangle]
-            row = table.rows(x, y, z)
+        parts = (values.index_select(-1, chosen) for values in (cells, slopes, lowest, highest))
+        for x, y, z, triangle in _candidates(*parts, axis):
+            row = table.rows_inside(x, y, z)
             active = (row >= 0).nonzero().squeeze(1)
-            row, triangle = row[active], triangle[active]
-            corner = torch.stack([x[active], y[active], z[active]], 1).float() * size
-            distance = (normals[triangle] * corner).sum(1)
-            near, far = offsets[triangle, 9], offsets[triangle, 10]
-            hit = ((distance + near) * (distance + far) <= 0).nonzero().squeeze(1)
-            row, triangle, corner = row[hit], triangle[hit], corner[hit]
-            inside = ((tests[triangle] * corner.unsqueeze(1)).sum(2) + offsets[triangle, :9] >= 0).all(1)
-            yield row[inside], triangle[inside]
+            triangle = take(chosen, take(triangle, active))
+            position = [take(c, active).float() * h for c, h in zip((x, y, z), size)]
+            hit = _overlaps(tests, normals, triangle, position).nonzero().squeeze(1)
+            yield take(take(row, active), hit), take(triangle, hit)
 
 
-def _separating_axes(triangles: Tensor, normals: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
-    """Edge tests m.p + k >= 0: m [F, 9, 3], and k with the two plane distances [F, 11]."""
-    tests = triangles.new_zeros((len(triangles), 9, 3))
-    offsets = triangles.new_zeros((len(triangles), 11))
-    edges = triangles.roll(-1, 1) - triangles
-    for plane, (first, second, across) in enumerate(((0, 1, 2), (1, 2, 0), (2, 0, 1))):
-        sign = torch.where(normals[:, across] < 0, -1.0, 1.0).unsqueeze(1)
-        m1, m2 = -edges[:, :, second] * sign, edges[:, :, first] * sign
-        columns = slice(3 * plane, 3 * plane + 3)
-        tests[:, columns, first], tests[:, columns, second] = m1, m2
-        offsets[:, columns] = -(m1 * triangles[:, :, first] + m2 * triangles[:, :, second]) + (
-            m1.clamp_min(0) * size[first] + m2.clamp_min(0) * size[second]
-        )
+def _separating_axes(corners: Tensor, normals: Tensor, size: Tensor) -> Tensor:
+    """Coefficients float32 [29, F]: nine edge tests m1 p1 + m2 p2 + k >= 0, then the two plane distances."""
+    rows = []
+    edges = corners.roll(-1, 1) - corners
+    for first, second, across in _PROJECTIONS:
+        sign = torch.where(normals[across] < 0, -1.0, 1.0)
+        for corner in range(3):
+            m1, m2 = -edges[second, corner] * sign, edges[first, corner] * sign
+            offset = -(m1 * corners[first, corner] + m2 * corners[second, corner])
+            rows += [m1, m2, offset + (m1.clamp_min(0) * size[first] + m2.clamp_min(0) * size[second])]
+    size = size.unsqueeze(1)
     critical = torch.where(normals > 0, size, 0.0)
-    offsets[:, 9] = (normals * (critical - triangles[:, 0])).sum(1)
-    offsets[:, 10] = (normals * (size - critical - triangles[:, 0])).sum(1)
-    return tests, offsets
+    rows.append((normals * (critical - corners[:, 0])).sum(0))
+    rows.append((normals * (size - critical - corners[:, 0])).sum(0))
+    return torch.stack(rows)
+
+
+def _overlaps(tests: Tensor, normals: Tensor, triangle: Tensor, position: list[Tensor]) -> Tensor:
+    """Separating-axis test bool [P] of triangles against voxels whose smallest corners are ``position``."""
+    distance = sum(take(n, triangle) * p for n, p in zip(normals, position))
+    overlap = (distance + take(tests[27], triangle)) * (distance + take(tests[28], triangle)) <= 0
+    test = iter(tests[:27])
+    for first, second, _ in _PROJECTIONS:
+        for _ in range(3):
+            m1, m2, offset = (take(next(test), triangle) for _ in range(3))
+            overlap &= m1.mul_(position[first]).add_(m2.mul_(position[second])).add_(offset) >= 0
+    return overlap
 
 
 def _candidates(
     corners: Tensor, normals: Tensor, lowest: Tensor, highest: Tensor, axis: int
 ) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
-    """Cells (x, y, z, triangle) near triangles in voxel units whose normal is largest along ``axis``."""
-    u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
-    row_triangle, w = expand((highest[:, w_axis] - lowest[:, w_axis] + 1).clamp_min(0))
-    w = w + lowest[row_triangle, w_axis]
-    first, last = _row_span(corners[:, :, u_axis], corners[:, :, w_axis], row_triangle, w)
-    first = torch.maximum(first, lowest[row_triangle, u_axis])
-    width = (torch.minimum(last, highest[row_triangle, u_axis]) - first + 1).clamp_min(0)
+    """Cells (x, y, z, triangle) near triangles whose normal is largest along ``axis``.
 
-    along = normals[:, axis]
-    along = torch.where(along == 0, 1.0, along)
-    slope_u, slope_w = -normals[:, u_axis] / along, -normals[:, w_axis] / along
-    height = corners[:, 0, axis] - slope_u * corners[:, 0, u_axis] - slope_w * corners[:, 0, w_axis]
-    reach = (slope_u.abs() + slope_w.abs()) / 2 + _LAYER_MARGIN
+    In voxel units: ``corners`` [3 axes, 3 vertices, F], ``normals`` [3, F], cell ranges ``lowest``/``highest`` [3, F].
+    """
+    u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
+    row_triangle, w = expand((highest[w_axis] - lowest[w_axis] + 1).clamp_min(0))
+    w = w + take(lowest[w_axis], row_triangle)
+    first, last = _row_span(corners[u_axis], corners[w_axis], row_triangle, w)
+    first = torch.maximum(first, take(lowest[u_axis], row_triangle))
+    width = (torch.minimum(last, take(highest[u_axis], row_triangle)) - first + 1).clamp_min(0)
+
+    along = torch.where(normals[axis] == 0, 1.0, normals[axis])
+    slope_u, slope_w = -normals[u_axis] / along, -normals[w_axis] / along
+    reach = (slope_u.abs() + slope_w.abs()) / 2 + _MARGIN
+    height = corners[axis, 0] - slope_u * (corners[u_axis, 0] - 0.5) - slope_w * (corners[w_axis, 0] - 0.5)
+    row_height = take(height, row_triangle) + take(slope_w, row_triangle) * w
     for rows in chunks_by_count(width, _CELLS_AT_ONCE):
         owner, u = expand(width[rows])
-        u = u + first[rows][owner]
-        cell_w = w[rows][owner]
-        triangle = row_triangle[rows][owner]
-        middle = height[triangle] + slope_u[triangle] * (u + 0.5) + slope_w[triangle] * (cell_w + 0.5)
-        low = torch.maximum((middle - reach[triangle]).floor().long(), lowest[triangle, axis])
-        high = torch.minimum((middle + reach[triangle]).floor().long(), highest[triangle, axis])
-        owner, layer = expand((high - low + 1).clamp_min(0))
+        owner += rows.start
+        u = u + take(first, owner)
+        triangle = take(row_triangle, owner)
+        middle = take(row_height, owner) + take(slope_u, triangle) * u
+        margin = take(reach, triangle)
+        low = torch.maximum((middle - margin).floor().long(), take(lowest[axis], triangle))
+        high = torch.minimum((middle + margin).floor().long(), take(highest[axis], triangle))
+        column, layer = expand((high - low + 1).clamp_min(0))
         cells = [layer] * 3
-        cells[u_axis], cells[w_axis], cells[axis] = u[owner], cell_w[owner], layer + low[owner]
-        yield cells[0], cells[1], cells[2], triangle[owner]
+        cells[u_axis], cells[w_axis] = take(u, column), take(w, take(owner, column))
+        cells[axis] = layer + take(low, column)
+        yield cells[0], cells[1], cells[2], take(triangle, column)
 
 
 def _row_span(u: Tensor, w: Tensor, triangle: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
-    """First and last cell along u of each triangle within the slab w in [row, row + 1], one cell wider for rounding."""
-    lowest = u.new_full((len(row),), torch.inf)
+    """First and last cell along u of each triangle within the slab w in [row, row + 1], a little wider for rounding.
+
+    ``u``, ``w`` [3 vertices, F]; ``triangle``, ``row`` [P].
+    """
+    lowest = torch.full_like(row, torch.inf, dtype=u.dtype)
     highest = -lowest
     for start in range(3):
         end = (start + 1) % 3
-        u0, u1, w0, w1 = (v[triangle] for v in (u[:, start], u[:, end], w[:, start], w[:, end]))
-        span = w1 - w0
+        span = w[end] - w[start]
+        # An edge along the row counts by its ends, the second one as the start of the next edge.
         flat = span == 0
-        span = torch.where(flat, 1.0, span)
-        enter, leave = (row - w0) / span, (row + 1 - w0) / span
-        enter, leave = torch.minimum(enter, leave), torch.maximum(enter, leave)
-        enter = torch.where(flat, 0.0, enter).clamp(0, 1)
-        leave = torch.where(flat, 1.0, leave).clamp(0, 1)
-        for t in (enter, leave):
-            at = u0 + t * (u1 - u0)
-            lowest, highest = torch.minimum(lowest, at), torch.maximum(highest, at)
-    return (lowest - _LAYER_MARGIN).floor().long(), (highest + _LAYER_MARGIN).floor().long()
+        slope = torch.where(flat, 0.0, (u[end] - u[start]) / torch.where(flat, 1.0, span))
+        low, high = torch.minimum(w[start], w[end]), torch.maximum(w[start], w[end])
+        w0, u0, slope, low, high = (take(v, triangle) for v in (w[start], u[start], slope, low, high))
+        enter, leave = torch.maximum(low, row - _MARGIN), torch.minimum(high, row + 1 + _MARGIN)
+        crossed = enter <= leave
+        ends = (u0 + slope * (at - w0) for at in (enter, leave))
+        for at in ends:
+            lowest = torch.where(crossed, torch.minimum(lowest, at), lowest)
+            highest = torch.where(crossed, torch.maximum(highest, at), highest)
+    return (lowest - _MARGIN).floor().long(), (highest + _MARGIN).floor().long()
 
 
 def open_edges(faces: Tensor) -> Tensor:
