@@ -19,6 +19,7 @@ from .gutter import fill_gutter
 from .holes import fill_holes
 from .manifold import split_non_manifold
 from .nearest import SurfaceIndex
+from .normal_map import tangent_space_normals, vertex_normals
 from .normals import corner_normals
 from .orient import orient_consistently, orient_outward
 from .raster import UvRaster, rasterise
@@ -67,7 +68,8 @@ class FinishedAsset:
 
     vertices float32 [V, 3]; faces int32 [F, 3]; uv float32 [F, 3, 2] per corner, origin lower left; normals float32
     [F, 3, 3] per corner. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha
-    mode is opaque) and ``orm`` (occlusion 255, roughness, metallic). alpha_mode: "opaque", "mask" or "blend".
+    mode is opaque), ``orm`` (occlusion 255, roughness, metallic) and, when the surface was simplified, ``normal``
+    (tangent space, +v green). alpha_mode: "opaque", "mask" or "blend".
     report: counts of what was found and done, sentences in ``events``, seconds per step.
     """
 
@@ -104,11 +106,20 @@ def finish(
     with run.step("raster"):
         raster = rasterise(layout.uv, settings.texture_size)
     with run.step("bake"):
-        positions = texel_positions(raster, lean_vertices, lean_faces, normals, (vertices, faces))
+        corners = lean_vertices[lean_faces[raster.face]]
+        positions = np.einsum("tc,tci->ti", raster.barycentric, corners)
+        bumps = None
+        if lean_faces is not faces:
+            facing = np.einsum("tc,tci->ti", raster.barycentric, normals[raster.face])
+            shown = SurfaceIndex(vertices, faces).closest(positions, facing)
+            positions = shown.position
+            full = vertex_normals(vertices, faces)[faces[shown.face]]
+            target = np.einsum("tc,tci->ti", shown.barycentric, full)
+            bumps = tangent_space_normals(raster, lean_vertices, lean_faces, layout.uv, normals, target)
         attributes = material.sample(positions)
         mode = alpha_mode(attributes[:, ALPHA])
     with run.step("gutter"):
-        maps = texture_maps(raster, attributes, mode)
+        maps = texture_maps(raster, attributes, mode, bumps)
     final = edge_table(lean_faces)
     run.counts.update(
         faces=len(lean_faces),
@@ -205,34 +216,25 @@ def simplify_surface(vertices: np.ndarray, faces: np.ndarray, target_faces: int)
     return clean.compact(lean_vertices, orient_consistently(lean_faces).faces)
 
 
-def texel_positions(
-    raster: UvRaster,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    normals: np.ndarray,
-    full: tuple[np.ndarray, np.ndarray],
-) -> np.ndarray:
-    """Return the surface point each covered texel shows, float64 [T, 3], on the full surface where that is another."""
-    corners = vertices[faces[raster.face]]
-    positions = np.einsum("tc,tci->ti", raster.barycentric, corners)
-    if len(full[1]) == len(faces):
-        return positions
-    facing = np.einsum("tc,tci->ti", raster.barycentric, normals[raster.face])
-    return SurfaceIndex(*full).closest(positions, facing).position
+def texture_maps(
+    raster: UvRaster, attributes: np.ndarray, mode: str, bumps: np.ndarray | None
+) -> dict[str, np.ndarray]:
+    """Write attributes [T, 6] of covered texels into full images, gutters filled: ``base_color`` and ``orm``.
 
-
-def texture_maps(raster: UvRaster, attributes: np.ndarray, mode: str) -> dict[str, np.ndarray]:
-    """Write attributes [T, 6] of covered texels into full images: ``base_color`` and ``orm``, gutters filled."""
+    With tangent-space normals ``bumps`` [T, 3] also ``normal``.
+    """
     size = raster.size
-    channels = np.zeros((size * size, 7), dtype=np.uint8)
+    channels = np.zeros((size * size, 7 if bumps is None else 10), dtype=np.uint8)
     channels[raster.texel, :3] = to_bytes(attributes[:, BASE_COLOR])
     channels[raster.texel, 3] = to_bytes(attributes[:, ALPHA])
     channels[raster.texel, 4] = 255
     channels[raster.texel, 5] = to_bytes(attributes[:, ROUGHNESS])
     channels[raster.texel, 6] = to_bytes(attributes[:, METALLIC])
-    filled = fill_gutter(channels.reshape(size, size, 7), raster.mask())
+    if bumps is not None:
+        channels[raster.texel, 7:] = to_bytes(0.5 * bumps + 0.5)
+    filled = fill_gutter(channels.reshape(size, size, -1), raster.mask())
     colours = 3 if mode == "opaque" else 4
-    return {
-        "base_color": np.ascontiguousarray(filled[..., :colours]),
-        "orm": np.ascontiguousarray(filled[..., 4:]),
-    }
+    maps = {"base_color": filled[..., :colours], "orm": filled[..., 4:7]}
+    if bumps is not None:
+        maps["normal"] = filled[..., 7:]
+    return {name: np.ascontiguousarray(image) for name, image in maps.items()}

@@ -1,0 +1,82 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The tangent-space normal map that gives a simplified mesh the shading of its full surface.
+
+Convention of Blender and glTF: red along the tangent (+u), green along the bitangent (+v, up in the image), blue along
+the shading normal; tangents as MikkTSpace builds them, so that renderers decode with the frame it was encoded with.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .normals import corner_angles
+from .raster import UvRaster
+from .topology import face_vectors, unit
+
+
+def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Return area-weighted unit normals float64 [V, 3]."""
+    weighted = np.repeat(face_vectors(vertices, faces), 3, axis=0)
+    corner = faces.reshape(-1)
+    return unit(np.stack([np.bincount(corner, weighted[:, i], len(vertices)) for i in range(3)], axis=1))
+
+
+def corner_tangents(
+    vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, normals: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return unit tangents float64 [F, 3, 3] of the corners and the sign of the bitangent [F], -1 in mirrored charts.
+
+    A face's tangent is the direction in which u grows; corners with the same vertex, UV, normal and sign share the mean
+    of their faces' tangents, each projected into the corner's tangent plane and weighted by the corner's angle.
+    """
+    points = vertices[faces].astype(np.float64)
+    texture = uv.astype(np.float64)
+    p1, p2 = points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
+    (u1, v1), (u2, v2) = (texture[:, 1] - texture[:, 0]).T, (texture[:, 2] - texture[:, 0]).T
+    sign = np.where(u1 * v2 - u2 * v1 < 0, -1.0, 1.0)
+    tangent = unit((p1 * v2[:, None] - p2 * v1[:, None]) * sign[:, None])
+    normal = normals.astype(np.float64)
+    projected = tangent[:, None] - np.einsum("fi,fci->fc", tangent, normal)[..., None] * normal
+    weighted = (unit(projected) * corner_angles(vertices, faces)[..., None]).reshape(-1, 3)
+    key = np.concatenate(
+        [
+            faces.reshape(-1, 1).astype(np.float64),
+            texture.reshape(-1, 2),
+            normal.reshape(-1, 3),
+            np.repeat(sign, 3)[:, None],
+        ],
+        axis=1,
+    )
+    group = np.unique(key, axis=0, return_inverse=True)[1].reshape(-1)
+    total = np.stack([np.bincount(group, weighted[:, i]) for i in range(3)], axis=1)
+    return unit(total[group]).reshape(-1, 3, 3), sign
+
+
+def tangent_space_normals(
+    raster: UvRaster,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    uv: np.ndarray,
+    normals: np.ndarray,
+    target: np.ndarray,
+) -> np.ndarray:
+    """Express world normals ``target`` [T, 3] of the covered texels in the mesh's tangent frames; float64 [T, 3].
+
+    normals: [F, 3, 3] per corner. Tangent and normal are interpolated without normalising, the bitangent is their cross
+    product, as renderers do; normals that would point behind the surface are turned into its tangent plane.
+    """
+    tangents, sign = corner_tangents(vertices, faces, uv, normals)
+    face, bary = raster.face, raster.barycentric
+    n = np.einsum("tc,tci->ti", bary, normals[face].astype(np.float64))
+    t = np.einsum("tc,tci->ti", bary, tangents[face])
+    b = sign[face][:, None] * np.cross(n, t)
+    # The rows of the inverse of [t b n], up to the determinant, whose sign matters.
+    across = np.stack([np.cross(b, n), np.cross(n, t), np.cross(t, b)], axis=1)
+    determinant = np.einsum("ti,ti->t", t, across[:, 0])
+    local = np.einsum("tri,ti->tr", across, target) * np.where(determinant < 0, -1.0, 1.0)[:, None]
+    local = unit(local)
+    local[:, 2] = np.maximum(local[:, 2], 0.02)
+    local = unit(local)
+    undefined = np.abs(determinant) < 1e-9
+    local[undefined] = (0.0, 0.0, 1.0)
+    return local
