@@ -119,7 +119,11 @@ class JobFolder:
         return protocol.read_json(self.file(protocol.STATE_FILE)) or {"state": protocol.WAITING, "stage": ""}
 
     def begin(self) -> None:
-        """Become running, and forget the stages, times and problem of an earlier run. Raises OSError."""
+        """Become running, and forget the stages, times, problem and unfinished files of an earlier run. Raises
+        OSError.
+        """
+        for rest in self.path.glob(".*.part"):
+            rest.unlink(missing_ok=True)
         record = self.state()
         for stale in ("problem", "ended", "seconds", "random", "peak_memory"):
             record.pop(stale, None)
@@ -133,8 +137,8 @@ class JobFolder:
         EspalierError("bad_state") for a transition that makes no sense, OSError when the file cannot be written.
         """
         record = self.state()
-        before = record.get("state", protocol.WAITING)
-        if state != before and state not in TRANSITIONS.get(before, frozenset(protocol.STATES)):
+        before = record.get("state")
+        if before in protocol.STATES and state != before and state not in TRANSITIONS[before]:
             raise EspalierError("bad_state", f"The job {self.id} is {before}; it cannot become {state}.")
         if state in (protocol.FINISHED, protocol.FAILED, protocol.CANCELLED):
             record["ended"] = time.time()

@@ -304,6 +304,7 @@ def take_standard_streams() -> tuple[FileIO, FileIO]:
     os.close(nothing)
     os.dup2(2, 1)
     sys.stdout = sys.stderr
+    faulthandler.enable(sys.stderr)
     if sys.platform == "win32":
         import msvcrt
 
@@ -318,7 +319,6 @@ def main(arguments: list[str]) -> int:
         print("usage: engine serve (no arguments)", file=sys.stderr)
         return 2
     stdin, stdout = take_standard_streams()
-    faulthandler.enable(sys.stderr)
     return serve(stdin, stdout, {"generate": _generate}, _release_models)
 
 

@@ -64,6 +64,7 @@ class EngineClient:
         self.stage = ""
         self.seconds = 0.0
         self._link: Link | None = None
+        self._dying: list[Link] = []
         self._outbox: dict[str, Path] = {}
         self._running: dict[str, Path] = {}
         self._cancels: dict[str, float] = {}
@@ -139,6 +140,9 @@ class EngineClient:
             if self.state is not EngineState.UNRESPONSIVE:
                 link.send("shutdown")
             link.close(0.0 if self.state is EngineState.UNRESPONSIVE else max(0.0, seconds - 0.5))
+        for dying in self._dying:
+            dying.close(0.0)
+        self._dying.clear()
         self._forget()
         self._set_state(EngineState.STOPPED)
 
@@ -161,6 +165,7 @@ class EngineClient:
         ``max_seconds`` or so.
         """
         deadline = time.monotonic() + max_seconds
+        self._dying = [link for link in self._dying if not link.reap()]
         if self._link is None and self._wanted and self.start_in == 0.0:
             self._start()
         drained = self._receive(deadline)
@@ -259,8 +264,9 @@ class EngineClient:
         if link is None:
             return
         was_starting = self.hello is None
-        status = link.close(0.1 if problem is None else 0.0)
-        problem = problem or self._obituary(status, was_starting)
+        problem = problem or self._obituary(link.process.poll(), was_starting)
+        link.kill()
+        self._dying.append(link)
         if was_starting:
             self._fail_everything(problem)
         else:
@@ -305,7 +311,7 @@ class EngineClient:
             sentence = "The engine was killed, perhaps for want of memory. Press Retry to run this job again."
             return self._problem("engine_killed", sentence, _status(status))
         sentence = "The engine crashed while this job was running. Press Retry to run it again."
-        return self._problem("engine_died", sentence, last or _status(status))
+        return self._problem("engine_died", sentence, last if (status or 0) > 0 else _status(status))
 
 
 def _status(status: int | None) -> str:

@@ -26,9 +26,10 @@ class Link:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self.process = process
-        self._inbox: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+        # Bounded: an engine that floods us has to wait, and Blender's memory does not grow.
+        self._inbox: queue.Queue[bytes] = queue.Queue(maxsize=64)
         self._decoder = protocol.FrameDecoder()
-        self._ended = False
+        self._ended_at: float | None = None
         self._reader = threading.Thread(target=self._read, name="espalier-engine-reader", daemon=True)
         self._reader.start()
 
@@ -42,8 +43,13 @@ class Link:
 
     @property
     def ended(self) -> bool:
-        """True once the process closed its output and everything before that was received."""
-        return self._ended
+        """True once the process closed its output, everything before that was received, and its exit status is known.
+
+        A process that closes its output and lives on is not waited for longer than half a second.
+        """
+        if self._ended_at is None:
+            return False
+        return self.process.poll() is not None or time.monotonic() - self._ended_at > 0.5
 
     def send(self, kind: str, **fields: Any) -> bool:
         """Send one message; false when the process does not take any more."""
@@ -75,22 +81,39 @@ class Link:
             except queue.Empty:
                 return
             if not data:
-                self._ended = True
+                self._ended_at = time.monotonic()
                 return
             self._decoder.feed(data)
 
-    def close(self, seconds: float) -> int | None:
-        """Close the process's stdin, wait for it, then kill it with all it started. Return its exit status."""
-        stdin, stdout = self.process.stdin, self.process.stdout
-        assert stdin is not None and stdout is not None
+    def kill(self) -> None:
+        """End the process and all it started. It is gone once ``reap`` says so."""
+        processes.kill(self.process)
+
+    def reap(self) -> bool:
+        """Return whether the process is gone; its pipes are closed then. Does not wait."""
+        if self.process.poll() is None:
+            return False
+        with contextlib.suppress(queue.Empty):
+            while self._reader.is_alive():
+                self._inbox.get_nowait()
+        if self._reader.is_alive():
+            return False
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream is not None
+            with contextlib.suppress(OSError):
+                stream.close()
+        return True
+
+    def close(self, seconds: float) -> None:
+        """Close the process's stdin, give it ``seconds`` to leave, then kill it with all it started; wait half a
+        second.
+        """
+        assert self.process.stdin is not None
         with contextlib.suppress(OSError):
-            stdin.close()
+            self.process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, seconds))
-        processes.kill(self.process)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self.process.wait(1.0)
-        self._reader.join(0.5)
-        if not self._reader.is_alive():
-            stdout.close()
-        return self.process.returncode
+        self.kill()
+        deadline = time.monotonic() + 0.5
+        while not self.reap() and time.monotonic() < deadline:
+            time.sleep(0.002)

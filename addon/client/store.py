@@ -19,6 +19,7 @@ from ...engine import protocol
 from .errors import ClientError, Problem, from_os_error
 
 MAX_NAME = 40
+_REST_SECONDS = 3600.0
 
 
 def data_folder(preferred: str = "", environment: Mapping[str, str] = os.environ, platform: str = sys.platform) -> Path:
@@ -89,6 +90,7 @@ class JobStore:
             data = image
         else:
             data, suffix = _read_input(Path(image)), suffix or Path(image).suffix
+        self._clear_rests()
         suffix = suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ".img"
         try:
             folder = protocol.create_job_folder(
@@ -169,6 +171,14 @@ class JobStore:
             shutil.rmtree(folder)
         except OSError as error:
             raise from_os_error(error, folder) from error
+
+    def _clear_rests(self) -> None:
+        """Remove what Blenders that were killed while creating a job left behind, once it is old enough to be
+        nobody's.
+        """
+        for rest in self.folder.glob(".*.part"):
+            if _age(rest) > _REST_SECONDS:
+                shutil.rmtree(rest, ignore_errors=True)
 
     def _new_id(self, name: str) -> str:
         """Return an unused folder name that sorts by time and is safe on every file system."""
