@@ -29,12 +29,12 @@ def draw_materials(count: int, generator: torch.Generator | None = None, device:
     order = uniform(LABELS).argsort(1)
     hue = (uniform(1) + order / LABELS + uniform(LABELS, low=-0.04, high=0.04)) % 1.0
     saturation = uniform(LABELS).sqrt() * 0.75 + 0.25
-    value = uniform(LABELS, low=0.35)
+    value = uniform(LABELS, low=0.45)
     grey = uniform(LABELS) < GREY_SHARE
     saturation = torch.where(grey, 0.0, saturation)
     value = torch.where(grey, uniform(LABELS, low=0.08, high=0.98), value)
     metallic = (uniform(SLOTS) < METAL_SHARE).float()
-    value = torch.where(metallic.repeat_interleave(2, 1) > 0, 0.35 + 0.65 * value, value)
+    value = torch.where(metallic.repeat_interleave(2, 1) > 0, 0.3 + 0.7 * value, value)
     roughness = uniform(SLOTS, low=0.1, high=0.9)
     alpha = torch.ones_like(metallic)
     alpha[:, GLASS_SLOT] = uniform(low=0.3, high=0.8)

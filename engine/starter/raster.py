@@ -162,15 +162,22 @@ def _collect(
                     wc = _volume(dx, dy, a, b)
                     total = wa + wb + wc
                     wa, wb, wc = wa / total, wb / total, wc / total
-                    n = wa * normals[f, 0] + wb * normals[f, 1] + wc * normals[f, 2]
-                    p = wa * vertices[faces[f, 0]] + wb * vertices[faces[f, 1]] + wc * vertices[faces[f, 2]]
-                    nx = turn[0, 0] * n[0] + turn[0, 1] * n[1] + turn[0, 2] * n[2]
-                    ny = turn[1, 0] * n[0] + turn[1, 1] * n[1] + turn[1, 2] * n[2]
-                    nz = turn[2, 0] * n[0] + turn[2, 1] * n[1] + turn[2, 2] * n[2]
+                    n0 = wa * normals[f, 0, 0] + wb * normals[f, 1, 0] + wc * normals[f, 2, 0]
+                    n1 = wa * normals[f, 0, 1] + wb * normals[f, 1, 1] + wc * normals[f, 2, 1]
+                    n2 = wa * normals[f, 0, 2] + wb * normals[f, 1, 2] + wc * normals[f, 2, 2]
+                    nx = turn[0, 0] * n0 + turn[0, 1] * n1 + turn[0, 2] * n2
+                    ny = turn[1, 0] * n0 + turn[1, 1] * n1 + turn[1, 2] * n2
+                    nz = turn[2, 0] * n0 + turn[2, 1] * n1 + turn[2, 2] * n2
+                    p, q, r = vertices[faces[f, 0]], vertices[faces[f, 1]], vertices[faces[f, 2]]
                     if nx * dx + ny * dy - nz > 0:
                         nx, ny, nz = -nx, -ny, -nz
                     slot = slots[f]
-                    label = 2 * slot + pattern_bit(patterns[slot], p[0], p[1], p[2])
+                    label = 2 * slot + pattern_bit(
+                        patterns[slot],
+                        wa * p[0] + wb * q[0] + wc * r[0],
+                        wa * p[1] + wb * q[1] + wc * r[1],
+                        wa * p[2] + wb * q[2] + wc * r[2],
+                    )
                     key = label | (cover << 6)
                     if slot == glass:
                         cover = 1 + (label & 1)

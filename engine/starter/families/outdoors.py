@@ -164,9 +164,11 @@ def tree(rng: np.random.Generator) -> list[Mesh]:
     flat = rng.uniform(0.85, 1.1)
     parts.append(ellipsoid(crown, crown, crown * flat, 1).moved(z=z))
     start = rng.uniform(0, 360)
-    for n in range(int(rng.integers(0, 4))):
-        size = crown * rng.uniform(0.5, 0.65)
-        parts.append(ellipsoid(size, size, size, 2, 14, 24).moved(crown * 0.75, 0, z - 0.08).turned(start + n * 120))
+    clumps = int(rng.choice([0, 3, 4, 5]))
+    for n in range(clumps):
+        size = crown * rng.uniform(0.55, 0.7)
+        clump = ellipsoid(size, size, size, 2 if n == 0 else 1, 14, 24)
+        parts.append(clump.moved(crown * 0.6, 0, z - rng.uniform(0.02, 0.14)).turned(start + n * 360 / clumps))
     for n in range(int(rng.integers(0, 6))):
         t, turn = rng.uniform(0.3, 1.0), n * 137.5 + start
         fruit = ellipsoid(0.055, 0.055, 0.055, 3, 10, 16)

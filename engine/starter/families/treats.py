@@ -15,18 +15,16 @@ def gift(rng: np.random.Generator) -> list[Mesh]:
     top = z + lid
     wide = rng.uniform(0.09, 0.15)
     parts = [
-        box(2 * x, 2 * y, z, 0, 0.015).moved(z=z / 2),
+        box(2 * x, 2 * y, z + lid / 2, 0, 0.015).moved(z=z / 2 + lid / 4),
         box(2 * (x + over), 2 * (y + over), lid, 1, 0.02).moved(z=z + lid / 2),
     ]
     thick = 0.07
     for turn, a in ((0, y), (90, x)):
-        b = x if turn == 0 else y
         for s in (-1, 1):
-            side = box(wide, thick, z - 0.01, 2, 0.01).moved(y=s * (a + 0.0), z=z / 2)
+            side = box(wide, thick, z - 0.01, 2, 0.01).moved(y=s * a, z=z / 2)
             rim = box(wide, thick, lid + 0.03, 2, 0.01).moved(y=s * (a + over), z=z + lid / 2 + 0.015)
             parts += [side.turned(turn), rim.turned(turn)]
-        if b > 0:
-            parts.append(box(wide, 2 * (a + over), thick, 2, 0.01).moved(z=top).turned(turn))
+        parts.append(box(wide, 2 * (a + over), thick, 2, 0.01).moved(z=top).turned(turn))
     bow = rng.uniform(0.14, 0.2)
     style = rng.random()
     for s in (-1, 1):
