@@ -60,9 +60,7 @@ class Report:
         self._sent = 0.0
 
     def __call__(self, stage: str, step: int, of: int) -> None:
-        """Report ``step`` of ``of`` steps done in ``stage``. Raises Cancelled; OSError when state.json cannot be
-        written.
-        """
+        """Report that ``step`` of ``of`` steps of ``stage`` are done. Raises Cancelled; OSError on a full disk."""
         if self._job.cancel.is_set():
             raise Cancelled
         entered = self._clock.enter(stage)
@@ -77,7 +75,7 @@ class Report:
             )
 
     def preview(self, stage: str, file: str) -> None:
-        """Announce a picture of the job as it is after ``stage``. Raises EspalierError for a name outside the folder."""
+        """Announce a picture of the job after ``stage``. Raises EspalierError for a name outside the folder."""
         self._send("preview", job=self._job.id, stage=stage, file=self._job.folder.file(file).name)
 
     def log(self, level: str, text: str) -> None:
