@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.overrides import TorchFunctionMode
 
 from ..errors import EspalierError
 from ..models.registry import build_model
-from .precision import run_dtype
+from .precision import Precision, run_dtype
 from .safetensors_file import SafetensorsFile
 
 SCALE = ".scale"
@@ -35,7 +36,7 @@ def read_json(path: Path) -> dict[str, Any]:
     return value
 
 
-def load_checkpoint(stem: Path, device: torch.device) -> nn.Module:
+def load_checkpoint(stem: Path, device: torch.device, precision: Precision = "auto") -> nn.Module:
     """Build the network that ``<stem>.json`` describes and fill it from ``<stem>.safetensors``, ready for inference.
 
     Raises EspalierError("bad_config" or "bad_weights") with the name of the file at fault.
@@ -46,16 +47,18 @@ def load_checkpoint(stem: Path, device: torch.device) -> nn.Module:
         raise EspalierError(
             "bad_config", f"The model's file “{stem.name}.json” does not describe a network. Fetch the model again."
         )
-    return load_network(name, args, stem.with_name(stem.name + ".safetensors"), device)
+    return load_network(name, args, stem.with_name(stem.name + ".safetensors"), device, precision)
 
 
-def load_network(name: str, args: dict[str, Any], weights: Path, device: torch.device) -> nn.Module:
+def load_network(
+    name: str, args: dict[str, Any], weights: Path, device: torch.device, precision: Precision
+) -> nn.Module:
     """Build the network ``name`` in the precision that suits ``device`` and fill it from the file ``weights``."""
     file = SafetensorsFile(weights)
-    with torch.random.fork_rng(devices=[]), _NoInitialisation():
+    with _without_initialisation():
         model = build_model(name, args)
     if hasattr(model, "convert_to"):
-        model.convert_to(run_dtype(args, device))
+        model.convert_to(run_dtype(name, args, device, precision))
     fill(model, file)
     return model.to(device).eval().requires_grad_(False)
 
@@ -96,10 +99,13 @@ def _some(names: list[str]) -> str:
     return (", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")) or "none"
 
 
-class _NoInitialisation(TorchFunctionMode):
-    """Leaves new parameters unfilled: random numbers for 1.3 billion weights would only be thrown away."""
-
-    def __torch_function__(self, func: Any, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
-        if getattr(func, "__module__", None) == "torch.nn.init" or func in (Tensor.uniform_, Tensor.normal_):
-            return args[0] if args else (kwargs or {})["tensor"]
-        return func(*args, **(kwargs or {}))
+@contextlib.contextmanager
+def _without_initialisation() -> Iterator[None]:
+    """Leave new parameters unfilled: random numbers for 1.3 billion weights would only be thrown away."""
+    originals = {name: fill for name, fill in vars(nn.init).items() if name.endswith("_") and not name.startswith("_")}
+    try:
+        vars(nn.init).update(dict.fromkeys(originals, lambda tensor, *args, **kwargs: tensor))
+        with torch.random.fork_rng(devices=[]):
+            yield
+    finally:
+        vars(nn.init).update(originals)

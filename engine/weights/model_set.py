@@ -12,15 +12,17 @@ from ..errors import EspalierError
 from ..models.dinov3 import DINOv3Config
 from .checkpoint import load_checkpoint, load_network, read_json
 from .configuration import Configuration, parse_configuration
+from .precision import Precision
 
 
 class ModelSet:
     """The networks of one model set on one device."""
 
-    def __init__(self, folder: Path, config: Configuration, device: torch.device) -> None:
+    def __init__(self, folder: Path, config: Configuration, device: torch.device, precision: Precision) -> None:
         self.folder = folder
         self.config = config
         self.device = device
+        self.precision = precision
         self._loaded: dict[str, nn.Module] = {}
 
     def model(self, name: str) -> nn.Module:
@@ -28,7 +30,7 @@ class ModelSet:
         if name not in self._loaded:
             if name not in self.config.models:
                 raise EspalierError("bad_config", f"The model set in “{self.folder}” has no {name}. Fetch it again.")
-            self._loaded[name] = load_checkpoint(self.folder / self.config.models[name], self.device)
+            self._loaded[name] = load_checkpoint(self.folder / self.config.models[name], self.device, self.precision)
         return self._loaded[name]
 
     def image_encoder(self) -> nn.Module:
@@ -37,11 +39,11 @@ class ModelSet:
             encoder = self.config.image_encoder
             path = self.folder / encoder.path
             if encoder.name == "DINOv3ViT":
-                self._loaded["image_encoder"] = load_checkpoint(path, self.device)
+                self._loaded["image_encoder"] = load_checkpoint(path, self.device, self.precision)
             else:
-                args = vars(DINOv3Config.from_published(read_json(path / "config.json")))
+                args = dict(vars(DINOv3Config.from_published(read_json(path / "config.json"))))
                 weights = path / "model.safetensors"
-                self._loaded["image_encoder"] = load_network("DINOv3ViT", dict(args), weights, self.device)
+                self._loaded["image_encoder"] = load_network("DINOv3ViT", args, weights, self.device, self.precision)
         return self._loaded["image_encoder"]
 
     def release(self) -> None:
@@ -49,7 +51,8 @@ class ModelSet:
         self._loaded.clear()
 
 
-def load_model_set(folder: str | Path, device: torch.device | str = "cpu") -> ModelSet:
+def load_model_set(folder: str | Path, device: torch.device | str = "cpu", precision: Precision = "auto") -> ModelSet:
     """Open the model set in ``folder``. Raises EspalierError("bad_config") without a usable pipeline.json."""
     folder = Path(folder)
-    return ModelSet(folder, parse_configuration(read_json(folder / "pipeline.json")), torch.device(device))
+    config = parse_configuration(read_json(folder / "pipeline.json"))
+    return ModelSet(folder, config, torch.device(device), precision)

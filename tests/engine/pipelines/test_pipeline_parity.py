@@ -73,7 +73,7 @@ def write_golden_set(case, folder):
         "default_pipeline_type": "512",
     }
     (folder / "pipeline.json").write_text(json.dumps({"name": "Trellis2ImageTo3DPipeline", "args": args}))
-    return load_model_set(folder)
+    return load_model_set(folder, precision="float32")
 
 
 def close(actual, expected, atol=2e-4):

@@ -11,6 +11,7 @@ from espalier.engine.errors import EspalierError
 from espalier.engine.weights.checkpoint import load_checkpoint
 from espalier.engine.weights.configuration import parse_configuration
 from espalier.engine.weights.model_set import load_model_set
+from espalier.engine.weights.precision import run_dtype
 from espalier.tests.tiny_set import NETWORKS, pipeline, write_tiny_set
 from safetensors.torch import load_file, save_file
 
@@ -123,7 +124,7 @@ def test_unusable_configurations_are_refused(change):
 
 
 def test_every_network_of_a_set_loads_frozen_and_once(tiny_set):
-    models = load_model_set(tiny_set)
+    models = load_model_set(tiny_set, precision="float32")
     for name in NETWORKS:
         model = models.image_encoder() if name == "image_encoder" else models.model(name)
         assert not model.training
@@ -142,6 +143,17 @@ def test_loading_leaves_the_random_stream_alone(tiny_set):
     torch.manual_seed(5)
     load_checkpoint(tiny_set / "ckpts" / "shape_slat_decoder", CPU)
     assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_precision_follows_device_and_role(monkeypatch, fast):
+    monkeypatch.setattr("espalier.engine.weights.precision.cpu_has_fast_bfloat16", lambda: fast)
+    flow, decoder, cuda = {"dtype": "bfloat16"}, {"use_fp16": True}, torch.device("cuda")
+    assert run_dtype("SLatFlowModel", flow, CPU, "auto") == (torch.bfloat16 if fast else torch.float32)
+    assert run_dtype("SLatFlowModel", flow, CPU, "float32") == torch.float32
+    assert run_dtype("SLatFlowModel", flow, cuda, "auto") == torch.bfloat16
+    assert run_dtype("FlexiDualGridVaeDecoder", decoder, CPU, "auto") == torch.float32
+    assert run_dtype("FlexiDualGridVaeDecoder", decoder, cuda, "auto") == torch.float16
 
 
 def test_half_precision_files_fill_float32_networks(tiny_set):
