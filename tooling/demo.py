@@ -34,7 +34,7 @@ class ProgressLine:
 
     def update(self, job: Job) -> None:
         """Show where ``job`` is now."""
-        stage = job.stage.replace("_", " ") or "starting the engine"
+        stage = job.text or job.stage.replace("_", " ") or "starting the engine"
         if stage != self._stage:
             self._end_stage()
             self._stage, self._since = stage, time.monotonic()
