@@ -70,9 +70,10 @@ def mesh_to_dual_grid(
     planes = quadrics.planes(normals, triangles[:, 0] / size)
     for crossing, rows in zip(crossings, around):
         intersected[rows[0], crossing.axis] = True
-        quadrics.add_planes(rows.flatten(), planes, crossing.triangle.repeat(4))
         points = crossing.point / size.unsqueeze(1)
-        quadrics.add_points(rows.flatten(), points.repeat(1, 4), regularization_weight)
+        for row in rows:
+            quadrics.add_planes(row, planes, crossing.triangle)
+            quadrics.add_points(row, points, regularization_weight)
     if face_weight > 0:
         for row, triangle in overlapping_voxels(triangles, normals.float(), table, grid):
             quadrics.add_planes(row, planes, triangle)
@@ -115,20 +116,21 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
     return shifted[faces], faces
 
 
-def active_voxels(crossings: list[Crossings], grid: Grid) -> tuple[VoxelTable, Tensor, list[Tensor]]:
+def active_voxels(crossings: list[Crossings], grid: Grid) -> tuple[VoxelTable, Tensor, list[list[Tensor]]]:
     """The voxels around all crossed edges.
 
-    Returns their table, coordinates int64 [N, 3] in lexicographic order, and for each axis the rows [4, H] of the four
-    voxels around each crossing, the owner first.
+    Returns their table, coordinates int64 [N, 3] in lexicographic order, and for each axis the rows [H] of each of the
+    four voxels around the crossings, the owner first.
     """
     cells = []
     for crossing in crossings:
-        around = crossing.cell.unsqueeze(1).repeat(1, 4, 1)
-        around[(crossing.axis + 1) % 3, 1::2] += 1
-        around[(crossing.axis + 2) % 3, 2:] += 1
-        cells.append(around.flatten(1))
-    table, coords, rows = VoxelTable.of_cells(*torch.cat(cells, 1), grid.shape)
-    return table, coords, [part.view(4, -1) for part in rows.split([c.shape[1] for c in cells])]
+        for step_u, step_w in ((0, 0), (1, 0), (0, 1), (1, 1)):
+            cell = list(crossing.cell)
+            cell[(crossing.axis + 1) % 3] = cell[(crossing.axis + 1) % 3] + step_u
+            cell[(crossing.axis + 2) % 3] = cell[(crossing.axis + 2) % 3] + step_w
+            cells.append(cell)
+    table, coords, rows = VoxelTable.of_cells(cells, grid.shape)
+    return table, coords, [rows[first : first + 4] for first in (0, 4, 8)]
 
 
 def _unit_normals(triangles: Tensor) -> Tensor:

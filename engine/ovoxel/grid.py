@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +18,7 @@ MAX_RESOLUTION = 4096
 BLOCK = 8
 _BLOCK_BITS = 3
 _BLOCK_CELLS = BLOCK**3
+_LOW = BLOCK - 1
 
 
 @dataclass(frozen=True)
@@ -80,51 +81,62 @@ class VoxelTable:
 
     def __init__(self, coords: Tensor, shape: Sequence[int]) -> None:
         """``coords`` int [N, 3] inside ``shape``, unique; row ``i`` of the table is row ``i`` of ``coords``."""
-        self.shape = tuple(shape)
-        x, y, z = coords.long().unbind(1)
-        slots = self._allocate(*self._block_and_cell(x, y, z))
-        self._rows[slots] = torch.arange(len(slots), dtype=torch.int32, device=coords.device)
+        self._set_shape(shape)
+        code = self._code(*coords.long().unbind(1))
+        self._allocate([code])
+        self._rows[self._place(code)] = torch.arange(len(code), dtype=torch.int32, device=coords.device)
 
     @classmethod
-    def of_cells(cls, x: Tensor, y: Tensor, z: Tensor, shape: Sequence[int]) -> tuple[VoxelTable, Tensor, Tensor]:
-        """Build from cell coordinates with repetitions (int64 [P] each).
+    def of_cells(
+        cls, cells: Iterable[tuple[Tensor, Tensor, Tensor]], shape: Sequence[int]
+    ) -> tuple[VoxelTable, Tensor, list[Tensor]]:
+        """Build from batches of cell coordinates (x, y, z), int64, that may repeat.
 
-        Returns the table, the unique coordinates int64 [N, 3] in lexicographic order and the row of each cell [P].
+        Returns the table, the unique coordinates int64 [N, 3] in lexicographic order and the rows of each batch.
         """
         self = cls.__new__(cls)
-        self.shape = tuple(shape)
-        slots = self._allocate(*self._block_and_cell(x, y, z))
-        present = torch.zeros(len(self._rows), dtype=torch.bool, device=x.device)
-        present[slots] = True
+        self._set_shape(shape)
+        codes = [self._code(*batch) for batch in cells]
+        self._allocate(codes)
+        present = torch.zeros(len(self._rows), dtype=torch.bool, device=codes[0].device)
+        for code in codes:
+            present[self._place(code)] = True
         unique = present.nonzero().squeeze(1)
         block = self._occupied[unique >> (3 * _BLOCK_BITS)]
         by, bz = self._blocks[1:]
-        low = BLOCK - 1
-        cx = (block // (by * bz) << _BLOCK_BITS) | ((unique >> 2 * _BLOCK_BITS) & low)
-        cy = (block // bz % by << _BLOCK_BITS) | ((unique >> _BLOCK_BITS) & low)
-        cz = (block % bz << _BLOCK_BITS) | (unique & low)
-        key = (cx * self.shape[1] + cy) * self.shape[2] + cz
-        order = torch.argsort(key)
-        self._rows[unique[order]] = torch.arange(len(unique), dtype=torch.int32, device=x.device)
-        coords = torch.stack([cx, cy, cz], 1)[order]
-        return self, coords, take(self._rows, slots).long()
+        x = (block // (by * bz) << _BLOCK_BITS) | ((unique >> 2 * _BLOCK_BITS) & _LOW)
+        y = (block // bz % by << _BLOCK_BITS) | ((unique >> _BLOCK_BITS) & _LOW)
+        z = (block % bz << _BLOCK_BITS) | (unique & _LOW)
+        order = torch.argsort((x * self.shape[1] + y) * self.shape[2] + z)
+        self._rows[unique[order]] = torch.arange(len(unique), dtype=torch.int32, device=unique.device)
+        coords = torch.stack([x, y, z], 1)[order]
+        return self, coords, [take(self._rows, self._place(code)).long() for code in codes]
 
-    def _block_and_cell(self, x: Tensor, y: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    def _set_shape(self, shape: Sequence[int]) -> None:
+        self.shape = tuple(shape)
         self._blocks = [math.ceil(n / BLOCK) for n in self.shape]
-        block = ((x >> _BLOCK_BITS) * self._blocks[1] + (y >> _BLOCK_BITS)) * self._blocks[2] + (z >> _BLOCK_BITS)
-        low = BLOCK - 1
-        return block, ((x & low) << 2 * _BLOCK_BITS) | ((y & low) << _BLOCK_BITS) | (z & low)
 
-    def _allocate(self, block: Tensor, cell: Tensor) -> Tensor:
-        device = block.device
+    def _code(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
+        """Block number times 512 plus the cell within the block."""
+        block = ((x >> _BLOCK_BITS) * self._blocks[1] + (y >> _BLOCK_BITS)) * self._blocks[2] + (z >> _BLOCK_BITS)
+        cell = ((x & _LOW) << 2 * _BLOCK_BITS) | ((y & _LOW) << _BLOCK_BITS) | (z & _LOW)
+        return block * _BLOCK_CELLS + cell
+
+    def _allocate(self, codes: list[Tensor]) -> None:
+        device = codes[0].device
         used = torch.zeros(math.prod(self._blocks), dtype=torch.bool, device=device)
-        used[block] = True
+        for code in codes:
+            used[code >> (3 * _BLOCK_BITS)] = True
         self._occupied = used.nonzero().squeeze(1)
         # Blocks without voxels share the last one, which stays empty.
         self._slot = torch.full((len(used),), len(self._occupied), dtype=torch.int32, device=device)
         self._slot[self._occupied] = torch.arange(len(self._occupied), dtype=torch.int32, device=device)
         self._rows = torch.full(((len(self._occupied) + 1) * _BLOCK_CELLS,), -1, dtype=torch.int32, device=device)
-        return take(self._slot, block).long() * _BLOCK_CELLS + cell
+
+    def _place(self, code: Tensor) -> Tensor:
+        """Where in the second level the voxel of this code (int64 [P]) stands."""
+        slot = take(self._slot, code >> (3 * _BLOCK_BITS)).long()
+        return slot * _BLOCK_CELLS + (code & (_BLOCK_CELLS - 1))
 
     def rows(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """Row of each voxel (x, y, z), int64 tensors of one shape that may leave the grid; -1 where there is none."""
@@ -135,9 +147,8 @@ class VoxelTable:
 
     def rows_inside(self, x: Tensor, y: Tensor, z: Tensor) -> Tensor:
         """As ``rows``, for coordinates that are known to lie in the grid."""
-        block, cell = self._block_and_cell(x, y, z)
-        slot = take(self._slot, block.flatten()).long()
-        return take(self._rows, slot * _BLOCK_CELLS + cell.flatten()).long().view(block.shape)
+        code = self._code(x, y, z)
+        return take(self._rows, self._place(code.flatten())).long().view(code.shape)
 
 
 def take(values: Tensor, rows: Tensor) -> Tensor:

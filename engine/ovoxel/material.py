@@ -100,8 +100,8 @@ def voxelize_material(
 
     crossings = grid_crossings(triangles, grid)
     _, coords, around = active_voxels(crossings, grid)
-    pairs = [rows * len(faces) + crossing.triangle for crossing, rows in zip(crossings, around)]
-    pair = torch.unique(torch.cat([p.flatten() for p in pairs]))
+    pairs = [row * len(faces) + crossing.triangle for crossing, rows in zip(crossings, around) for row in rows]
+    pair = torch.unique(torch.cat(pairs))
     row, triangle = pair // len(faces), pair % len(faces)
     centre = (coords[row] + 0.5).float() * grid.voxel_size.to(coords.device)
     weights, distance = _plane_barycentrics(triangles[triangle], centre)

@@ -35,7 +35,8 @@ def overlapping_voxels(
     highest = torch.minimum((cells.amax(1) + 1).long() - 1, last)
     tests = _separating_axes(corners, normals, size)
     slopes = normals * size.unsqueeze(1)
-    dominant = slopes.abs().argmax(0)
+    x, y, z = slopes.abs()
+    dominant = torch.where((x >= y) & (x >= z), 0, torch.where(y >= z, 1, 2))
     cells, slopes = cells.double(), slopes.double()
     for axis in range(3):
         chosen = (dominant == axis).nonzero().squeeze(1)

@@ -46,9 +46,8 @@ class Quadrics:
     def add_lines(self, row: Tensor, directions: Tensor, points: Tensor, weight: float) -> None:
         """Add to voxel ``row`` [P] the weighted squared distance to lines (unit directions, points [P, 3])."""
         local = points - take(self.origin.T, row)
-        across = torch.eye(3, dtype=torch.float64, device=row.device) - directions.unsqueeze(2) * directions.unsqueeze(
-            1
-        )
+        along = directions.unsqueeze(2) * directions.unsqueeze(1)
+        across = torch.eye(3, dtype=torch.float64, device=row.device) - along
         matrix = weight * across * self.scale.unsqueeze(1) * self.scale
         b = (matrix @ local.unsqueeze(2)).squeeze(2)
         self.sums.index_add_(1, row, torch.cat([matrix.flatten(1)[:, [0, 1, 2, 4, 5, 8]], b], 1).T)
