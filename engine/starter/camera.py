@@ -54,8 +54,11 @@ def framed(camera: Camera, vertices: np.ndarray) -> Camera:
 
 
 def draw_camera(rng: np.random.Generator, vertices: np.ndarray) -> Camera:
-    """Draw a view: any yaw, elevation asin U(-0.2, 0.85), field of view 25 to 45 degrees, framed on the object."""
+    """Draw a view as people picture an object: within 60 degrees of its front, from a little to well above the ground.
+
+    Elevation 3 to 42 degrees, field of view 25 to 45 degrees, framed on the object.
+    """
     fov = float(np.radians(rng.uniform(25, 45)))
-    yaw = float(rng.uniform(0, 2 * np.pi))
-    elevation = float(np.arcsin(rng.uniform(-0.2, 0.85)))
+    yaw = float(np.radians(rng.uniform(-60, 60)))
+    elevation = float(np.arcsin(rng.uniform(0.05, 0.67)))
     return framed(Camera(yaw, elevation, fov, 0.65 / np.tan(fov / 2)), vertices)

@@ -138,9 +138,12 @@ class AssetBank:
         chosen = torch.rand(count, generator=generator, device=self.device) < 0.5
         return torch.where(chosen[voxels.batch, None], painted, attributes)
 
-    def images(self, ids: Tensor, materials: Tensor, generator: torch.Generator) -> Tensor:
-        """Shade a random view of every asset: ImageNet-normalised images [B, 3, S, S] on black."""
-        views = torch.randint(self.data.views, (len(ids),), generator=generator, device=self.device)
+    def draw_views(self, count: int, generator: torch.Generator) -> Tensor:
+        """Draw view numbers [count], on the device."""
+        return torch.randint(self.data.views, (count,), generator=generator, device=self.device)
+
+    def images(self, ids: Tensor, views: Tensor, materials: Tensor, generator: torch.Generator) -> Tensor:
+        """Shade one view of every asset under new light: ImageNet-normalised images [B, 3, S, S] on black."""
         images = shade_views(self.data, ids.to(self.device), views, materials, generator)
         mean = torch.tensor(IMAGE_MEAN, device=self.device).view(3, 1, 1)
         std = torch.tensor(IMAGE_STD, device=self.device).view(3, 1, 1)

@@ -7,6 +7,7 @@ import argparse
 import os
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from .flows import FLOWS
 from .image_encoder import ImageEncoderStage
 from .latents import LatentBank
 from .loop import Stage, Trainer
-from .presets import Preset, preset
+from .presets import NEEDS, Preset, preset
 
 AUTOENCODERS = {stage.name: stage for stage in (SparseStructureVAE, ShapeVAE, TextureVAE, ImageEncoderStage)}
 HELD_OUT_SEED = 10_000_000
@@ -54,16 +55,40 @@ def main(arguments: list[str]) -> int:
 def _run_all(chosen: Preset, options: argparse.Namespace, arguments: list[str]) -> None:
     started = time.monotonic()
     _make_data(chosen, options)
-    for group in chosen.parallel:
-        print(f"[{time.monotonic() - started:.0f} s] training {', '.join(group)}", flush=True)
-        bootstrap = Path(__file__).resolve().parent.parent / "__main__.py"
-        command = [sys.executable, "-I", "-X", "utf8", "-u", str(bootstrap), "train", *arguments, "--stage"]
-        children = [subprocess.Popen([*command, name]) for name in group]
-        failed = [name for name, child in zip(group, children, strict=True) if child.wait() != 0]
-        if failed:
-            raise SystemExit(f"Training of {', '.join(failed)} failed; running the command again continues from there.")
+    bootstrap = Path(__file__).resolve().parent.parent / "__main__.py"
+    command = [sys.executable, "-I", "-X", "utf8", "-u", str(bootstrap), "train", *arguments, "--stage"]
+    trained_stages = {name: threading.Event() for name in chosen.stages}
+    failed = threading.Event()
+
+    def lane(names: tuple[str, ...]) -> None:
+        for name in names:
+            while not all(trained_stages[need].wait(1) for need in NEEDS.get(name, ())):
+                if failed.is_set():
+                    return
+            if not (options.work / name / "validation.json").exists():
+                print(f"[{time.monotonic() - started:.0f} s] training {name}", flush=True)
+                if subprocess.run([*command, name], env=_environment(chosen), check=False).returncode != 0:
+                    failed.set()
+                    return
+            trained_stages[name].set()
+
+    threads = [threading.Thread(target=lane, args=(names,)) for names in chosen.lanes]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    missing = [name for name, event in trained_stages.items() if not event.is_set()]
+    if missing:
+        raise SystemExit(f"Not trained: {', '.join(missing)}. Running the command again continues from there.")
     export_model_set(options.work, options.output)
     print(f"[{time.monotonic() - started:.0f} s] the model set is in {options.output}", flush=True)
+
+
+def _environment(chosen: Preset) -> dict[str, str]:
+    """Share the processors among the lanes, and keep glibc from returning the large gather buffers at every step."""
+    threads = str(max(1, (os.cpu_count() or 1) // len(chosen.lanes)))
+    limits = dict.fromkeys(("MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"), str(1 << 30))
+    return {**os.environ, **limits, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
 
 
 def _make_data(chosen: Preset, options: argparse.Namespace) -> None:
@@ -75,11 +100,7 @@ def _make_data(chosen: Preset, options: argparse.Namespace) -> None:
 
 
 def _run_stage(name: str, chosen: Preset, options: argparse.Namespace) -> None:
-    if options.device == "cpu":
-        torch.set_num_threads(max(1, (os.cpu_count() or 1) // max(len(g) for g in chosen.parallel if name in g)))
-    else:
-        torch.backends.cuda.matmul.allow_tf32 = True
-        torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     torch.manual_seed(options.seed)
     device = torch.device(options.device)
     train = AssetBank(read_dataset(options.work / "data" / "train"), device)
@@ -88,16 +109,15 @@ def _run_stage(name: str, chosen: Preset, options: argparse.Namespace) -> None:
     if name in AUTOENCODERS:
         stage: Stage = AUTOENCODERS[name](train, held_out, budget.batch, options.seed)
     else:
-        encoder = trained("image_encoder", options.work / "image_encoder", device)
-        latents = _latents(name, train, chosen.colourings, options.work)
-        latents.held_out = _latents(name, held_out, 1, options.work)
-        stage = FLOWS[name](train, held_out, latents, encoder, budget.batch, options.seed)
+        banks = [_latents(name, bank, chosen.colourings, options.work) for bank in (train, held_out)]
+        stage = FLOWS[name](*banks, budget.batch, options.seed)
     Trainer(stage, budget.schedule, options.work / name, report=lambda line: print(line, flush=True)).run()
 
 
 @torch.no_grad()
 def _latents(name: str, bank: AssetBank, colourings: int, work: Path) -> LatentBank:
-    latents = LatentBank(bank, colourings, seed=1)
+    latents = LatentBank(bank, trained("image_encoder", work / "image_encoder", bank.device), colourings, seed=1)
+    latents.encode_images()
     if name == "sparse_structure_flow":
         latents.encode_structure(trained("sparse_structure_encoder", work / "sparse_structure_vae", bank.device))
     else:

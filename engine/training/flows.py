@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from ..sparse.tensor import SparseTensor
 from .autoencoders import AutoencoderStage, build
-from .bank import AssetBank
 from .latents import LatentBank
 from .losses import flow_loss, interpolate
 
@@ -21,34 +20,29 @@ UNCONDITIONAL = 0.1
 
 
 class FlowStage(AutoencoderStage):
-    """Base of the three stages: images in, condition tokens out, one noise level per item."""
+    """Base of the three stages: image tokens and latents from the bank, one noise level per item."""
 
     model: nn.Module
     model_name: str
 
-    def __init__(
-        self, train: AssetBank, held_out: AssetBank, latents: LatentBank, encoder: nn.Module, batch: int, seed: int
-    ) -> None:
-        super().__init__(train, held_out, batch, seed)
-        self.latents = latents
-        self.encoder = encoder.eval().requires_grad_(False)
+    def __init__(self, latents: LatentBank, held_out: LatentBank, batch: int, seed: int) -> None:
+        super().__init__(latents.bank, held_out.bank, batch, seed)
+        self.latents, self.held_out_latents = latents, held_out
         self.model = build(self.model_name, self.device)
 
     def modules(self) -> dict[str, nn.Module]:
         return {self.model_name: self.model}
 
-    def condition(self, bank: AssetBank, ids: Tensor, materials: Tensor, generator: torch.Generator) -> Tensor:
-        """Return image tokens [B, M, D] of a random view of every asset, some replaced by zeros."""
-        with torch.no_grad(), self.autocast():
-            tokens = self.encoder(bank.images(ids, materials, generator)).float()
+    def condition(self, latents: LatentBank, ids: Tensor, views: Tensor, generator: torch.Generator) -> Tensor:
+        """Return the image tokens [B, M, D] of one view of every asset, some replaced by zeros."""
         keep = torch.rand(len(ids), generator=generator, device=self.device) >= UNCONDITIONAL
-        return tokens * keep[:, None, None]
+        return latents.tokens[ids.to(self.device), views].float() * keep[:, None, None]
 
     def noise_levels(self, count: int, generator: torch.Generator) -> Tensor:
         """Return t [count], uniform in (0, 1)."""
         return torch.rand(count, generator=generator, device=self.device)
 
-    def _loss(self, bank: AssetBank, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
+    def _loss(self, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
         raise NotImplementedError
 
     def draw(self) -> Tensor:
@@ -56,14 +50,13 @@ class FlowStage(AutoencoderStage):
         return self.latents.draw_tokens(self.batch, self.order)
 
     def loss(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        loss = self._loss(self.train_bank, self.latents, self.draw(), self.generator)
-        return loss, {}
+        self.latents.refresh_colours(self.generator, self.order)
+        return self._loss(self.latents, self.draw(), self.generator), {}
 
     def validate(self) -> dict[str, float]:
         generator = torch.Generator(self.device).manual_seed(1)
-        held_out = self.latents.held_out
         losses = [
-            self._loss(self.held_out, held_out, ids, generator).item()
+            self._loss(self.held_out_latents, ids, generator).item()
             for _ in range(4)
             for ids in self.validation_batches(60_000)
         ]
@@ -91,8 +84,8 @@ class SparseStructureFlow(FlowStage):
     def draw(self) -> Tensor:
         return self.train_bank.draw(self.batch, self.order)
 
-    def _loss(self, bank: AssetBank, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
-        cond = self.condition(bank, ids, bank.draw_materials(len(ids), generator), generator)
+    def _loss(self, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
+        cond = self.condition(latents, ids, latents.bank.draw_views(len(ids), generator), generator)
         x0 = latents.structure[ids.to(self.device)]
         t = self.noise_levels(len(ids), generator)
         eps = torch.randn(x0.shape, generator=generator, device=self.device)
@@ -108,8 +101,8 @@ class ShapeFlow(FlowStage):
     name = "shape_flow"
     model_name = "shape_slat_flow_model_64"
 
-    def _loss(self, bank: AssetBank, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
-        cond = self.condition(bank, ids, bank.draw_materials(len(ids), generator), generator)
+    def _loss(self, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
+        cond = self.condition(latents, ids, latents.bank.draw_views(len(ids), generator), generator)
         return self._sparse_loss(latents.shape(ids), cond, None, generator)
 
 
@@ -123,13 +116,10 @@ class TextureFlow(FlowStage):
     model_name = "tex_slat_flow_model_64"
     shape_noise = 0.15
 
-    def loss(self, progress: float) -> tuple[Tensor, dict[str, Tensor]]:
-        self.latents.refresh_colours(self.generator, self.order)
-        return super().loss(progress)
-
-    def _loss(self, bank: AssetBank, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
-        texture, materials = latents.texture(ids, generator)
-        cond = self.condition(bank, ids, materials, generator)
+    def _loss(self, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
+        views = latents.bank.draw_views(len(ids), generator)
+        texture = latents.texture(ids, views)
+        cond = self.condition(latents, ids, views, generator)
         shape = latents.shape(ids)
         blur = self.shape_noise * torch.randn(shape.feats.shape, generator=generator, device=self.device)
         return self._sparse_loss(texture, cond, shape.replace(shape.feats + blur), generator)

@@ -59,7 +59,7 @@ class ImageEncoderStage(AutoencoderStage):
 
     def _forward(self, bank: AssetBank, ids: Tensor, generator: torch.Generator) -> tuple[Tensor, ...]:
         materials = bank.draw_materials(len(ids), generator)
-        images = bank.images(ids, materials, generator)
+        images = bank.images(ids, bank.draw_views(len(ids), generator), materials, generator)
         occupancy, target = bank.occupancy(ids)[:, 0], bank.cell_attributes(ids, materials)
         with self.autocast():
             logits, attributes = self.head(self.encoder(images))

@@ -14,22 +14,43 @@ from ..sparse.tensor import SparseTensor
 from .bank import AssetBank, ragged_rows, token_batches
 
 VOXELS_PER_PASS = 300_000
-REFRESHED_PER_STEP = 4
-"""Assets whose cached colouring is replaced by a new one at every step of the texture flow."""
+REFRESHED_PER_STEP = {"cpu": 1, "cuda": 8}
+"""Assets of which one colouring is replaced by a new one at every step of a flow, by kind of device."""
 
 
 class LatentBank:
-    """Normalised latents of a bank's assets, resident on its device.
+    """Image tokens and normalised latents of a bank's assets, resident on its device.
 
-    ``structure`` [A, 8, 4, 4, 4]; shape and material latents are ragged over the occupied cells, sorted (x, y, z)
-    within an asset, normalised by the moments their autoencoder's stage wrote.
+    Every asset has ``colourings`` material tables; view v shows colouring v % ``colourings``. ``tokens`` [A, V, M, D]
+    float16; ``structure`` [A, 8, 4, 4, 4]; shape and material latents are ragged over the occupied cells, sorted
+    (x, y, z) within an asset, normalised by the moments their autoencoder's stage wrote.
     """
 
-    held_out: LatentBank
+    texture_encoder: nn.Module | None = None
 
-    def __init__(self, bank: AssetBank, colourings: int, seed: int) -> None:
+    def __init__(self, bank: AssetBank, image_encoder: nn.Module, colourings: int, seed: int) -> None:
         self.bank, self.device, self.colourings = bank, bank.device, colourings
+        self.image_encoder = image_encoder
         self.generator = torch.Generator(self.device).manual_seed(seed)
+        tables = [bank.draw_materials(bank.count, self.generator) for _ in range(colourings)]
+        self.materials = torch.stack(tables)
+
+    def encode_images(self) -> None:
+        """Fill the image tokens."""
+        for colouring in range(self.colourings):
+            for ids in torch.arange(self.bank.count).split(64):
+                self._picture(ids, colouring)
+
+    def _picture(self, ids: Tensor, colouring: int) -> None:
+        materials, where = self.materials[colouring, ids.to(self.device)], ids.to(self.device)
+        for view in range(colouring, self.bank.data.views, self.colourings):
+            views = torch.full_like(where, view)
+            with torch.autocast(self.device.type, dtype=torch.bfloat16):
+                tokens = self.image_encoder(self.bank.images(ids, views, materials, self.generator))
+            if not hasattr(self, "tokens"):
+                shape = (self.bank.count, self.bank.data.views, *tokens.shape[1:])
+                self.tokens = torch.zeros(shape, dtype=torch.float16, device=self.device)
+            self.tokens[where, view] = tokens.half()
 
     def encode_structure(self, encoder: nn.Module) -> None:
         """Fill ``structure`` with posterior means."""
@@ -61,13 +82,12 @@ class LatentBank:
         self.texture_mean, self.texture_std = self._moments(folder)
         shape = (self.colourings, len(self.cells), self.shape_feats.shape[1])
         self.texture_feats = torch.zeros(shape, device=self.device, dtype=torch.float16)
-        tables = [self.bank.draw_materials(self.bank.count, self.generator) for _ in range(self.colourings)]
-        self.materials = torch.stack(tables)
         for colouring in range(self.colourings):
             for ids in self.bank.split(torch.arange(self.bank.count), VOXELS_PER_PASS):
-                self._recolour(ids, colouring)
+                self._paint(ids, colouring)
 
-    def _recolour(self, ids: Tensor, colouring: int) -> None:
+    def _paint(self, ids: Tensor, colouring: int) -> None:
+        assert self.texture_encoder is not None
         voxels = self.bank.voxels(ids)
         attributes = self.bank.attributes(voxels, self.materials[colouring, ids.to(self.device)])
         z = self.texture_encoder(SparseTensor(attributes * 2 - 1, voxels.coords))
@@ -76,11 +96,13 @@ class LatentBank:
 
     @torch.no_grad()
     def refresh_colours(self, generator: torch.Generator, order: torch.Generator) -> None:
-        """Give a few assets new materials, so that the flow does not learn a fixed set of colourings."""
-        ids = self.bank.draw(REFRESHED_PER_STEP, order)
+        """Give a few assets new materials and light, so that a flow does not learn a fixed set of pictures."""
+        ids = self.bank.draw(REFRESHED_PER_STEP[self.device.type], order)
         colouring = int(torch.randint(self.colourings, (1,), generator=order))
         self.materials[colouring, ids.to(self.device)] = self.bank.draw_materials(len(ids), generator)
-        self._recolour(ids, colouring)
+        self._picture(ids, colouring)
+        if self.texture_encoder is not None:
+            self._paint(ids, colouring)
 
     def rows(self, ids: Tensor) -> tuple[Tensor, Tensor]:
         """Return the rows of the assets ``ids`` one after another, and the position in ``ids`` each belongs to."""
@@ -96,11 +118,9 @@ class LatentBank:
         coords = torch.cat([batch[:, None], self.cells[rows]], dim=1).int()
         return SparseTensor(self.shape_feats[rows], coords)
 
-    def texture(self, ids: Tensor, generator: torch.Generator) -> tuple[SparseTensor, Tensor]:
-        """Return normalised material latents of one colouring an asset, and the materials [B, L, 6]."""
-        pick = torch.randint(self.colourings, (len(ids),), generator=generator, device=self.device)
+    def texture(self, ids: Tensor, views: Tensor) -> SparseTensor:
+        """Return the normalised material latents of the colouring that each asset's view shows."""
         rows, batch = self.rows(ids)
         coords = torch.cat([batch[:, None], self.cells[rows]], dim=1).int()
-        return SparseTensor(self.texture_feats[pick[batch], rows].float(), coords), self.materials[
-            pick, ids.to(self.device)
-        ]
+        colouring = (views % self.colourings)[batch]
+        return SparseTensor(self.texture_feats[colouring, rows].float(), coords)

@@ -101,10 +101,9 @@ class Trainer:
                 saved = time.monotonic()
         self._save()
         self.export()
-        self.stage.finish(self.folder)
 
     def export(self) -> None:
-        """Write the averaged weights and the validation measures of them."""
+        """Write the averaged weights, what later stages need of them, and last the validation measures."""
         own = [p.detach().clone() for p in self.parameters]
         self._assign(self.average)
         for name, module in self.modules.items():
@@ -115,6 +114,7 @@ class Trainer:
         for module in self.modules.values():
             module.train()
         self._assign(own)
+        self.stage.finish(self.folder)
         self._write_json("validation.json", {"step": self.step, "seconds": round(self.seconds, 1), **measures})
         self.report(f"{self.stage.name}: validation {json.dumps(measures)}")
 

@@ -16,6 +16,7 @@ GRID = RESOLUTION // COMPRESSION
 IMAGE_SIZE = 128
 LATENT_CHANNELS = 16
 COND_CHANNELS = 192
+FLOW_CHANNELS = 128
 
 _ENCODER = {"model_channels": [32, 64, 64], "num_blocks": [0, 1, 1], "latent_channels": LATENT_CHANNELS}
 _DECODER = {"model_channels": [64, 64, 32], "num_blocks": [2, 1, 0], "latent_channels": LATENT_CHANNELS}
@@ -23,10 +24,10 @@ _SIZE = {"resolution": RESOLUTION}
 _STRIDED = {"shortcut": "strided"}
 """Colour has to pass a narrow network at every child position: see the model card."""
 _FLOW = {
-    "model_channels": 192,
+    "model_channels": FLOW_CHANNELS,
     "cond_channels": COND_CHANNELS,
     "num_blocks": 6,
-    "num_heads": 3,
+    "num_heads": 4,
     "pe_mode": "rope+ape",
 }
 _STRUCTURE = {"num_res_blocks": 2, "num_res_blocks_middle": 1, "latent_channels": 8}
@@ -42,10 +43,10 @@ NETWORKS: dict[str, tuple[str, dict]] = {
         "DINOv3ViT",
         {
             "image_size": IMAGE_SIZE,
-            "patch_size": 8,
+            "patch_size": 16,
             "hidden_size": COND_CHANNELS,
             "intermediate_size": 4 * COND_CHANNELS,
-            "num_hidden_layers": 6,
+            "num_hidden_layers": 5,
             "num_attention_heads": 3,
             "num_register_tokens": 4,
         },
@@ -62,7 +63,6 @@ NETWORKS: dict[str, tuple[str, dict]] = {
         "SLatFlowModel",
         {
             **_FLOW,
-            "num_blocks": 5,
             "resolution": GRID,
             "in_channels": 2 * LATENT_CHANNELS,
             "out_channels": LATENT_CHANNELS,
@@ -82,27 +82,30 @@ class StageBudget:
 
 @dataclass(frozen=True)
 class Preset:
-    """Everything that differs between a long run on a GPU, a run on two cores and a test."""
+    """Everything that differs between a long run on a GPU, a run on two cores and a test.
+
+    ``lanes`` run side by side, the stages of a lane one after another; a stage also waits for the stages it ``NEEDS``.
+    """
 
     assets: int
     validation_assets: int
     views: int
     data_seconds: float
     colourings: int
-    parallel: tuple[tuple[str, ...], ...]
+    lanes: tuple[tuple[str, ...], ...]
     stages: dict[str, StageBudget]
+
+
+NEEDS = {
+    "sparse_structure_flow": ("sparse_structure_vae", "image_encoder"),
+    "shape_flow": ("shape_vae", "image_encoder"),
+    "texture_flow": ("texture_vae", "shape_vae", "image_encoder"),
+}
 
 
 def _budget(seconds: float, steps: int, rate: float, batch: int, **options: float) -> StageBudget:
     return StageBudget(Schedule(seconds, steps, rate, **options), batch)
 
-
-_SEQUENCE = (
-    ("sparse_structure_vae",),
-    ("shape_vae", "image_encoder"),
-    ("texture_vae", "sparse_structure_flow"),
-    ("shape_flow", "texture_flow"),
-)
 
 _GPU = Preset(
     assets=9000,
@@ -110,9 +113,11 @@ _GPU = Preset(
     views=8,
     data_seconds=110,
     colourings=2,
-    parallel=(
-        ("sparse_structure_vae", "shape_vae", "texture_vae", "image_encoder"),
-        ("sparse_structure_flow", "shape_flow", "texture_flow"),
+    lanes=(
+        ("sparse_structure_vae", "sparse_structure_flow"),
+        ("shape_vae", "shape_flow"),
+        ("texture_vae", "texture_flow"),
+        ("image_encoder",),
     ),
     stages={
         "sparse_structure_vae": _budget(150, 12_000, 1e-3, 128),
@@ -126,20 +131,23 @@ _GPU = Preset(
 )
 
 _CPU = Preset(
-    assets=2000,
-    validation_assets=64,
+    assets=2600,
+    validation_assets=78,
     views=6,
     data_seconds=600,
     colourings=2,
-    parallel=_SEQUENCE,
+    lanes=(
+        ("sparse_structure_vae", "shape_vae", "texture_vae", "shape_flow"),
+        ("image_encoder", "sparse_structure_flow", "texture_flow"),
+    ),
     stages={
-        "sparse_structure_vae": _budget(240, 1_500, 1.5e-3, 16),
-        "shape_vae": _budget(1500, 9_000, 1.5e-3, 28_000),
-        "texture_vae": _budget(1200, 6_000, 1.5e-3, 11_000),
-        "image_encoder": _budget(1500, 7_000, 1e-3, 24),
-        "sparse_structure_flow": _budget(1200, 6_000, 1e-3, 64),
-        "shape_flow": _budget(2400, 8_000, 1e-3, 4_000),
-        "texture_flow": _budget(2400, 8_000, 1e-3, 4_000),
+        "sparse_structure_vae": _budget(160, 1_500, 1.5e-3, 16),
+        "shape_vae": _budget(850, 9_000, 1.5e-3, 28_000),
+        "texture_vae": _budget(600, 6_000, 1.5e-3, 16_000),
+        "image_encoder": _budget(1300, 9_000, 1e-3, 24),
+        "sparse_structure_flow": _budget(1450, 9_000, 1e-3, 64),
+        "shape_flow": _budget(2200, 9_000, 1e-3, 6_000),
+        "texture_flow": _budget(1150, 9_000, 1e-3, 6_000),
     },
 )
 
@@ -149,7 +157,7 @@ def _smoke() -> Preset:
     for name, budget in _CPU.stages.items():
         schedule = replace(budget.schedule, seconds=60.0, max_steps=6, warmup=2, log_every=2)
         stages[name] = StageBudget(schedule, max(2, min(budget.batch, 3_000) // (1 if budget.batch > 1_000 else 8)))
-    return replace(_CPU, assets=6, validation_assets=3, views=2, data_seconds=60, colourings=1, stages=stages)
+    return replace(_CPU, assets=6, validation_assets=3, views=2, data_seconds=60, stages=stages)
 
 
 def preset(name: str, device: str) -> Preset:
