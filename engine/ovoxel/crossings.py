@@ -56,7 +56,7 @@ def _lerp(t: Tensor, first: Tensor, last: Tensor) -> Tensor:
 def _cross_axis(components: Tensor, grid: Grid, axis: int) -> Crossings:
     """``components`` float64 [3 axes, 3 vertices, F]."""
     u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
-    size = grid.voxel_size.to(components.device)
+    size = grid.voxel_size
     hu, hw, ha = size[u_axis], size[w_axis], size[axis]
     nu, nw, na = grid.shape[u_axis], grid.shape[w_axis], grid.shape[axis]
 
@@ -79,8 +79,8 @@ def _cross_axis(components: Tensor, grid: Grid, axis: int) -> Crossings:
         none = kept.new_empty(0)
         parts = [(none, none, none, none, *(components.new_empty(0),) * 3)]
     i, j, k, owner, pu, pw, pa = (torch.cat(columns) for columns in zip(*parts))
-    cell = torch.empty((3, len(i)), dtype=torch.int64, device=i.device)
-    point = torch.empty((3, len(i)), dtype=torch.float64, device=i.device)
+    cell = torch.empty((3, len(i)), dtype=torch.int64)
+    point = torch.empty((3, len(i)), dtype=torch.float64)
     for component, index, position in ((u_axis, i, pu), (w_axis, j, pw), (axis, k, pa)):
         cell[component] = index
         point[component] = position

@@ -50,8 +50,8 @@ def mesh_to_dual_grid(
     of its 12 edges is crossed; geometry between the edges leaves no trace. Each dual vertex minimises, within its
     voxel, squared distances to the planes of the crossing triangles, of all overlapping triangles (``face_weight`` > 0
     switches them on; its size does not matter, as in the reference), to open edges (``boundary_weight``) and to the
-    mean crossing (``regularization_weight``). Vertices are joined by index only, never by position. The result is on
-    the device of ``vertices``. spec/ovoxel.md section 1.
+    mean crossing (``regularization_weight``). Vertices are joined by index only, never by position. Takes tensors on
+    any device or arrays; computes on the CPU, sums in a fixed order, and the result is there. spec/ovoxel.md section 1.
 
     Raises EspalierError("bad_input") for an empty mesh, non-finite positions, indices out of range, and geometry
     outside the box unless ``clip`` is set; what lies outside is then left out.
@@ -62,9 +62,9 @@ def mesh_to_dual_grid(
         raise EspalierError("bad_input", "The weights of the dual vertex energy must not be negative.")
     crossings = grid_crossings(triangles, grid)
     table, coords, around = active_voxels(crossings, grid)
-    size = grid.voxel_size.double().to(triangles.device)
+    size = grid.voxel_size.double()
 
-    intersected = torch.zeros((len(coords), 3), dtype=torch.bool, device=coords.device)
+    intersected = torch.zeros((len(coords), 3), dtype=torch.bool)
     quadrics = Quadrics(coords, grid.voxel_size)
     normals = _unit_normals(triangles)
     planes = quadrics.planes(normals, triangles[:, 0] / size)
@@ -90,8 +90,7 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
 
     Raises EspalierError("bad_input") as ``mesh_to_dual_grid`` says.
     """
-    vertices = torch.as_tensor(vertices)
-    faces = torch.as_tensor(faces, device=vertices.device)
+    vertices, faces = torch.as_tensor(vertices).cpu(), torch.as_tensor(faces).cpu()
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
         raise EspalierError(
             "bad_input", "The mesh must have vertices with three coordinates and faces with three corners."
@@ -108,8 +107,8 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
         raise EspalierError(
             "bad_input", "The mesh has vertices at infinite or undefined positions. Remove them and try again."
         )
-    shifted = vertices - grid.box_min.to(vertices.device)
-    extent = (grid.voxel_size * torch.tensor(grid.shape)).to(vertices.device)
+    shifted = vertices - grid.box_min
+    extent = grid.voxel_size * torch.tensor(grid.shape)
     margin = 1e-6 * float(extent.max())
     if not clip and bool(((shifted < -margin) | (shifted > extent + margin)).any()):
         raise EspalierError("bad_input", "The mesh reaches outside the voxel box. Normalise it first.")
@@ -152,5 +151,5 @@ def _add_open_edges(
     start, end = (position[edges[:, side]].double() for side in (0, 1))
     row, edge = edge_voxels(start, end, table, grid)
     directions = torch.nn.functional.normalize(end - start, dim=1)[edge]
-    points = (start / grid.voxel_size.double().to(start.device))[edge]
+    points = (start / grid.voxel_size.double())[edge]
     quadrics.add_lines(row, directions, points, weight)

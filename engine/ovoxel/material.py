@@ -82,19 +82,19 @@ def voxelize_material(
     ``vertices`` [V, 3] in the box ``aabb``, ``faces`` [F, 3], ``uvs`` [F, 3, 2] per corner or None without textures,
     ``material_ids`` int [F] into ``materials`` (-1: the default material). The voxels are exactly those of
     ``mesh_to_dual_grid`` for the same triangles. Each (triangle, voxel) pair is sampled once, at the voxel centre
-    projected onto the triangle's plane. spec/ovoxel.md section 3.
+    projected onto the triangle's plane. Computed on the CPU. spec/ovoxel.md section 3.
 
     Raises EspalierError("bad_input") as ``mesh_to_dual_grid``, and when uvs or material indices do not fit the faces.
     """
     grid = Grid.of(resolution, voxel_size, aabb)
     triangles, faces = triangles_in_box(vertices, faces, grid, clip)
-    material_ids = torch.as_tensor(material_ids, device=triangles.device).long()
+    material_ids = torch.as_tensor(material_ids).cpu().long()
     count = len(materials)
     if material_ids.shape != (len(faces),) or bool(((material_ids < -1) | (material_ids >= count)).any()):
         raise EspalierError("bad_input", "The faces refer to materials that are not there.")
     if uvs is None:
         uvs = triangles.new_zeros((len(faces), 3, 2))
-    uvs = torch.as_tensor(uvs, device=triangles.device, dtype=torch.float32)
+    uvs = torch.as_tensor(uvs, dtype=torch.float32).cpu()
     if uvs.shape != (len(faces), 3, 2) or not torch.isfinite(uvs).all():
         raise EspalierError("bad_input", "The texture coordinates of the mesh do not fit its faces or are undefined.")
 
@@ -103,7 +103,7 @@ def voxelize_material(
     pairs = [row * len(faces) + crossing.triangle for crossing, rows in zip(crossings, around) for row in rows]
     pair = torch.unique(torch.cat(pairs))
     row, triangle = pair // len(faces), pair % len(faces)
-    centre = (coords[row] + 0.5).float() * grid.voxel_size.to(coords.device)
+    centre = (coords[row] + 0.5).float() * grid.voxel_size
     weights, distance = _plane_barycentrics(triangles[triangle], centre)
     uv = (weights.unsqueeze(2) * uvs[triangle]).sum(1)
     footprint = _footprint(triangles, uvs, float(grid.voxel_size.max()))[triangle]
@@ -116,7 +116,7 @@ def voxelize_material(
         values[chosen] = _shade(material, uv[chosen], footprint[chosen], mip_offset)
 
     weight = (1 - distance).double()
-    total = torch.zeros((len(coords), 7), dtype=torch.float64, device=coords.device)
+    total = torch.zeros((len(coords), 7), dtype=torch.float64)
     total.index_add_(0, row, torch.cat([values * weight.unsqueeze(1), weight.unsqueeze(1)], 1))
     mean = (total[:, :6] / total[:, 6:]).float().clamp(0, 1)
     return VoxelMaterial(coords.int(), mean[:, :3], mean[:, 3], mean[:, 4], mean[:, 5])

@@ -26,11 +26,11 @@ def overlapping_voxels(
     the triangle (rows, columns, then the layers its plane passes through), so the work follows its area and not its
     bounding box; the decision is the separating-axis test of Schwarz and Seidel in float32, as the reference.
     """
-    size = grid.voxel_size.to(triangles.device)
+    size = grid.voxel_size
     corners = triangles.permute(2, 1, 0).contiguous()
     normals = normals.T.contiguous()
     cells = corners / size.view(3, 1, 1)
-    last = torch.tensor(grid.shape, device=triangles.device).unsqueeze(1) - 1
+    last = torch.tensor(grid.shape).unsqueeze(1) - 1
     lowest = cells.amin(1).long().clamp_min_(0)
     highest = torch.minimum((cells.amax(1) + 1).long() - 1, last)
     tests = _separating_axes(corners, normals, size)
@@ -148,7 +148,7 @@ def open_edges(faces: Tensor) -> Tensor:
     count = int(faces.max()) + 1
     key = torch.sort(torch.minimum(*edges.unbind(1)) * count + torch.maximum(*edges.unbind(1))).values
     different = key[1:] != key[:-1]
-    end = torch.ones(1, dtype=torch.bool, device=faces.device)
+    end = torch.ones(1, dtype=torch.bool)
     single = key[torch.cat([end, different]) & torch.cat([different, end])]
     return torch.stack([single // count, single % count], 1)
 
@@ -158,7 +158,7 @@ def edge_voxels(start: Tensor, end: Tensor, table: VoxelTable, grid: Grid) -> tu
 
     ``start``/``end`` float64 [E, 3] from the box minimum. Amanatides-Woo traversal, all segments in step.
     """
-    size = grid.voxel_size.double().to(start.device)
+    size = grid.voxel_size.double()
     direction = end - start
     length = direction.norm(dim=1)
     edge = (length >= _SHORTEST_EDGE).nonzero().squeeze(1)

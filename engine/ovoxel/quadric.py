@@ -22,10 +22,10 @@ class Quadrics:
 
     def __init__(self, coords: Tensor, voxel_size: Tensor) -> None:
         """``coords`` int64 [N, 3]; ``voxel_size`` float32 [3]: energies are in units of its largest component."""
-        size = voxel_size.double().to(coords.device)
+        size = voxel_size.double()
         self.scale = size / size.max()
         self.origin = coords.T.double().contiguous()
-        self.sums = torch.zeros((9, len(coords)), dtype=torch.float64, device=coords.device)
+        self.sums = torch.zeros((9, len(coords)), dtype=torch.float64)
 
     def planes(self, normals: Tensor, points: Tensor) -> Tensor:
         """Table [10, F] for ``add_planes``: unit normals [F, 3] and a point of each plane [F, 3] in voxel units."""
@@ -47,7 +47,7 @@ class Quadrics:
         """Add to voxel ``row`` [P] the weighted squared distance to lines (unit directions, points [P, 3])."""
         local = points - take(self.origin.T, row)
         along = directions.unsqueeze(2) * directions.unsqueeze(1)
-        across = torch.eye(3, dtype=torch.float64, device=row.device) - along
+        across = torch.eye(3, dtype=torch.float64) - along
         matrix = weight * across * self.scale.unsqueeze(1) * self.scale
         b = (matrix @ local.unsqueeze(2)).squeeze(2)
         self.sums.index_add_(1, row, torch.cat([matrix.flatten(1)[:, [0, 1, 2, 4, 5, 8]], b], 1).T)
@@ -102,7 +102,7 @@ def _constrained_minimum(sums: Tensor) -> Tensor:
         return sums[_ENTRY[p][q]]
 
     def candidate(values: dict[int, Tensor | float]) -> None:
-        x = [torch.as_tensor(values[axis], dtype=b.dtype, device=b.device) for axis in range(3)]
+        x = [torch.as_tensor(values[axis], dtype=b.dtype) for axis in range(3)]
         gradient = [sum(entry(p, q) * x[q] for q in range(3)) - 2 * b[p] for p in range(3)]
         energy = sum(x[p] * gradient[p] for p in range(3))
         better = energy < lowest

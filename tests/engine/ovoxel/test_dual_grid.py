@@ -155,6 +155,20 @@ def crossed_edges(triangles, resolution):
     return found
 
 
+def test_arrays_and_thread_counts_give_the_same_bits():
+    vertices, faces = joined(uv_sphere(0.37, 40, 50), square_sheet())
+    expected = mesh_to_dual_grid(vertices, faces, 48)
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            grid = mesh_to_dual_grid(vertices.double().numpy(), faces.int().numpy(), 48)
+            assert torch.equal(grid.coords, expected.coords) and torch.equal(grid.intersected, expected.intersected)
+            assert torch.equal(grid.local, expected.local)
+    finally:
+        torch.set_num_threads(threads)
+
+
 def test_splitting_a_flat_triangle_changes_no_voxel_and_no_flag():
     vertices, faces = box((-0.3, -0.21, -0.17), (0.33, 0.24, 0.41))
     middle = vertices[faces].mean(1)
