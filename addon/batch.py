@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 
 from . import cli, preferences
 from .client import ClientError, EngineClient, JobQueue, JobStore, find_python
@@ -36,6 +37,13 @@ class Batch:
                 orders[job.id] = image
         self._pump(orders)
         return self._exit_code()
+
+    def log_trace(self):
+        """Write the exception at hand into the log beside the jobs and return the file."""
+        log = self.options.output.absolute() / cli.JOBS_FOLDER / "blender.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        return log
 
     def close(self):
         """Stop the engine."""

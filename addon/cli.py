@@ -71,6 +71,11 @@ def main(arguments):
     except Interrupted:
         batch.reporter.event("interrupted", text="Interrupted. What was finished is kept.")
         return INTERRUPTED
+    except Exception as error:
+        log = batch.log_trace()
+        sentence = f"Espalier met an error of its own and stopped: {error}."
+        batch.reporter.event("failed", text=f"{sentence} Log: {log}", code="internal", sentence=sentence, log=str(log))
+        return FAILED
     finally:
         for number in previous:
             signal.signal(number, signal.SIG_IGN)

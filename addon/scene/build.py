@@ -59,9 +59,12 @@ def _collection(scene, view_layer):
     else:
         found = bpy.data.collections.new(ids.COLLECTION)
         scene.collection.children.link(found)
-    layer = _layer_collection(view_layer.layer_collection, found) if view_layer is not None else None
-    if layer is not None and not layer.is_visible:
-        return scene.collection
+    if view_layer is not None:
+        # A view layer knows collections only after it was updated; a new one knows none.
+        view_layer.update()
+        layer = _layer_collection(view_layer.layer_collection, found)
+        if layer is not None and not layer.is_visible:
+            return scene.collection
     return found
 
 
