@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageDraw
 from scipy import ndimage
+from scipy.spatial import ConvexHull, QhullError
 
 from ..errors import EspalierError
 
@@ -16,6 +17,9 @@ PLAIN_DISTANCE = 0.08
 
 PLAIN_SHARE = 0.65
 """Share of the border that has to be backdrop. A subject may leave the picture on one side."""
+
+STEEPEST_SHADOW = 0.02
+"""Largest change of brightness (0..1) per pixel within a soft shadow; outlines of subjects are steeper."""
 
 
 @dataclass(frozen=True)
@@ -29,8 +33,8 @@ class Matte:
 def key_plain_background(image: Image.Image) -> Matte:
     """Return the subject of an opaque RGB picture that stands on a plain backdrop.
 
-    The backdrop is a quadratic surface fitted to the border; it is flooded from the border, so that highlights inside
-    the subject stay; an enclosed area becomes a hole only where a highlight cannot explain it. Raises
+    The backdrop is a quadratic surface fitted to the border. It is flooded from the border and through soft shadow, so
+    highlights inside the subject stay; an enclosed area becomes a hole only where a highlight cannot explain it. Raises
     EspalierError("bad_input") when the border is not plain or nothing stands out from it.
     """
     rgb = np.asarray(image.convert("RGB"), np.float32) / 255
@@ -38,6 +42,7 @@ def key_plain_background(image: Image.Image) -> Matte:
     distance = np.sqrt(((rgb - backdrop) ** 2).sum(axis=2))
     tolerance = float(np.clip(4 * spread + 0.02, 0.03, PLAIN_DISTANCE))
     outside = _flood(distance < tolerance)
+    outside, shadow = _add_soft_shadow(outside, rgb, backdrop)
     outside, holes = _open_holes(outside, distance, tolerance, backdrop)
     inside = _without_specks(~outside)
     if not inside.any():
@@ -52,6 +57,8 @@ def key_plain_background(image: Image.Image) -> Matte:
     )
     pixels = np.dstack([np.where((alpha < 1)[..., None], freed, rgb), alpha])
     notes = ["The background was removed by its plain colour."]
+    if shadow:
+        notes.append("The subject's soft shadow was removed.")
     if holes:
         notes.append(f"{holes} enclosed area{'s' if holes > 1 else ''} of background colour became holes.")
     return Matte(Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8), "RGBA"), tuple(notes))
@@ -92,6 +99,40 @@ def _flood(candidate: np.ndarray) -> np.ndarray:
     labels, _ = ndimage.label(candidate)
     at_border = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
     return np.isin(labels, at_border[at_border > 0])
+
+
+def _add_soft_shadow(outside: np.ndarray, rgb: np.ndarray, backdrop: np.ndarray) -> tuple[np.ndarray, bool]:
+    """Flood on through soft shadow: the backdrop's colour, darker, without an edge in between.
+
+    A grey subject differs from shadow only by its outline. Where the flood found a way in, it ends without an edge or
+    took much of what lies within the hull of the rest; then the shadow stays.
+    """
+    strength = (rgb * backdrop).sum(axis=2) / np.maximum((backdrop**2).sum(axis=2), 0.05)
+    tint = np.sqrt(((rgb - strength[..., None] * backdrop) ** 2).sum(axis=2))
+    down, across = (ndimage.gaussian_filter(rgb, (1.5, 1.5, 0), order) for order in ((1, 0, 0), (0, 1, 0)))
+    slope = np.hypot(down, across).max(axis=2)
+    shadow = (strength > 0.25) & (strength < 1.02) & (tint < 0.05) & (slope < STEEPEST_SHADOW)
+    grown = _flood(outside | shadow)
+    added, left = grown & ~outside, ~grown
+    end = left & ndimage.binary_dilation(added)
+    at_edge = end & (ndimage.maximum_filter(slope, size=7) >= STEEPEST_SHADOW)
+    hull = _convex_hull(_without_specks(left))
+    small = added.sum() < 0.002 * outside.size
+    if small or at_edge.sum() < 0.7 * end.sum() or (added & hull).sum() > 0.25 * hull.sum():
+        return outside, False
+    return grown, True
+
+
+def _convex_hull(mask: np.ndarray) -> np.ndarray:
+    """The convex hull of a mask, filled; the mask itself where it has no area."""
+    points = np.argwhere(mask)[:, ::-1]
+    try:
+        corners = points[ConvexHull(points).vertices]
+    except (QhullError, ValueError):
+        return mask
+    drawing = Image.new("1", mask.shape[::-1])
+    ImageDraw.Draw(drawing).polygon([(int(x), int(y)) for x, y in corners], fill=1)
+    return np.asarray(drawing)
 
 
 def _open_holes(

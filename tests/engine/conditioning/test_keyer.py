@@ -47,6 +47,20 @@ def test_highlight_inside_the_subject_is_kept():
     assert overlap(found > 0.5, disc(50)) > 0.97
 
 
+@pytest.mark.parametrize("colour", [(200, 40, 30), (90, 90, 90), (15, 15, 15)])
+def test_soft_shadow_is_no_part_of_the_subject(colour):
+    shade = 1 - 0.35 * np.exp(-(((X - 88) / 60) ** 2) - ((Y - 125) / 24) ** 2)
+    backdrop = 245 * shade[..., None] * np.ones(3)
+    assert overlap(coverage(picture(backdrop, (disc(45), colour), noise=1)) > 0.5, disc(45)) > 0.9
+
+
+def test_grey_subject_without_an_outline_is_not_eaten_by_the_flood():
+    body = np.clip(250 - 2.5 * np.maximum(X - 40, 0), 60, 250)[..., None] * np.ones(3)
+    pixels = np.where(disc(50)[..., None], body, 250).astype(np.uint8)
+    dark = disc(50) & (body[..., 0] < 180)
+    assert (coverage(Image.fromarray(pixels))[dark] > 0.5).mean() > 0.95
+
+
 def test_hole_of_the_subject_is_opened():
     ring = disc(60) & ~disc(25)
     assert overlap(coverage(picture((255, 255, 255), (ring, (200, 40, 30)))) > 0.5, ring) > 0.95
