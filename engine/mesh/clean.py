@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Removes what carries no shape from a raw surface: doubled vertices, empty and doubled faces, floating crumbs."""
+"""Finds what carries no shape in a raw surface: doubled vertices, empty and doubled faces, floating crumbs."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ SLIVER_RATIO = 1e-6
 FARTHEST = 2.0
 
 
-def check_surface(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
-    """Return float64 vertices [V, 3], int64 faces [F, 3] without faces at impossible vertices, and how many those were.
+def check_surface(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return float64 vertices [V, 3], int64 faces [F, 3] and which faces stand on impossible vertices, bool [F].
 
-    Impossible is not finite or further than ``FARTHEST`` from the origin (world units).
-
+    Impossible is not finite or further than ``FARTHEST`` from the origin (world units); such vertices are moved there.
     Raises EspalierError("bad_surface") when the arrays are not a triangle list.
     """
     vertices = np.asarray(vertices, dtype=np.float64)
@@ -36,62 +35,56 @@ def check_surface(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, 
     if len(faces) and (faces.min() < 0 or faces.max() >= len(vertices)):
         raise EspalierError("bad_surface", "The surface refers to vertices that it does not have.")
     possible = (np.abs(vertices) <= FARTHEST).all(axis=1)
-    good = possible[faces].all(axis=1)
-    return np.where(possible[:, None], vertices, 0.0), faces[good], int((~good).sum())
+    return np.where(possible[:, None], vertices, 0.0), faces, ~possible[faces].all(axis=1)
 
 
-def weld(vertices: np.ndarray, faces: np.ndarray, tolerance: float) -> tuple[np.ndarray, np.ndarray, int]:
-    """Merge vertices that fall on the same point of a lattice with spacing ``tolerance`` (world units).
+def weld(vertices: np.ndarray, faces: np.ndarray, tolerance: float) -> tuple[np.ndarray, int]:
+    """Let faces use one vertex wherever several fall on the same point of a lattice of spacing ``tolerance`` (world).
 
-    The merged vertex is the first of its group. Returns vertices, faces and the number of vertices merged away.
+    The first of each group stands for it. Returns faces and the number of vertices merged away.
     """
+    if len(vertices) == 0:
+        return faces, 0
     cell = np.rint(vertices / tolerance).astype(np.int64)
-    cell -= cell.min(axis=0, initial=0)
-    span = cell.max(axis=0, initial=0) + 1
+    cell -= cell.min(axis=0)
+    span = cell.max(axis=0) + 1
     key = (cell[:, 0] * span[1] + cell[:, 1]) * span[2] + cell[:, 2]
     _, first, inverse = np.unique(key, return_index=True, return_inverse=True)
-    owner = first[inverse.reshape(-1)]
-    merged = len(vertices) - len(first)
-    return vertices, owner[faces], merged
+    return first[inverse.reshape(-1)][faces], len(vertices) - len(first)
 
 
-def drop_degenerate(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, int]:
-    """Remove faces that repeat a vertex or are flat slivers without a direction; returns faces and their number."""
+def find_degenerate(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Find faces that repeat a vertex or are flat slivers without a direction, bool [F]."""
     a, b, c = faces[:, 0], faces[:, 1], faces[:, 2]
     proper = (a != b) & (b != c) & (c != a)
     area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
     sides = np.stack([vertices[faces[:, i]] - vertices[faces[:, i - 1]] for i in range(3)])
     longest = np.einsum("sfi,sfi->sf", sides, sides).max(axis=0, initial=0.0)
-    keep = proper & (area > SLIVER_RATIO * longest)
-    return faces[keep], int((~keep).sum())
+    return ~(proper & (area > SLIVER_RATIO * longest))
 
 
-def drop_duplicates(faces: np.ndarray) -> tuple[np.ndarray, int]:
-    """Keep the first of all faces with the same three vertices in any order; returns faces and the number dropped."""
-    if len(faces) == 0:
-        return faces, 0
+def find_duplicates(faces: np.ndarray) -> np.ndarray:
+    """Find faces whose three vertices an earlier face has already, in any order; bool [F]."""
+    again = np.zeros(len(faces), dtype=bool)
     corners = np.sort(faces, axis=1)
     order = np.lexsort((corners[:, 2], corners[:, 1], corners[:, 0]))
     ordered = corners[order]
-    fresh = np.ones(len(faces), dtype=bool)
-    fresh[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    keep = np.sort(order[fresh])
-    return faces[keep], len(faces) - len(keep)
+    again[order[1:]] = (ordered[1:] == ordered[:-1]).all(axis=1)
+    return again
 
 
-def drop_floaters(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> tuple[np.ndarray, int]:
-    """Remove pieces that are tiny against the object; returns faces and the number of pieces dropped.
+def find_floaters(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> tuple[np.ndarray, int]:
+    """Find pieces that are tiny against the object: their faces bool [F], and how many pieces they are.
 
     A piece is tiny when its bounding diagonal is below ``FLOATER_SIZE`` of the largest piece's plus ``FLOATER_VOXELS``
     voxels (``voxel`` in world units). Where tiny pieces make up more than ``FLOATER_SHARE`` of the surface they are the
     object and all stay.
     """
-    if len(faces) == 0:
-        return faces, 0
+    nothing = np.zeros(len(faces), dtype=bool), 0
     piece = vertex_components(faces, len(vertices))
-    count = int(piece.max()) + 1
-    if count == 1:
-        return faces, 0
+    count = int(piece.max(initial=-1)) + 1
+    if count <= 1:
+        return nothing
     order = np.argsort(piece, kind="stable")
     start = np.searchsorted(piece[order], np.arange(count))
     points = vertices[faces[order]]
@@ -101,8 +94,8 @@ def drop_floaters(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> tupl
     area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=count)
     tiny = diagonal < FLOATER_SIZE * diagonal.max() + FLOATER_VOXELS * voxel
     if tiny.all() or area[tiny].sum() > FLOATER_SHARE * area.sum():
-        return faces, 0
-    return faces[~tiny[piece]], int(tiny.sum())
+        return nothing
+    return tiny[piece], int(tiny.sum())
 
 
 def compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

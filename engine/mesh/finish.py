@@ -12,18 +12,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import Cancelled, EspalierError
-from . import clean
 from .alpha import alpha_mode
 from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
 from .gutter import fill_gutter
-from .holes import fill_holes
-from .manifold import split_non_manifold
 from .nearest import SurfaceIndex
 from .normal_map import tangent_space_normals, vertex_normals
 from .normals import corner_normals
-from .orient import orient_consistently, orient_outward
 from .raster import UvRaster, rasterise
-from .simplify import simplify
+from .repair import reduce_faces, repair
 from .topology import edge_table, vertex_components
 from .unwrap import unwrap
 
@@ -36,12 +32,6 @@ DEFAULT_FACES = 60_000
 
 SMALLEST_TEXTURE = 64
 LARGEST_TEXTURE = 8192
-
-# Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
-HOLE_VOXELS = 8.0
-
-# Vertices closer than this fraction of a voxel are one vertex.
-WELD_VOXELS = 0.01
 
 
 @dataclass(frozen=True)
@@ -92,14 +82,16 @@ def finish(
 ) -> FinishedAsset:
     """Finish a raw surface (vertices [V, 3], faces [F, 3] of any winding) with its voxel materials.
 
+    Where the surface has one vertex for each voxel of ``material``, in the same order (as dual_grid_to_mesh makes it),
+    the voxel grid also tells inside from outside.
     ``report(step, total)`` is called after each of ``STEPS``; between steps and while a child process works
     ``cancelled()`` is asked. Raises EspalierError("bad_surface") when no surface is left to finish, and Cancelled.
     """
     run = _Run(report, cancelled or (lambda: False))
     with run.step("clean"):
-        vertices, faces = clean_surface(vertices, faces, 1.0 / material.resolution, run.counts)
+        vertices, faces, run.counts = repair(vertices, faces, material.coords, material.resolution)
     with run.step("simplify"):
-        lean_vertices, lean_faces = simplify_surface(vertices, faces, settings.target_faces or DEFAULT_FACES)
+        lean_vertices, lean_faces = reduce_faces(vertices, faces, settings.target_faces or DEFAULT_FACES)
         normals = corner_normals(lean_vertices, lean_faces)
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
@@ -162,58 +154,6 @@ class _Run:
         self.seconds[name] = time.perf_counter() - began
         if self._report:
             self._report(STEPS.index(name) + 1, len(STEPS))
-
-
-def clean_surface(
-    vertices: np.ndarray, faces: np.ndarray, voxel: float, counts: dict[str, Any]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Repair a raw surface: weld, drop what has no shape, take crowded edges apart, wind, fill small holes.
-
-    ``voxel`` is the size of a voxel in world units; ``counts`` receives what was found. Returns float64 vertices and
-    int64 faces. Raises EspalierError("bad_surface") when nothing is left.
-    """
-    vertices, faces, counts["impossible_faces"] = clean.check_surface(vertices, faces)
-    counts["raw_faces"] = len(faces)
-    vertices, faces, counts["welded_vertices"] = clean.weld(vertices, faces, WELD_VOXELS * voxel)
-    faces, counts["degenerate_faces"] = clean.drop_degenerate(vertices, faces)
-    faces, counts["duplicate_faces"] = clean.drop_duplicates(faces)
-    faces, counts["floaters"] = clean.drop_floaters(vertices, faces, voxel)
-    if len(faces) == 0:
-        raise EspalierError(
-            "bad_surface",
-            "The generated surface is empty: try another seed, or an image that shows one object clearly.",
-        )
-    vertices, faces = clean.compact(vertices, faces)
-    vertices, faces, origin, counts["crowded_edges"] = split_non_manifold(vertices, faces)
-    cut = cut_half_edges(faces, origin)
-    surface = orient_consistently(faces)
-    # Turning a face over reverses its half-edges: the edge of half-edge 0 (a, b) becomes half-edge 1 of (c, b, a).
-    turned = (surface.faces != faces).any(axis=1)
-    cut = np.where(turned[:, None], cut.reshape(-1, 3)[:, [1, 0, 2]], cut.reshape(-1, 3)).reshape(-1)
-    vertices, faces, counts["holes_filled"] = fill_holes(vertices, surface.faces, HOLE_VOXELS * voxel, cut)
-    faces, _ = clean.drop_degenerate(vertices, faces)
-    surface, counts["pieces_turned_outward"] = orient_outward(vertices, orient_consistently(faces))
-    counts["unorientable_pieces"] = int((~surface.orientable).sum())
-    return clean.compact(vertices, surface.faces)
-
-
-def cut_half_edges(faces: np.ndarray, origin: np.ndarray) -> np.ndarray:
-    """Tell which half-edges are open only because a crowded edge was taken apart, bool [3F]."""
-    before, after = edge_table(origin[faces]), edge_table(faces)
-    return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
-
-
-def simplify_surface(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
-    """Reduce a clean surface to about ``target_faces`` and clean what the collapses left behind."""
-    if len(faces) <= target_faces:
-        return vertices, faces
-    lean_vertices, lean_faces = simplify(vertices, faces, target_faces)
-    lean_faces, _ = clean.drop_degenerate(lean_vertices, lean_faces)
-    lean_faces, _ = clean.drop_duplicates(lean_faces)
-    if len(lean_faces) == 0:
-        return vertices, faces
-    lean_vertices, lean_faces, _, _ = split_non_manifold(lean_vertices, lean_faces)
-    return clean.compact(lean_vertices, orient_consistently(lean_faces).faces)
 
 
 def texture_maps(

@@ -12,30 +12,32 @@ import numpy as np
 from .topology import EdgeTable, edge_table, half_edge_ends, label_components
 
 
-def split_non_manifold(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
+def split_non_manifold(
+    vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
     """Duplicate vertices until no edge has more than two faces and the faces at each vertex form one fan.
 
-    Returns vertices [V', 3], faces [F, 3] (same order), ``origin`` int64 [V'] (the vertex each one was) and the number
-    of edges that had more than two faces.
+    ``hints`` int8 [F] tells which side of a face is outside (see sides.py). Returns vertices [V', 3], faces [F, 3] in
+    the same order, ``origin`` int64 [V'] (the vertex each one was) and the number of edges that had too many faces.
     """
     origin = np.arange(len(vertices))
     table = edge_table(faces)
     crowded = int((table.count > 2).sum())
     left, right = table.pairs()
-    extra_left, extra_right = _pair_by_angle(vertices, faces, table)
+    extra_left, extra_right = _pair_around_edges(vertices, faces, table, hints)
     left, right = np.concatenate([left, extra_left]), np.concatenate([right, extra_right])
-    faces, copies = _separate_corners(faces, left, right)
+    faces, copies = separate_corners(faces, left, right)
     vertices, origin = vertices[copies], origin[copies]
     table = edge_table(faces)
     if (table.count > 2).any():
         # Pairings that disagree along a chain of edges meet again at a vertex; such edges are cut open.
-        faces, copies = _separate_corners(faces, *table.pairs())
+        faces, copies = separate_corners(faces, *table.pairs())
         vertices, origin = vertices[copies], origin[copies]
     return vertices, faces, origin, crowded
 
 
-def _separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give every set of corners connected through the half-edge pairs its own vertex.
+def separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give every set of corners of ``faces`` that is connected through pairs of half-edges its own vertex.
 
     Returns faces and, for each new vertex, the vertex it is a copy of.
     """
@@ -52,33 +54,44 @@ def _separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) ->
     return labels.reshape(-1, 3), copies
 
 
-def _pair_by_angle(vertices: np.ndarray, faces: np.ndarray, table: EdgeTable) -> tuple[np.ndarray, np.ndarray]:
+def _pair_around_edges(
+    vertices: np.ndarray, faces: np.ndarray, table: EdgeTable, hints: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Pair the half-edges at each edge of three or more faces with a neighbour in angular order around the edge.
 
-    Of the two ways to pair neighbours the one with the smaller enclosed angle is taken (a wedge of material is
-    thinner than the air around it). Of three faces the two that continue each other best are paired.
+    The sector between two neighbours that both face the outside, or both turn their backs (material), is the best pair:
+    so the skin of two solids that pass through each other stays one closed skin, and solids that only touch come apart.
+    Without such knowledge the narrowest sector pairs (a wedge is thinner than the air around it), and of three faces
+    the two that continue each other best.
     """
     empty = np.zeros(0, dtype=np.int64)
     left, right = [empty], [empty]
+    tail, _ = half_edge_ends(faces)
     for valence in np.unique(table.count[table.count > 2]):
         edges = np.flatnonzero(table.count == valence)
+        ends = table.ends[edges]
         halves = table.halves[table.start[edges][:, None] + np.arange(valence)]
-        angle = _angles_around(vertices, faces, table.ends[edges], halves)
+        angle = _angles_around(vertices, faces, ends, halves)
         order = np.argsort(angle, axis=1, kind="stable")
         halves = np.take_along_axis(halves, order, 1)
         angle = np.take_along_axis(angle, order, 1)
         gap = np.diff(np.concatenate([angle, angle[:, :1] + 2 * np.pi], axis=1), axis=1)
-        if valence % 2 == 0:
-            shift = (gap[:, 0::2].sum(axis=1) > gap[:, 1::2].sum(axis=1) + 1e-9).astype(np.int64)
-            ring = (np.arange(valence) + shift[:, None]) % valence
-        elif valence == 3:
-            flattest = np.argmin(np.abs(gap - np.pi), axis=1)
-            ring = (flattest[:, None] + np.arange(2)) % 3
-        else:
-            continue
-        paired = np.take_along_axis(halves, ring, 1)
-        left.append(paired[:, 0::2].reshape(-1))
-        right.append(paired[:, 1::2].reshape(-1))
+        worth = -np.abs(gap - np.pi) / np.pi if valence % 2 else -gap / (2 * np.pi)
+        if hints is not None:
+            # A face that runs along the edge from its first end has its front on the counter-clockwise side.
+            ahead = hints[halves // 3].astype(np.int64) * np.where(tail[halves] == ends[:, :1], 1, -1)
+            sector = ahead - np.roll(ahead, -1, axis=1)
+            worth = worth + 10 * sector**2 + 2 * (sector < 0)
+        free = np.ones(halves.shape, dtype=bool)
+        rows = np.arange(len(edges))
+        for _ in range(valence // 2):
+            possible = free & np.roll(free, -1, axis=1)
+            best = np.argmax(np.where(possible, worth, -np.inf), axis=1)
+            found = possible[rows, best]
+            row, first, second = rows[found], best[found], (best[found] + 1) % valence
+            left.append(halves[row, first])
+            right.append(halves[row, second])
+            free[row, first] = free[row, second] = False
     return np.concatenate(left), np.concatenate(right)
 
 

@@ -9,11 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import minimum_spanning_tree
 
+from .manifold import separate_corners
 from .topology import edge_table, face_vectors, half_edge_ends, label_components
 
 # An open piece whose signed volume is below this fraction of its area times its size is a sheet: it has no inside.
 SHEET_VOLUME = 0.02
+
+# The share of a piece's area by which hints for one side must outweigh those for the other.
+CLEAR_SHARE = 0.1
 
 
 @dataclass(frozen=True)
@@ -49,11 +55,52 @@ def orient_consistently(faces: np.ndarray) -> Orientation:
     return Orientation(np.where(flip[:, None], faces[:, ::-1], faces), piece, orientable)
 
 
-def orient_outward(vertices: np.ndarray, surface: Orientation) -> tuple[Orientation, int]:
+def open_seams(faces: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Cut pieces that are not orientable along as few and as sharp edges as a spanning tree finds.
+
+    ``cost`` float [P] of every pair of ``edge_table(faces).pairs()``: low where the two faces should stay together.
+    Faces are wound along the cheapest tree of each piece; the edges where windings then still disagree are opened.
+    Returns faces int64 [F, 3] with new vertex numbers, for each new vertex the one it is a copy of, and the number of
+    opened edges.
+    """
+    table = edge_table(faces)
+    left, right = table.pairs()
+    tail, _ = half_edge_ends(faces)
+    turned = tail[left] == tail[right]
+    count = len(faces)
+    a, b = left // 3, right // 3
+    # Two faces can share two edges; the graph keeps the cheaper one.
+    order = np.lexsort((cost, np.maximum(a, b), np.minimum(a, b)))
+    low, high = np.minimum(a, b)[order], np.maximum(a, b)[order]
+    first = np.ones(len(order), dtype=bool)
+    first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
+    kept = order[first]
+    graph = coo_matrix((1.0 + cost[kept], (low[first], high[first])), shape=(count, count))
+    tree = minimum_spanning_tree(graph.tocsr()).tocoo()
+    chosen = np.isin(low[first] * count + high[first], tree.row.astype(np.int64) * count + tree.col)
+    a, b, flip = a[kept[chosen]], b[kept[chosen]], turned[kept[chosen]].astype(np.int64)
+    cover = label_components(
+        2 * count, np.concatenate([a, a + count]), np.concatenate([b + flip * count, b + (1 - flip) * count])
+    )
+    over = cover[:count] > cover[count:]
+    agree = turned == (over[left // 3] != over[right // 3])
+    wound = np.where(over[:, None], faces[:, ::-1], faces)
+    # The half-edge between corners c and c + 1 of a face becomes the one between the same two corners turned over.
+    place = np.arange(3 * count).reshape(-1, 3)
+    place = np.where(over[:, None], place[:, [1, 0, 2]], place).reshape(-1)
+    faces, copies = separate_corners(wound, place[left[agree]], place[right[agree]])
+    return faces, copies, int((~agree).sum())
+
+
+def orient_outward(
+    vertices: np.ndarray, surface: Orientation, hints: np.ndarray | None = None
+) -> tuple[Orientation, int]:
     """Turn whole pieces over so that they face outward; returns the surface and how many pieces were turned.
 
-    A piece with volume (closed, or open with a clear inside such as a bowl) gets a positive signed volume about its
-    own centre. A flat sheet faces away from the object's centre, and up or to the front (-Y) where that is undecided.
+    ``hints`` int8 [F] tells which side of a face is outside (see sides.py); where they speak clearly for a piece they
+    decide. Otherwise a piece with volume (closed, or open with a clear inside such as a bowl) gets a positive signed
+    volume about its own centre. A flat sheet faces away from the object's centre, and up or to the front (-Y) where
+    that is undecided.
     """
     faces, piece = surface.faces, surface.piece
     count = len(surface.orientable)
@@ -76,6 +123,9 @@ def orient_outward(vertices: np.ndarray, surface: Orientation) -> tuple[Orientat
 
     vote = np.where(np.abs(away) > 0.05 * piece_area * max(float(radius.max(initial=0.0)), 1e-300), away, default)
     vote = np.where(np.abs(volume) > SHEET_VOLUME * piece_area * radius, volume, vote)
+    if hints is not None:
+        seen = total(area * hints)
+        vote = np.where(np.abs(seen) > CLEAR_SHARE * piece_area, seen, vote)
     flip = (vote < 0) & surface.orientable
     turned = np.where(flip[piece][:, None], faces[:, ::-1], faces)
     return Orientation(turned, piece, surface.orientable), int(flip.sum())
