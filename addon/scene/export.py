@@ -23,7 +23,7 @@ def unused(path):
 def write(folder, request, job, target, size):
     """Write the result in ``folder`` to ``target`` (.glb, .blend), complete or not at all; return its number of faces.
 
-    What is open in Blender stays as it was. Raises BadResult, OSError.
+    For background use: a .blend takes the place of the open file. Raises BadResult, OSError.
     """
     asset = read_result(folder)
     provenance = Provenance(
@@ -38,16 +38,21 @@ def write(folder, request, job, target, size):
     scene = bpy.data.scenes.new(request.get("name", "Espalier"))
     try:
         layer = scene.view_layers[0]
-        item = build_object(scene, request.get("name", target.stem), asset, Placement(size=size), provenance, layer)
-        _write_blend(scene, temporary) if target.suffix == ".blend" else _write_glb(scene, item, temporary)
+        build_object(scene, request.get("name", target.stem), asset, Placement(size=size), provenance, layer)
+        if target.suffix == ".blend":
+            bpy.data.libraries.write(str(temporary), {scene}, compress=True)
+            _discard(scene)
+            _make_openable(temporary)
+        else:
+            _write_glb(scene, temporary)
+            _discard(scene)
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
-        _discard(scene)
     return len(asset.faces)
 
 
-def _write_glb(scene, item, path):
+def _write_glb(scene, path):
     with (
         bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]),
         contextlib.redirect_stdout(io.StringIO()),
@@ -62,8 +67,21 @@ def _write_glb(scene, item, path):
         raise BadResult("Blender's glTF exporter wrote nothing.")
 
 
-def _write_blend(scene, path):
-    bpy.data.libraries.write(str(path), {scene}, compress=True)
+def _make_openable(path):
+    """Turn a file of datablocks into one to be opened: with windows, the object in view and its materials shown."""
+    whole = path.with_name(f"{path.stem}-whole.blend")
+    try:
+        bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False)
+        for screen in bpy.data.screens:
+            for area in screen.areas:
+                if area.type == "VIEW_3D":
+                    area.spaces.active.shading.type = "MATERIAL"
+        bpy.ops.wm.save_as_mainfile(filepath=str(whole), copy=True, compress=True)
+        os.replace(whole, path)
+    except RuntimeError as error:
+        raise BadResult(f"Blender could not save the file: {error}") from error
+    finally:
+        whole.unlink(missing_ok=True)
 
 
 def _discard(scene):
@@ -73,4 +91,6 @@ def _discard(scene):
     meshes = [item.data for item in objects]
     materials = [material for mesh in meshes for material in mesh.materials]
     images = [node.image for material in materials for node in material.node_tree.nodes if node.type == "TEX_IMAGE"]
-    bpy.data.batch_remove([scene, *objects, *collections, *meshes, *materials, *images])
+    # By itself and first: this way Blender also takes windows and the context away from it.
+    bpy.data.scenes.remove(scene)
+    bpy.data.batch_remove([*objects, *collections, *meshes, *materials, *images])
