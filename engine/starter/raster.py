@@ -213,6 +213,15 @@ def _volume(dx: float, dy: float, p: np.ndarray, q: np.ndarray) -> float:
     return dx * (p[1] * q[2] - p[2] * q[1]) + dy * (p[2] * q[0] - p[0] * q[2]) - (p[0] * q[1] - p[1] * q[0])
 
 
+def first_faces(vertices: np.ndarray, faces: np.ndarray, camera: Camera, size: int) -> np.ndarray:
+    """Return the face seen through every pixel of the camera's frame int32 [size, size], -1 where there is none."""
+    points = to_camera(vertices, camera)
+    everything = np.zeros(len(faces), dtype=np.bool_)
+    return _nearest_faces(
+        points, faces.astype(np.int32), everything, camera.centre_x, camera.centre_y, camera.half, size
+    )
+
+
 def smooth_normals(asset: Asset) -> np.ndarray:
     """Return the shading normals float32 [F, 3, 3] of an asset's face corners."""
     return corner_normals(asset.vertices, asset.faces, CREASE_COSINE)

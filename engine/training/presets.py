@@ -144,10 +144,10 @@ _CPU = Preset(
         "sparse_structure_vae": _budget(160, 1_500, 1.5e-3, 16),
         "shape_vae": _budget(850, 9_000, 1.5e-3, 28_000),
         "texture_vae": _budget(600, 6_000, 1.5e-3, 16_000),
-        "image_encoder": _budget(1300, 9_000, 1e-3, 24),
-        "sparse_structure_flow": _budget(1450, 9_000, 1e-3, 64),
-        "shape_flow": _budget(2200, 9_000, 1e-3, 6_000),
-        "texture_flow": _budget(1150, 9_000, 1e-3, 6_000),
+        "image_encoder": _budget(1200, 9_000, 1e-3, 24),
+        "sparse_structure_flow": _budget(1300, 9_000, 1e-3, 64),
+        "shape_flow": _budget(2000, 9_000, 1e-3, 4_000),
+        "texture_flow": _budget(1000, 9_000, 1e-3, 4_000),
     },
 )
 
