@@ -7,7 +7,7 @@ The one file that both processes import; standard library only.
 UTF-8 JSON, at most 1 MiB. Every message is an object with ``v`` (protocol version), ``kind`` and, where it concerns
 one, ``job``. Unknown fields are ignored; an unknown kind is answered with ``failed``.
 
-**Job folder files** are written to a temporary name, flushed to the disk and renamed, so each is complete or absent.
+**Job folder files** are written to a temporary name, flushed and renamed, so each is complete or absent.
 """
 
 from __future__ import annotations
@@ -172,38 +172,38 @@ def check(message: Message, table: dict[str, dict[str, tuple[type, ...]]]) -> st
 # ------------------------------------------------------------------------------------------------- job folder files
 
 
-def write_file(path: Path, write: Callable[[Path], None]) -> None:
-    """Make ``path`` whole or not at all: ``write`` fills a temporary neighbour, which is flushed to the disk and
-    renamed.
+def write_file(path: Path, write: Callable[[Path], None], *, sync: bool = True) -> None:
+    """Make ``path`` whole or not at all: ``write`` fills a temporary neighbour, which is flushed and renamed.
 
-    Raises what ``write`` raises, and OSError of the file system; the temporary file is gone then and an older
-    ``path`` is kept.
+    With ``sync`` it is flushed to the disk, so that it is whole after a power cut too; that takes 10 ms and, on a
+    busy disk, seconds: too long for Blender's main thread. Raises what ``write`` raises, and OSError of the file
+    system; the temporary file is gone then and an older ``path`` is kept.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         write(temporary)
-        with temporary.open("r+b") as file:
-            os.fsync(file.fileno())
+        if sync:
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
         _replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    _flush_folder(path.parent)
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, *, sync: bool = True) -> None:
     """Write ``data`` to ``path``, complete or not at all. Raises OSError."""
 
     def write(temporary: Path) -> None:
         temporary.write_bytes(data)
 
-    write_file(path, write)
+    write_file(path, write, sync=sync)
 
 
-def write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
     """Write ``value`` as indented JSON, complete or not at all. Raises OSError, TypeError, ValueError."""
     # Escapes, not UTF-8: file names on Linux may hold bytes that are no text, and these survive as lone surrogates.
-    write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode("ascii"))
+    write_bytes(path, json.dumps(value, indent=1, allow_nan=False).encode("ascii"), sync=sync)
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -228,14 +228,13 @@ def create_job_folder(store: Path, name: str, request: Mapping[str, Any], data: 
     temporary = store / f".{name}.part"
     temporary.mkdir()
     try:
-        write_bytes(temporary / f"input{suffix}", data)
-        write_json(temporary / REQUEST_FILE, {**request, "input": f"input{suffix}"})
-        write_json(temporary / STATE_FILE, {"state": WAITING, "stage": "", "created": time.time()})
+        write_bytes(temporary / f"input{suffix}", data, sync=False)
+        write_json(temporary / REQUEST_FILE, {**request, "input": f"input{suffix}"}, sync=False)
+        write_json(temporary / STATE_FILE, {"state": WAITING, "stage": "", "created": time.time()}, sync=False)
         temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    _flush_folder(store)
     return target
 
 
@@ -248,19 +247,3 @@ def _replace(source: Path, target: Path) -> None:
         except PermissionError:
             time.sleep(0.01)
     source.replace(target)
-
-
-def _flush_folder(folder: Path) -> None:
-    """Make a rename survive a power cut. Windows has no such call, and some network file systems refuse it."""
-    if os.name == "nt":
-        return
-    try:
-        descriptor = os.open(folder, os.O_RDONLY)
-    except OSError:
-        return
-    try:
-        os.fsync(descriptor)
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)

@@ -109,6 +109,9 @@ class JobStore:
         name = state.get("state")
         problem = state.get("problem")
         interrupted = name == protocol.RUNNING and _age(folder / protocol.STATE_FILE) > protocol.SILENCE_SECONDS
+        if state == {} and protocol.read_json(folder / protocol.RESULT_FILE) is not None:
+            # Only a power cut loses a state; result.json comes last, so what it describes is there.
+            name = protocol.FINISHED
         if name not in protocol.STATES or request is None:
             name, problem = protocol.FAILED, {"code": "damaged", "sentence": f"The job folder {folder} is damaged."}
         return StoredJob(
@@ -147,7 +150,7 @@ class JobStore:
         if state in (protocol.FAILED, protocol.CANCELLED):
             record["ended"] = time.time()
         try:
-            protocol.write_json(folder / protocol.STATE_FILE, record)
+            protocol.write_json(folder / protocol.STATE_FILE, record, sync=False)
         except OSError as error:
             raise from_os_error(error, folder) from error
 

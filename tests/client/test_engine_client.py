@@ -18,7 +18,7 @@ def pid_of(engine):
     return engine._link.process.pid
 
 
-def run(queue, job, seconds=15.0):
+def run(queue, job, seconds=60.0):
     """Pump until the job has ended."""
     until(lambda: job.ended, queue.poll, seconds)
     return job

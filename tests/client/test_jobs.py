@@ -164,6 +164,12 @@ class TestStore:
         [job] = store.list()
         assert job.state == "failed" and job.problem.code == "damaged"
 
+    def test_a_result_whose_state_was_lost_is_finished(self, store, order):
+        folder = order().folder
+        (folder / "result.json").write_text("{}")
+        (folder / "state.json").write_bytes(b"")
+        assert store.list()[0].state == "finished"
+
     def test_wrong_types_in_a_state_are_ignored(self, store, order):
         folder = order().folder
         state = {"state": "failed", "stage": 3, "created": "x", "seconds": {"a": "b"}, "problem": ["x"]}

@@ -28,7 +28,7 @@ class Talk:
     def pump(self):
         self.heard += self.link.receive(time.monotonic() + 0.02)
 
-    def hear(self, kind, job=None, seconds=10.0, **fields):
+    def hear(self, kind, job=None, seconds=60.0, **fields):
         """Wait for a message and forget it and all before it."""
         wanted = {"kind": kind, **({"job": job} if job else {}), **fields}
 
@@ -153,7 +153,7 @@ def test_heartbeats_come_from_a_job_that_says_nothing(talk, order):
 def test_printing_does_not_disturb_the_messages(talk, order, tmp_path):
     job = order("chatter")
     talk.submit(job)
-    talk.hear("finished", job.id, seconds=20)
+    talk.hear("finished", job.id)
     log = (tmp_path / "engine.log").read_text()
     assert log.count("a line on stdout") == log.count("bytes on descriptor 1") == 200
     assert "from a child\n''" in log, "a child process must not read messages"
