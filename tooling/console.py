@@ -52,8 +52,8 @@ def run(command: list[str | Path], environment: dict[str, str] | None = None) ->
     return subprocess.run([str(part) for part in command], cwd=ROOT, env=environment or clean_environment()).returncode
 
 
-def run_logged(command: list[str | Path], log: Path, show: Callable[[str], bool]) -> int:
-    """Run ``command``, write everything it prints to ``log`` and pass on the lines that ``show`` picks."""
+def run_logged(command: list[str | Path], log: Path, show: Callable[[str], str]) -> int:
+    """Run ``command``, write every line it prints to ``log`` and print what ``show`` makes of it, if anything."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("a", encoding="utf-8") as sink:
         process = subprocess.Popen(
@@ -69,6 +69,7 @@ def run_logged(command: list[str | Path], log: Path, show: Callable[[str], bool]
         assert process.stdout is not None
         for line in process.stdout:
             sink.write(line)
-            if show(line):
-                say("    " + line.strip())
+            shown = show(line)
+            if shown:
+                say("    " + shown)
         return process.wait()

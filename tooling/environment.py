@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -66,10 +67,11 @@ def _pip(*arguments: str | Path) -> str:
     """Run the environment's pip, one line per download; return pip's own errors, or "" when all went well."""
     errors: list[str] = []
 
-    def show(line: str) -> bool:
+    def show(line: str) -> str:
         if line.startswith("ERROR"):
             errors.append(line.strip())
-        return line.strip().startswith(("Downloading", "Processing"))
+        found = re.match(r"\s*(?:Downloading|Using cached|Processing) (\S+)( \([\d.]+ \w+\))?", line)
+        return found[1].rpartition("/")[2] + (found[2] or "") if found else ""
 
     command = [
         python_path(),
