@@ -63,7 +63,7 @@ def open_image(path: str | Path, name: str = "") -> Image.Image:
         raise _refuse(name, "is not an image that can be read. Save it as PNG, JPEG or WebP.") from None
     except MemoryError:
         raise _too_large(name, "needs more memory than there is") from None
-    except (OSError, SyntaxError, ValueError, EOFError, IndexError, KeyError, TypeError, ArithmeticError) as error:
+    except Exception as error:  # a decoder that is fed with damage raises what it likes
         raise _refuse(
             name, "is damaged or incomplete. Save or download the image again.", f"The decoder says: {error}"
         ) from None

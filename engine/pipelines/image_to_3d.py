@@ -212,7 +212,7 @@ class ImageTo3D:
             raise EspalierError("bad_config", f"The model's pipeline.json has no {sampler}. Fetch the model again.")
         try:
             params = sampler_params(defaults.params, settings.samplers.get(stage, {}))
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise EspalierError(
                 "bad_request", f"The settings of the {stage} sampler cannot be used: {error}."
             ) from None

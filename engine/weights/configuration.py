@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import PurePosixPath
@@ -121,7 +122,7 @@ def parse_configuration(document: Mapping[str, Any]) -> Configuration:
             raise _problem(f"pipeline_types.{name} names a network that the set does not have")
     if not kinds:
         raise _problem("no kind of pipeline can be run with these models")
-    default = args.get("default_pipeline_type") or next(iter(kinds))
+    default = _text(args["default_pipeline_type"]) if "default_pipeline_type" in args else next(iter(kinds))
     if default not in kinds:
         raise _problem(f"default_pipeline_type {default!r}")
     return Configuration(
@@ -174,12 +175,12 @@ def _sampler(key: str, value: Any) -> Sampler:
     try:
         settings = sampler_params(SamplerParams(), params)
         return Sampler(float(value.get("args", {}).get("sigma_min", 1e-5)), settings)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, OverflowError):
         raise _problem(key) from None
 
 
 def sampler_params(defaults: SamplerParams, values: Mapping[str, Any]) -> SamplerParams:
-    """Return ``defaults`` with the given fields replaced, from JSON. Raises TypeError or ValueError."""
+    """Return ``defaults`` with the given fields replaced, from JSON. Raises TypeError, ValueError or OverflowError."""
     typed: dict[str, Any] = {}
     for name, value in values.items():
         if name == "guidance_interval":
@@ -188,8 +189,9 @@ def sampler_params(defaults: SamplerParams, values: Mapping[str, Any]) -> Sample
         else:
             typed[name] = int(value) if name == "steps" else float(value)
     params = defaults.with_overrides(typed)
-    if not 1 <= params.steps <= 1000 or not params.rescale_t > 0:
-        raise ValueError(f"{params.steps} steps, rescale_t {params.rescale_t}")
+    numbers = (params.guidance_strength, params.guidance_rescale, *params.guidance_interval, params.rescale_t)
+    if not (1 <= params.steps <= 1000 and params.rescale_t > 0 and all(map(math.isfinite, numbers))):
+        raise ValueError(f"{params.steps} steps, {numbers}")
     return params
 
 

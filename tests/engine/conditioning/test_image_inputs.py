@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Every kind of file a person may choose either works or ends in one sentence that says what to do."""
 
+import io
 import os
 import resource
 import struct
@@ -12,6 +13,8 @@ import torch
 from espalier.engine.conditioning.image import image_tensor, prepare_image
 from espalier.engine.conditioning.reader import open_image
 from espalier.engine.errors import EspalierError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image, ImageCms
 
 COLOUR = (200, 60, 40)
@@ -53,6 +56,7 @@ def test_alpha_channel_is_used_as_it_is(tmp_path):
     assert prepared.mask.getpixel((0, 0)) == 0
 
 
+CONTAINERS = [("PNG", "RGBA"), ("JPEG", "RGB"), ("WEBP", "RGBA"), ("TIFF", "CMYK"), ("GIF", "P"), ("BMP", "RGB")]
 FILES = ["RGB a.png", "RGB a.jpg", "RGB a.webp", "RGB a.bmp", "RGB a.tif", "RGB a.gif", "RGB a.tga", "P a.png"]
 
 
@@ -170,6 +174,23 @@ def test_bad_files_end_in_one_sentence(tmp_path):
         path = tmp_path / name
         path.write_bytes(content)
         refused(path, sentence)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_changed_bytes_end_in_one_sentence_or_a_picture(tmp_path_factory, data):
+    container, mode = data.draw(st.sampled_from(CONTAINERS))
+    stream = io.BytesIO()
+    subject(mode).save(stream, container)
+    content = bytearray(stream.getvalue())
+    for _ in range(data.draw(st.integers(1, 5))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("fuzz") / "a.img"
+    path.write_bytes(content[: data.draw(st.integers(1, len(content)))])
+    try:
+        prepare_image(path)
+    except EspalierError as error:
+        assert error.code == "bad_input"
 
 
 def test_missing_folder_and_unreadable_files_end_in_one_sentence(tmp_path):

@@ -13,6 +13,8 @@ from espalier.engine.weights.configuration import parse_configuration
 from espalier.engine.weights.model_set import load_model_set
 from espalier.engine.weights.precision import run_dtype
 from espalier.tests.tiny_set import NETWORKS, pipeline, write_tiny_set
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 
 CPU = torch.device("cpu")
@@ -121,6 +123,31 @@ def test_unusable_configurations_are_refused(change):
         parse_configuration(broken(change))
     assert caught.value.code == "bad_config"
     assert "pipeline.json" in caught.value.sentence
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_any_change_of_a_configuration_is_used_or_refused(data):
+    document = pipeline(2)
+    place = document
+    while True:
+        key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
+        inside = place[key]
+        if not (isinstance(inside, dict | list) and inside) or data.draw(st.booleans()):
+            break
+        place = inside
+    place[key] = data.draw(JSON)
+    try:
+        parse_configuration(document)
+    except EspalierError as error:
+        assert error.code == "bad_config"
 
 
 def test_every_network_of_a_set_loads_frozen_and_once(tiny_set):
