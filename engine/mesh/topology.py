@@ -65,11 +65,8 @@ def edge_table(faces: np.ndarray) -> EdgeTable:
 def label_components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Label the connected components of an undirected graph, int64 [nodes], numbered by their lowest node."""
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
-    labels = connected_components(graph, directed=False)[1]
-    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
-    rank = np.empty(len(first), dtype=np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(first))
-    return rank[inverse.reshape(-1)]
+    # SciPy visits nodes in ascending order, so its labels are numbered by the lowest node already.
+    return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
 def vertex_components(faces: np.ndarray, vertex_count: int) -> np.ndarray:

@@ -119,7 +119,7 @@ class _Unwrapping:
         try:
             answer = run_task(
                 "pack",
-                60.0 + 0.05 * (int(chart.max()) + 1) + 1e-3 * len(chart),
+                pack_limit(len(chart), int(chart.max()) + 1),
                 self.cancelled,
                 uv=self.uv.astype(np.float32),
                 chart=chart,
@@ -143,6 +143,11 @@ def time_limit(piece_faces: np.ndarray) -> float:
     minute for slow machines: an ordinary mesh never gets near it.
     """
     return 60.0 + 10.0 * float((6.4 * (np.asarray(piece_faces) / 50_000.0) ** 1.7).sum())
+
+
+def pack_limit(faces: int, charts: int) -> float:
+    """Return the seconds after which packing counts as hung, again ten times what was measured and a minute."""
+    return 60.0 + 1e-3 * faces + 0.05 * charts
 
 
 def split_spatially(vertices: np.ndarray, faces: np.ndarray, limit: int) -> np.ndarray:

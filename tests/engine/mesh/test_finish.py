@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A raw voxel surface becomes a finished asset whose textures show the voxels' materials."""
+
+import io
+
+import numpy as np
+import pytest
+from espalier.engine.errors import Cancelled, EspalierError
+from espalier.engine.mesh import finish as finishing
+from espalier.engine.mesh.bake import MaterialVoxels
+from espalier.engine.mesh.finish import STEPS, FinishSettings, finish
+from espalier.engine.mesh.png import encode_png
+from espalier.engine.mesh.raster import rasterise
+from espalier.tests.engine.mesh.shapes import colours_at, cube, merge, sphere, torus, voxel_asset
+from PIL import Image
+
+R = 32
+SETTINGS = FinishSettings(texture_size=256)
+
+
+@pytest.fixture(scope="module")
+def ring():
+    raw = voxel_asset(*torus(), R)
+    return raw, finish(*raw, SETTINGS)
+
+
+def shown_colours(asset):
+    """Texture values and surface positions at the centres of texels that lie inside a face."""
+    size = asset.maps["base_color"].shape[0]
+    raster = rasterise(asset.uv, size)
+    corners = asset.vertices[asset.faces[raster.face]]
+    position = np.einsum("tc,tci->ti", raster.barycentric, corners)
+    base = asset.maps["base_color"].reshape(size * size, -1)[raster.texel] / 255
+    orm = asset.maps["orm"].reshape(size * size, 3)[raster.texel] / 255
+    return position, base, orm
+
+
+def test_texels_show_the_materials_of_their_place(ring):
+    _, asset = ring
+    position, base, orm = shown_colours(asset)
+    expected = colours_at(position)
+    assert np.abs(base - expected[:, :3]).max() < 0.04
+    assert np.abs(orm[:, 2] - expected[:, 3]).max() < 0.04
+    assert np.abs(orm[:, 1] - expected[:, 4]).max() < 0.04
+    assert (orm[:, 0] == 1).all()
+
+
+def test_the_asset_is_complete_and_in_its_frame(ring):
+    raw, asset = ring
+    assert asset.vertices.dtype == np.float32
+    assert asset.faces.dtype == np.int32
+    assert asset.uv.shape == (len(asset.faces), 3, 2)
+    assert asset.normals.shape == (len(asset.faces), 3, 3)
+    assert np.allclose(np.linalg.norm(asset.normals, axis=2), 1, atol=1e-5)
+    assert np.abs(asset.vertices - raw[0][:, None][0]).min() < 0.5
+    assert asset.alpha_mode == "opaque"
+    assert asset.maps["base_color"].shape == (256, 256, 3)
+    assert set(asset.report["seconds"]) == set(STEPS)
+    assert asset.report["faces"] == len(asset.faces)
+    assert asset.report["boundary_edges"] == 0
+    corners = asset.vertices[asset.faces].astype(float)
+    flat = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert np.einsum("fi,fi->f", flat, corners.mean(axis=1)).sum() > 0
+    assert (np.einsum("fi,fci->fc", flat, asset.normals) > 0).all()
+
+
+def test_no_background_within_four_texels_of_a_chart(ring):
+    _, asset = ring
+    covered = rasterise(asset.uv, 256).mask()
+    image = asset.maps["base_color"].astype(int)
+    background = image[np.unravel_index(np.argmax(np.where(covered, 0, 1)), covered.shape)]
+    near = covered.copy()
+    for _ in range(4):
+        padded = np.pad(near, 1)
+        near = padded[1:-1, 1:-1] | padded[2:, 1:-1] | padded[:-2, 1:-1] | padded[1:-1, 2:] | padded[1:-1, :-2]
+    palette = {tuple(colour) for colour in image[covered].tolist()}
+    rim = image[near & ~covered].tolist()
+    assert all(tuple(colour) in palette for colour in rim)
+    assert background.sum() > 0
+
+
+def test_the_same_input_gives_the_same_bytes(ring):
+    raw, first = ring
+    second = finish(*raw, SETTINGS)
+    for name in ("vertices", "faces", "uv", "normals"):
+        assert getattr(first, name).tobytes() == getattr(second, name).tobytes()
+    assert {name: encode_png(image) for name, image in first.maps.items()} == {
+        name: encode_png(image) for name, image in second.maps.items()
+    }
+
+
+def test_a_simplified_surface_keeps_its_colours_and_gets_a_normal_map():
+    raw = voxel_asset(*torus(), R)
+    asset = finish(*raw, FinishSettings(target_faces=900, texture_size=256))
+    assert 500 < len(asset.faces) <= 990
+    assert asset.maps["normal"].shape == (256, 256, 3)
+    position, base, _ = shown_colours(asset)
+    assert np.abs(base - colours_at(position)[:, :3]).mean() < 0.02
+    normal = asset.maps["normal"].reshape(-1, 3)[rasterise(asset.uv, 256).texel] / 127.5 - 1
+    assert np.abs(np.linalg.norm(normal, axis=1) - 1).max() < 0.03
+    assert normal[:, 2].mean() > 0.9
+
+
+@pytest.mark.parametrize(("alpha", "mode", "channels"), [(1.0, "opaque", 3), (0.0, "mask", 4), (0.5, "blend", 4)])
+def test_transparency_follows_the_voxels(alpha, mode, channels):
+    def attributes(points):
+        values = colours_at(points)
+        values[:, 5] = np.where(points[:, 0] > 0, alpha, 1.0)
+        return values
+
+    asset = finish(*voxel_asset(*cube(), R, attributes), FinishSettings(texture_size=128))
+    assert asset.alpha_mode == mode
+    assert asset.maps["base_color"].shape[2] == channels
+
+
+def test_damage_is_repaired_and_reported():
+    vertices, faces, material = voxel_asset(*merge(sphere(0.35), sphere(0.3)), 48)
+    rng = np.random.default_rng(0)
+    kept = faces[rng.random(len(faces)) > 0.004]
+    broken = np.concatenate([kept, kept[:5], kept[:3, [0, 0, 1]]])
+    asset = finish(vertices, broken, material, FinishSettings(texture_size=128))
+    report = asset.report
+    assert report["duplicate_faces"] == 5
+    assert report["degenerate_faces"] >= 3
+    assert report["holes_filled"] > 10
+    assert report["boundary_edges"] == 0
+    assert report["non_manifold_edges"] == 0
+    assert report["components"] == 2
+
+
+def with_nan(vertices, faces):
+    vertices = vertices.copy()
+    vertices[::7] = np.nan
+    return vertices, faces
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda vertices, faces: (vertices, faces[:1]),
+        with_nan,
+        lambda vertices, faces: (vertices, np.concatenate([faces] * 3)),
+        lambda vertices, faces: (vertices * [1, 1, 0], faces),
+    ],
+    ids=["one triangle", "NaN", "tripled", "flattened"],
+)
+def test_bad_surfaces_give_a_result(spoil):
+    vertices, faces, material = voxel_asset(*cube(), 16)
+    asset = finish(*spoil(vertices, faces), material, FinishSettings(texture_size=64))
+    assert len(asset.faces) >= 1
+    assert np.isfinite(asset.vertices).all()
+    assert np.isfinite(asset.uv).all()
+    assert np.isfinite(asset.normals).all()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda vertices, faces: (vertices[:0], faces[:0]),
+        lambda vertices, faces: (vertices, faces[:, [0, 0, 1]]),
+        lambda vertices, faces: (vertices * np.nan, faces),
+        lambda vertices, faces: (vertices * 0, faces),
+    ],
+    ids=["empty", "degenerate", "all NaN", "one point"],
+)
+def test_surfaces_without_substance_end_in_a_sentence(spoil):
+    vertices, faces, material = voxel_asset(*cube(), 16)
+    with pytest.raises(EspalierError) as caught:
+        finish(*spoil(vertices, faces), material, FinishSettings(texture_size=64))
+    assert caught.value.code == "bad_surface"
+    assert caught.value.sentence.endswith(".")
+
+
+@pytest.mark.parametrize("settings", [{"texture_size": 1}, {"texture_size": 100_000}, {"target_faces": 0}])
+def test_impossible_settings_end_in_a_sentence(settings):
+    with pytest.raises(EspalierError) as caught:
+        FinishSettings(**settings)
+    assert caught.value.sentence.endswith(".")
+
+
+def test_materials_that_do_not_fit_end_in_a_sentence():
+    with pytest.raises(EspalierError):
+        MaterialVoxels(16, np.zeros((3, 3), np.int32), np.zeros((2, 6), np.float32))
+    with pytest.raises(EspalierError):
+        MaterialVoxels(16, np.zeros((0, 3), np.int32), np.zeros((0, 6), np.float32))
+
+
+def test_positions_far_from_every_voxel_take_the_nearest_one():
+    material = MaterialVoxels(16, np.array([[8, 8, 8]]), np.array([[0.25, 0.5, 0.75, 1, 0, 1]], np.float32))
+    assert np.allclose(material.sample(np.array([[0.4, -0.4, 0.1]])), material.attrs)
+
+
+def test_progress_is_reported_and_cancelling_stops_between_steps(monkeypatch):
+    raw = voxel_asset(*cube(), 16)
+    seen = []
+    finish(*raw, FinishSettings(texture_size=64), report=lambda step, total: seen.append((step, total)))
+    assert seen == [(step + 1, len(STEPS)) for step in range(len(STEPS))]
+    monkeypatch.setattr(finishing, "unwrap", None)
+    done = []
+    with pytest.raises(Cancelled):
+        finish(
+            *raw,
+            FinishSettings(texture_size=64),
+            report=lambda step, total: done.append(step),
+            cancelled=lambda: len(done) == 2,
+        )
+    assert done == [1, 2]
+
+
+def test_png_files_hold_the_image():
+    image = np.random.default_rng(0).integers(0, 256, (8, 5, 4), dtype=np.uint8)
+    assert (np.asarray(Image.open(io.BytesIO(encode_png(image)))) == image).all()
