@@ -83,9 +83,9 @@ def finish(
     """Finish a raw surface (vertices [V, 3], faces [F, 3] of any winding) with its voxel materials.
 
     Where the surface has one vertex for each voxel of ``material``, in the same order (as dual_grid_to_mesh makes it),
-    the voxel grid also tells inside from outside.
-    ``report(step, total)`` is called after each of ``STEPS``; between steps and while a child process works
-    ``cancelled()`` is asked. Raises EspalierError("bad_surface") when no surface is left to finish, and Cancelled.
+    the voxel grid also tells inside from outside. ``report(step, total)`` is called after each of ``STEPS``; between
+    steps and while a child process works ``cancelled()`` is asked. Raises EspalierError("bad_surface") when no surface
+    is left to finish, and Cancelled.
     """
     run = _Run(report, cancelled or (lambda: False))
     with run.step("clean"):
@@ -98,16 +98,8 @@ def finish(
     with run.step("raster"):
         raster = rasterise(layout.uv, settings.texture_size)
     with run.step("bake"):
-        corners = lean_vertices[lean_faces[raster.face]]
-        positions = np.einsum("tc,tci->ti", raster.barycentric, corners)
-        bumps = None
-        if lean_faces is not faces:
-            facing = np.einsum("tc,tci->ti", raster.barycentric, normals[raster.face])
-            shown = SurfaceIndex(vertices, faces).closest(positions, facing)
-            positions = shown.position
-            full = vertex_normals(vertices, faces)[faces[shown.face]]
-            target = np.einsum("tc,tci->ti", shown.barycentric, full)
-            bumps = tangent_space_normals(raster, lean_vertices, lean_faces, layout.uv, normals, target)
+        lean = lean_vertices, lean_faces, layout.uv, normals
+        positions, bumps = read_surface(raster, *lean, full=None if lean_faces is faces else (vertices, faces))
         attributes = material.sample(positions)
         mode = alpha_mode(attributes[:, ALPHA])
     with run.step("gutter"):
@@ -154,6 +146,29 @@ class _Run:
         self.seconds[name] = time.perf_counter() - began
         if self._report:
             self._report(STEPS.index(name) + 1, len(STEPS))
+
+
+def read_surface(
+    raster: UvRaster,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    uv: np.ndarray,
+    normals: np.ndarray,
+    full: tuple[np.ndarray, np.ndarray] | None,
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return the surface points that the covered texels show, float64 [T, 3], and their tangent-space normals [T, 3].
+
+    Both are taken from the surface ``full`` (vertices, faces) that was simplified into this one; without it the points
+    are those of the mesh itself and there are no normals to keep.
+    """
+    weights = raster.barycentric
+    positions = np.einsum("tc,tci->ti", weights, vertices[faces[raster.face]])
+    if full is None:
+        return positions, None
+    facing = np.einsum("tc,tci->ti", weights, normals[raster.face])
+    shown = SurfaceIndex(*full).closest(positions, facing)
+    target = np.einsum("tc,tci->ti", shown.barycentric, vertex_normals(*full)[full[1][shown.face]])
+    return shown.position, tangent_space_normals(raster, vertices, faces, uv, normals, target)
 
 
 def texture_maps(
