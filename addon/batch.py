@@ -9,6 +9,7 @@ import traceback
 from . import cli, preferences
 from .client import ClientError, EngineClient, JobQueue, JobStore, find_python
 from .request import MODEL_NOTES, STARTER, make_request, new_seed, object_name
+from .stages import label
 
 
 class Batch:
@@ -129,7 +130,7 @@ class Batch:
             first = stages.get(job.id) != job.stage
             stages[job.id] = job.stage
             left = f", {job.eta_s:.0f} s left" if job.eta_s else ""
-            text = f"{image.name}: {job.stage.replace('_', ' ')}{left}" if first else ""
+            text = f"{image.name}: {job.text or label(job.stage)}{left}" if first else ""
             self.reporter.event(
                 "progress",
                 text=text,

@@ -88,7 +88,7 @@ def _draw_model(column, settings, context):
         label = row.row()
         label.alignment = "RIGHT"
         label.label(text="Quality")
-        row.label(text="One level, quick")
+        row.label(text="Grid of 64")
     else:
         column.prop(settings, "quality")
     note = column.column()

@@ -5,7 +5,7 @@ import sys
 
 import bpy
 
-from .. import ids, placing, preferences
+from .. import ids, placing, preferences, stages
 from ..client import ClientError, EngineState
 from ..client.install import carries_wheels, download_bytes, lock_files
 from ..session import session
@@ -29,7 +29,7 @@ def draw_engine_state(layout, context):
     offline = carries_wheels(preferences.EXTENSION)
     if not bpy.app.online_access and not offline:
         draw_sentence(layout, "Blender may not go online yet. Allow Online Access first.", context, "BLANK1")
-        layout.operator("screen.userpref_show", text="System Preferences", icon="PREFERENCES").section = "SYSTEM"
+        layout.operator("screen.userpref_show", text="Open System Preferences", icon="PREFERENCES").section = "SYSTEM"
     size = _expected_download()
     text = "Install Engine" if offline or not size else f"Install Engine ({megabytes(size)})"
     row = layout.row()
@@ -68,8 +68,8 @@ def describe(job):
     if not job.stage:
         state = session.queue.engine.state if session.queue is not None else None
         return 0.0, "Starting the engine" if state is not EngineState.READY else "Starting"
-    fraction = job.fraction if job.fraction is not None else job.step / max(job.of, 1)
-    text = job.stage.replace("_", " ").capitalize()
+    fraction = job.fraction if job.fraction is not None else stages.overall(job.stage, job.step, job.of)
+    text = job.text or stages.label(job.stage)
     if job.of > 1:
         text += f" {job.step}/{job.of}"
     if job.eta_s is not None and job.eta_s >= 1:

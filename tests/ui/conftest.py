@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real Blender application with the extension installed from its zip, and an engine beside it."""
+
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+TOOL = HERE / "blender_root.py"
+STARTER = ROOT / "engine" / "starter" / "weights"
+MODULE = "bl_ext.user_default.espalier"
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "tests/ui" in item.path.as_posix():
+            item.add_marker(pytest.mark.ui)
+
+
+def reason_to_skip():
+    """Why the application cannot be set up here; "" when it can."""
+    told = os.environ.get("ESPALIER_NO_BLENDER", "")
+    if told:
+        return told
+    if platform.system() != "Linux" or not Path("/etc/debian_version").exists():
+        return "the real Blender is set up from Debian's packages, and this is no Debian"
+    if os.geteuid() != 0:
+        return "setting up the real Blender needs root (mount namespace and chroot)"
+    return ""
+
+
+class Blender:
+    """One Blender release with a user folder of its own, in which the extension's zip is installed."""
+
+    def __init__(self, suite, folder):
+        self.suite, self.folder = suite, folder
+        self.user = folder / "user"
+
+    def run(self, *arguments, timeout=180, check=True):
+        """Run ``blender`` with these arguments in background; return the finished process, output as text."""
+        return self._call(["run", self.suite, "--", *map(str, arguments)], timeout, check)
+
+    def window(self, script, screenshot, timeout=400, **environment):
+        """Run ``main(ui)`` of a script in a window; its exceptions fail the test with the output."""
+        arguments = ["ui", self.suite, "--keep-prefs", "--script", str(script), "--screenshot", str(screenshot)]
+        return self._call([*arguments, "--timeout", str(timeout)], timeout + 60, True, environment)
+
+    def _call(self, arguments, timeout, check, environment=None):
+        # Data folder, caches and temporary files of the user must not decide what a test sees.
+        env = {**os.environ, "BLENDER_USER_RESOURCES": str(self.user), "XDG_DATA_HOME": str(self.folder / "share")}
+        env.update(environment or {})
+        command = [sys.executable, str(TOOL), *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, cwd=self.folder)
+        if check and done.returncode:
+            pytest.fail(
+                f"{' '.join(arguments)} ended with {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-3000:]}"
+            )
+        return done
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory):
+    """The zip that Blender's own builder makes of the checkout."""
+    skip = reason_to_skip()
+    if skip:
+        pytest.skip(skip)
+    folder = tmp_path_factory.mktemp("package")
+    blender = Blender("sid", folder)
+    blender.run("--command", "extension", "build", "--source-dir", ROOT, "--output-dir", folder)
+    (zip_file,) = folder.glob("espalier-*.zip")
+    return zip_file
+
+
+@pytest.fixture(scope="session", params=["sid", "trixie"], ids=["blender-5.2", "blender-4.3"])
+def blender(request, package, tmp_path_factory):
+    """Blender 5.2 and 4.3 with the extension installed and enabled, and the starter model in it."""
+    made = Blender(request.param, tmp_path_factory.mktemp(request.param))
+    made.run("--command", "extension", "validate", package)
+    made.run("--command", "extension", "install-file", "-r", "user_default", "-e", package)
+    installed = made.user / "extensions" / "user_default" / "espalier"
+    if not (STARTER / "pipeline.json").is_file():
+        _tiny_starter(installed / "engine" / "starter" / "weights")
+    return made
+
+
+@pytest.fixture(scope="session")
+def engine_python():
+    """A Python with torch that both Blenders can start: the one that runs the tests."""
+    if importlib.util.find_spec("torch") is None:
+        pytest.skip("this environment has no torch to run the engine with")
+    real = Path(sys.executable).resolve()
+    if real.is_relative_to("/usr"):
+        pytest.skip(f"the engine's Python {real} is not visible inside Blender's root")
+    return sys.executable
+
+
+@pytest.fixture(scope="session")
+def image(tmp_path_factory):
+    """A picture that no model has been trained on or tested with: a freshly made object of the starter's kind."""
+    path = tmp_path_factory.mktemp("image") / "little tower.png"
+    draw_tower(path)
+    return path
+
+
+def draw_tower(path):
+    """Draw a red cone on a white block on a blue foot, seen from the front, on a transparent background."""
+    from PIL import Image, ImageDraw
+
+    picture = Image.new("RGBA", (1024, 1024), (0, 0, 0, 0))
+    draw = ImageDraw.Draw(picture)
+    draw.polygon([(512, 120), (330, 480), (694, 480)], fill=(196, 44, 38, 255))
+    draw.rectangle((380, 480, 644, 760), fill=(226, 220, 206, 255))
+    draw.rectangle((300, 760, 724, 880), fill=(40, 84, 170, 255))
+    picture.resize((512, 512), Image.LANCZOS).save(path)
+
+
+def _tiny_starter(folder):
+    from espalier.tests.tiny_set import write_tiny_set
+
+    shutil.rmtree(folder, ignore_errors=True)
+    write_tiny_set(folder)
