@@ -141,8 +141,8 @@ def record(asset: Asset, views: int, size: int = IMAGE_SIZE) -> dict[str, np.nda
 
 
 def stack(records: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Concatenate records of assets."""
-    return {name: np.concatenate([r[name] for r in records]) for name in records[0]}
+    """Concatenate records of assets, row-major: safetensors writes the bytes of an array as they lie in memory."""
+    return {name: np.ascontiguousarray(np.concatenate([r[name] for r in records])) for name in records[0]}
 
 
 def read_dataset(folder: Path) -> Dataset:
