@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Bootstrap of the engine process: load the extension folder as the package ``espalier``, then run one command.
 
-Started as ``python -I -X utf8 -u <extension>/engine/__main__.py COMMAND [ARGUMENTS]``. The folder may be called anything
-(a checkout, ``bl_ext/user_default/espalier``), so the package is loaded from its path and nothing is put on ``sys.path``.
+Started as ``python -I -X utf8 -u <extension>/engine/__main__.py COMMAND [ARGUMENTS]``. The folder may be called
+anything (a checkout, ``bl_ext/user_default/espalier``), so the package is loaded from its path and nothing is put on
+``sys.path``.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from __future__ import annotations
 class EspalierError(Exception):
     """A failure a user can act on.
 
-    ``code`` is a stable identifier for programs (``bad_input``, ``bad_weights``, ``no_space``, ...), ``sentence`` says what
-    happened and what to do, ``hint`` adds detail that the panel shows on a second line.
+    ``code`` is a stable identifier for programs (``bad_input``, ``bad_weights``, ``no_space``, ...), ``sentence`` says
+    what happened and what to do, ``hint`` adds detail that the panel shows on a second line.
     """
 
     def __init__(self, code: str, sentence: str, hint: str = "") -> None:
