@@ -28,13 +28,15 @@ class GoldenCase:
         return tolerance.get("strict_atol", tolerance.get("atol", 1e-5))
 
     def assert_close(self, name: str, actual: torch.Tensor, expected: torch.Tensor | None = None) -> None:
-        """Compare with ``io[name]`` (or ``expected``) at the recorded absolute tolerance, and name the tensor if it differs."""
+        """Compare with ``io[name]`` (or ``expected``) at the recorded absolute tolerance; name the tensor if it differs."""
         expected = self.io[name] if expected is None else expected
         assert actual.shape == expected.shape, f"{self.name}: {name} has shape {tuple(actual.shape)}"
         if expected.numel() == 0:
             return
         error = (actual.double() - expected.double()).abs().max().item()
-        assert np.isfinite(error) and error <= self.atol, f"{self.name}: {name} differs by {error:.3g} > {self.atol:.3g}"
+        assert np.isfinite(error) and error <= self.atol, (
+            f"{self.name}: {name} differs by {error:.3g} > {self.atol:.3g}"
+        )
 
 
 class GoldenFolder:
