@@ -28,7 +28,7 @@ class GoldenCase:
         return tolerance.get("strict_atol", tolerance.get("atol", 1e-5))
 
     def assert_close(self, name: str, actual: torch.Tensor, expected: torch.Tensor | None = None) -> None:
-        """Compare with ``io[name]`` (or ``expected``) at the recorded absolute tolerance; name the tensor if it differs."""
+        """Compare with ``io[name]`` (or ``expected``) at the recorded absolute tolerance; the message names it."""
         expected = self.io[name] if expected is None else expected
         assert actual.shape == expected.shape, f"{self.name}: {name} has shape {tuple(actual.shape)}"
         if expected.numel() == 0:
