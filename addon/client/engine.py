@@ -181,7 +181,6 @@ class EngineClient:
 
     def _start(self) -> None:
         self._wanted = False
-        self._may_start = time.monotonic() + RESPAWN_SECONDS
         if self.python is None:
             problem = Problem("no_engine", "There is no engine yet. Press Install Engine in the Espalier panel.")
             self._fail_everything(problem)
@@ -191,6 +190,8 @@ class EngineClient:
         except ClientError as error:
             self._fail_everything(error.problem)
             return
+        finally:
+            self._may_start = time.monotonic() + RESPAWN_SECONDS
         self._heard = time.monotonic()
         self.problem = None
         self._set_state(EngineState.STARTING)

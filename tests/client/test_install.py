@@ -56,7 +56,7 @@ def install(wheelhouse, tmp_path):
     made.cancel()
 
 
-def finish(install, seconds=60):
+def finish(install, seconds=240):
     """Poll to the end and return what was shown on the way."""
     shown = []
     end = time.monotonic() + seconds

@@ -62,7 +62,7 @@ def add(queue, tiny_set):
 
 
 def finish(queue, job):
-    until(lambda: job.ended, queue.poll, 60)
+    until(lambda: job.ended, queue.poll)
     return job
 
 
@@ -76,7 +76,10 @@ def test_the_greeting_comes_within_six_seconds(queue):
 
 
 def test_a_picture_becomes_arrays_and_maps(queue, add):
-    job = finish(queue, add())
+    job = add()
+    until(lambda: job.stage == "material", queue.poll)
+    assert 0.2 < job.fraction < 0.9 and job.eta_s > 0, "a first job can say how long it takes, too"
+    finish(queue, job)
     assert job.state == "finished", job.problem
     with np.load(job.folder / "result.npz") as arrays:
         assert len(arrays["faces"]) > 10
@@ -88,7 +91,7 @@ def test_a_picture_becomes_arrays_and_maps(queue, add):
 
 def test_cancel_in_the_middle_of_sampling_is_obeyed_within_a_second(queue, add):
     job = add()
-    until(lambda: job.stage == "structure" and job.step > 1, queue.poll, 60)
+    until(lambda: job.stage == "structure" and job.step > 1, queue.poll)
     queue.cancel(job.id)
     begun = time.monotonic()
     assert finish(queue, job).state == "cancelled" and time.monotonic() - begun < 1
@@ -105,7 +108,7 @@ def test_what_is_no_image_ends_in_a_sentence(queue, add, data):
 @pytest.mark.parametrize("stage", ["structure", "material"])
 def test_killed_in_a_stage_what_was_computed_stays_and_the_next_job_works(queue, add, stage):
     job = add()
-    until(lambda: job.stage == stage, queue.poll, 60)
+    until(lambda: job.stage == stage, queue.poll)
     os.kill(queue.engine._link.process.pid, signal.SIGKILL)
     assert finish(queue, job).problem.code == "engine_killed"
     assert (job.folder / "prepared.png").is_file()

@@ -28,7 +28,7 @@ class Talk:
     def pump(self):
         self.heard += self.link.receive(time.monotonic() + 0.02)
 
-    def hear(self, kind, job=None, seconds=60.0, **fields):
+    def hear(self, kind, job=None, seconds=240.0, **fields):
         """Wait for a message and forget it and all before it."""
         wanted = {"kind": kind, **({"job": job} if job else {}), **fields}
 
