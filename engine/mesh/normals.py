@@ -5,10 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 
+from .clean import weld
 from .topology import edge_table, face_vectors, half_edge_ends, label_components, unit
 
 # Faces that meet at a sharper angle than this (degrees) are shaded apart.
 CREASE_DEGREES = 50.0
+
+# Vertices closer than this (world units) coincide.
+_SAME_PLACE = 2e-6
 
 
 def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREASE_DEGREES) -> np.ndarray:
@@ -21,9 +25,10 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREA
     count = len(faces)
     area_vector = face_vectors(vertices, faces)
     normal = unit(area_vector)
-    table = edge_table(faces)
-    left, right = table.pairs()
-    tail, _ = half_edge_ends(faces)
+    # Where a surface was taken apart its rims still coincide, and shading runs on across them.
+    together = weld(vertices, faces, _SAME_PLACE)[0]
+    left, right = (np.concatenate(both) for both in zip(edge_table(faces).pairs(), edge_table(together).pairs()))
+    tail, _ = half_edge_ends(together)
     flat = np.einsum("ei,ei->e", normal[left // 3], normal[right // 3]) > np.cos(np.radians(crease))
     joined = flat & (tail[left] != tail[right])
     left, right = left[joined], right[joined]

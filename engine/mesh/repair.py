@@ -46,8 +46,6 @@ def repair(
     faces, counts["welded_vertices"] = clean.weld(vertices, faces, WELD_VOXELS * voxel)
     counts["degenerate_faces"] = drop(clean.find_degenerate(vertices, faces))
     counts["duplicate_faces"] = drop(clean.find_duplicates(faces))
-    floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
-    drop(floating)
     if len(faces) == 0:
         raise EspalierError(
             "bad_surface",
@@ -65,6 +63,9 @@ def repair(
     surface = orient_consistently(faces)
     hints = np.where((surface.faces == faces).all(axis=1), hints, -hints)
     faces = surface.faces
+    # Only now: a flap that hung on the surface by a vertex or a crowded edge is a piece of its own.
+    floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
+    drop(floating)
     count = len(faces)
     vertices, faces, counts["holes_filled"] = fill_holes(
         vertices, faces, HOLE_VOXELS * voxel, _cut_half_edges(faces, origin)

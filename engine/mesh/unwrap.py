@@ -137,7 +137,7 @@ class _Unwrapping:
 
 
 def time_limit(piece_faces: np.ndarray) -> float:
-    """Return the seconds after which parametrising pieces of these sizes counts as hung.
+    """Return the seconds of processor time after which parametrising pieces of these sizes is given up.
 
     Ten times what xatlas was measured to need (6.4 s for 50 000 faces on one core, growing with the power 1.7), and a
     minute for slow machines: an ordinary mesh never gets near it.
@@ -146,7 +146,7 @@ def time_limit(piece_faces: np.ndarray) -> float:
 
 
 def pack_limit(faces: int, charts: int) -> float:
-    """Return the seconds after which packing counts as hung, again ten times what was measured and a minute."""
+    """Return the processor seconds after which packing is given up, again ten times the measured and a minute."""
     return 60.0 + 1e-3 * faces + 0.05 * charts
 
 

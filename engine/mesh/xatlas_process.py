@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs one xatlas task in a child process with a time limit and reads its answer."""
+"""Runs one xatlas task in a child process with a limit on its work and reads its answer."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import psutil
 
 from ..errors import Cancelled
 
 WORKER = Path(__file__).with_name("xatlas_worker.py")
 
 _POLL_SECONDS = 0.05
+
+# A child that has not used up its processor time after this many times as long hangs; a busy machine gets patience.
+_PATIENCE = 40.0
 
 
 class ChildFailed(Exception):  # noqa: N818 - an outcome the caller handles, never shown as it is
@@ -26,14 +30,15 @@ class ChildFailed(Exception):  # noqa: N818 - an outcome the caller handles, nev
 def run_task(task: str, seconds: float, cancelled: Callable[[], bool], **arrays: np.ndarray) -> dict[str, np.ndarray]:
     """Run ``task`` of xatlas_worker.py on ``arrays`` and return its arrays.
 
-    The child is killed after ``seconds`` or when ``cancelled()`` turns true. Raises ChildFailed, or Cancelled.
+    The child is killed after ``seconds`` of processor time (so that the result does not depend on what else the machine
+    does), when it hangs, or when ``cancelled()`` turns true. Raises ChildFailed, or Cancelled.
     """
     with tempfile.TemporaryDirectory(prefix="espalier-unwrap-", ignore_cleanup_errors=True) as folder:
         np.savez(os.path.join(folder, "work.npz"), task=task, **arrays)
         with open(os.path.join(folder, "log.txt"), "w+", encoding="utf-8", errors="replace") as log:
             try:
                 child = subprocess.Popen(
-                    [sys.executable, "-I", "-X", "utf8", str(WORKER), folder, str(seconds + 30.0)],
+                    [sys.executable, "-I", "-X", "utf8", str(WORKER), folder, str(_PATIENCE * seconds + 30.0)],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -63,9 +68,20 @@ def _wait(child: subprocess.Popen, seconds: float, cancelled: Callable[[], bool]
                 waited += _POLL_SECONDS
             if cancelled():
                 raise Cancelled
-            if waited >= seconds:
-                raise ChildFailed(f"the unwrapping process took longer than {seconds:.0f} s")
+            if _processor_seconds(child) >= seconds:
+                raise ChildFailed(f"the unwrapping process needed more than {seconds:.0f} s")
+            if waited >= _PATIENCE * seconds:
+                raise ChildFailed(f"the unwrapping process did not answer within {waited:.0f} s")
     finally:
         if child.poll() is None:
             child.kill()
             child.wait()
+
+
+def _processor_seconds(child: subprocess.Popen) -> float:
+    """Return the processor time the child has used so far, over all its threads."""
+    try:
+        used = psutil.Process(child.pid).cpu_times()
+    except psutil.Error:
+        return 0.0
+    return used.user + used.system

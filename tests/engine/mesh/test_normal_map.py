@@ -76,3 +76,11 @@ def test_the_side_of_a_thin_wall_is_chosen_by_the_normal():
     query = np.array([[0.05, 0.1, -0.0002], [0.05, 0.1, 0.0002]])
     up = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
     assert np.allclose(SurfaceIndex(vertices, faces).closest(query, up).position[:, 2], [0.001, -0.001])
+
+
+def test_shading_runs_on_across_a_cut_whose_rims_coincide():
+    vertices, faces = sphere(0.4)
+    half = vertices[faces].mean(axis=1)[:, 0] > 0
+    cut = np.where(half[:, None], faces, faces + len(vertices))
+    normals = corner_normals(np.concatenate([vertices, vertices]), cut)
+    assert np.allclose(normals, corner_normals(vertices, faces), atol=1e-5)
