@@ -19,7 +19,10 @@ def main(arguments: list[str]) -> int:
     package = importlib.util.module_from_spec(spec)
     sys.modules["espalier"] = package
     spec.loader.exec_module(package)
-    return importlib.import_module(f"espalier.tooling.{arguments[0]}").main(arguments[1:])
+    try:
+        return importlib.import_module(f"espalier.tooling.{arguments[0]}").main(arguments[1:])
+    except KeyboardInterrupt:
+        return 130
 
 
 if __name__ == "__main__":

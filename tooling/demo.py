@@ -65,10 +65,10 @@ class ProgressLine:
         return "  - %" if job.fraction is None else f"{100 * job.fraction:3.0f} %"
 
 
-def generate(image: Path, seed: int, model: Path | None) -> Job:
+def generate(image: Path, seed: int, model: Path | None, folder: Path) -> Job:
     """Run one generation on a fresh engine, with the starter model or the set in ``model``. Raises ClientError."""
-    engine = EngineClient(Path(sys.executable), ROOT, FOLDER / "engine.log")
-    queue = JobQueue(JobStore(FOLDER / "jobs"), engine)
+    engine = EngineClient(Path(sys.executable), ROOT, folder / "engine.log")
+    queue = JobQueue(JobStore(folder / "jobs"), engine)
     name = object_name(image.name)
     try:
         request = make_request(name, image.name, seed, STARTER if model is None else model.name, model)
@@ -86,12 +86,12 @@ def generate(image: Path, seed: int, model: Path | None) -> Job:
     return job
 
 
-def build(job: Job, image: Path, seed: int) -> dict[str, Path]:
+def build(job: Job, image: Path, seed: int, folder: Path) -> dict[str, Path]:
     """Let Blender make the object, save it and render it; return the files by what they are."""
-    files = {kind: FOLDER / f"{job.name}.{kind}" for kind in ("blend", "glb")} | {"views": job.folder / "views.png"}
+    files = {kind: folder / f"{job.name}.{kind}" for kind in ("blend", "glb")} | {"views": job.folder / "views.png"}
     command = [sys.executable, "-I", "-X", "utf8", ROOT / "tooling" / "__main__.py", "blender_scene"]
     command += [job.folder, job.name, image.name, seed, files["blend"], files["glb"], files["views"]]
-    log = FOLDER / "blender.log"
+    log = folder / "blender.log"
     with log.open("wb") as sink:
         status = subprocess.run(
             [str(part) for part in command], env=clean_environment(), stdout=sink, stderr=subprocess.STDOUT
@@ -107,22 +107,24 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--image", type=Path, default=SAMPLE, help="the image to start from (default: a sample)")
     parser.add_argument("--seed", type=int, default=1, help="another seed gives another variation")
     parser.add_argument("--model", type=Path, help="the folder of a model set (default: the starter model)")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="where to write (default: build/demo)")
     options = parser.parse_args(arguments)
     model = options.model.absolute() if options.model is not None else None
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    folder = options.output.absolute()
+    folder.mkdir(parents=True, exist_ok=True)
     start = time.monotonic()
     try:
         name = "the starter model (it knows simple shapes)" if model is None else f"the model in {model}"
         say(f"Making an object from {options.image} with {name}.")
-        job = generate(options.image, options.seed, model)
+        job = generate(options.image, options.seed, model, folder)
         say("Building it in Blender and rendering it from three sides with Cycles.")
-        files = build(job, options.image, options.seed)
+        files = build(job, options.image, options.seed, folder)
     except ClientError as error:
         say(f"build.py demo: {error.problem.sentence}")
         for detail in filter(None, (error.problem.hint, error.problem.log)):
             say(f"  {detail}")
         return 1
-    picture = compose(job.folder / "prepared.png", options.image, files["views"], FOLDER / "picture.png")
+    picture = compose(job.folder / "prepared.png", options.image, files["views"], folder / "picture.png")
     say(f"Done in {time.monotonic() - start:.0f} s (generation {sum(job.seconds.values()):.0f} s):")
     for what, path in (("Blender file", files["blend"]), ("glTF file", files["glb"]), ("picture", picture)):
         say(f"  {what:12}  {path}")
