@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from .errors import ClientError, from_os_error
@@ -72,11 +73,17 @@ def start_engine(python: Path, extension: Path, log_file: Path) -> subprocess.Po
     The log of the run before is kept beside it as ``<name>.1``. Raises ClientError.
     """
     command = [str(python), "-I", "-X", "utf8", "-u", str(extension / "engine" / "__main__.py"), "serve"]
-    return start_process(command, log_file)
+    # OpenMP threads that wait by spinning take the processor from Blender, and stall for seconds when it takes it back.
+    return start_process(command, log_file, {"OMP_WAIT_POLICY": "PASSIVE"})
 
 
-def start_process(command: list[str], log_file: Path) -> subprocess.Popen[bytes]:
-    """Start any program the way the engine is started. Raises ClientError("no_start", "no_space", "not_writable")."""
+def start_process(
+    command: list[str], log_file: Path, extra: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.Popen[bytes]:
+    """Start any program the way the engine is started; ``extra`` joins its environment where the user's has nothing.
+
+    Raises ClientError with the codes no_start, no_space, not_writable, file_system.
+    """
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         if log_file.exists():
@@ -93,7 +100,7 @@ def start_process(command: list[str], log_file: Path) -> subprocess.Popen[bytes]
                 stderr=log,
                 bufsize=0,
                 cwd=log_file.parent,
-                env=clean_environment(),
+                env={**extra, **clean_environment()},
                 **group_options(),
             )
         except OSError as error:
