@@ -42,6 +42,15 @@ def why_no_blender() -> str:
     return ""
 
 
+def _with_golden_joined(arguments: list[str]) -> list[str]:
+    """``--golden DIR`` as one argument with a full path: pytest takes a separate DIR for a folder with tests."""
+    joined = list(arguments)
+    while "--golden" in joined[:-1]:
+        at = joined.index("--golden")
+        joined[at : at + 2] = [f"--golden={Path(joined[at + 1]).absolute()}"]
+    return joined
+
+
 def main(python: Path, pytest_arguments: list[str]) -> int:
     """Run everything; the exit status of the first check that fails, else pytest's."""
     for what, command in (
@@ -56,4 +65,4 @@ def main(python: Path, pytest_arguments: list[str]) -> int:
     if reason:
         say(f"Tests in a real Blender window are skipped: {reason}")
     environment = clean_environment(**({"ESPALIER_NO_BLENDER": reason} if reason else {}))
-    return run([python, "-P", "-m", "pytest", *pytest_arguments], environment)
+    return run([python, "-P", "-m", "pytest", *_with_golden_joined(pytest_arguments)], environment)

@@ -3,6 +3,7 @@
 
 import importlib.metadata
 import re
+import sys
 
 import pytest
 from espalier.tooling import locks
@@ -85,3 +86,18 @@ def test_missing_python_is_said_with_what_to_do(monkeypatch):
     monkeypatch.setattr(environment.shutil, "which", lambda _: None)
     with pytest.raises(CommandError, match=r"Python 3\.11 was not found.*install Python 3\.11"):
         environment._find_python()
+
+
+def test_the_engine_imports_only_what_its_lock_installs():
+    providers = importlib.metadata.packages_distributions()
+    pins = locks.read_lock(locks.lock_path("linux-x86_64", "cp311", "cuda"))
+    # Making training data and training are for a checkout, whose environment has more.
+    sources = [path for path in (ROOT / "engine").rglob("*.py") if not {"starter", "training"} & set(path.parts)]
+    missing = set()
+    for path in sources:
+        for name in re.findall(r"^\s*(?:import|from) ([a-z_A-Z0-9]+)", path.read_text(encoding="utf-8"), re.MULTILINE):
+            if name not in sys.stdlib_module_names:
+                names = {canonicalize_name(found) for found in providers.get(name, [name])}
+                if not names & set(pins):
+                    missing.add(f"{path.relative_to(ROOT)}: {name}")
+    assert missing == set()
