@@ -22,8 +22,8 @@ OP_OPEN_LOG = "espalier.open_log"
 OP_OPEN_PREFERENCES = "espalier.open_preferences"
 
 PT_MAIN = "ESPALIER_PT_main"
-PT_OUTPUT = "ESPALIER_PT_output"
-PT_ENGINE = "ESPALIER_PT_engine"
+SECTION_OUTPUT = "espalier_output"
+SECTION_ENGINE = "espalier_engine"
 
 # Custom properties of a generated object: simple values and JSON text, readable without Espalier.
 PROP_IMAGE = "espalier_image"

@@ -25,8 +25,6 @@ CLASSES = (
     logs.ESPALIER_OT_open_log,
     logs.ESPALIER_OT_open_preferences,
     panels.ESPALIER_PT_main,
-    panels.ESPALIER_PT_output,
-    panels.ESPALIER_PT_engine,
 )
 
 _commands = []

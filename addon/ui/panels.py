@@ -11,72 +11,66 @@ from .status import draw_engine_state, draw_status
 from .text import draw_sentence
 
 
-class _Panel:
+class ESPALIER_PT_main(bpy.types.Panel):
+    bl_idname = ids.PT_MAIN
+    bl_label = "Generate"
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = ids.CATEGORY
-
-
-class ESPALIER_PT_main(_Panel, bpy.types.Panel):
-    bl_idname = ids.PT_MAIN
-    bl_label = "Generate"
 
     def draw(self, context):
         layout = self.layout
         settings = context.scene.espalier
         draw_engine_state(layout, context)
         layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
-        column = layout.column()
-        column.use_property_split = True
-        column.use_property_decorate = False
+        column = _settings_column(layout)
         _draw_model(column, settings, context)
         row = column.row(align=True)
-        seed = row.row(align=True)
-        seed.prop(settings, "seed")
-        row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED", emboss=True)
+        row.prop(settings, "seed")
+        row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED")
         row = layout.row()
         row.scale_y = 1.5
         row.operator(ids.OP_GENERATE)
         draw_status(layout, context)
+        # Parts of this panel rather than sub-panels, which lag behind when what stands above them changes its height.
+        header, body = layout.panel(ids.SECTION_OUTPUT, default_closed=True)
+        header.label(text="Output")
+        if body is not None:
+            _draw_output(_settings_column(body), settings)
+        header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
+        header.label(text="Engine")
+        if body is not None:
+            _draw_engine(body)
 
 
-class ESPALIER_PT_output(_Panel, bpy.types.Panel):
-    bl_idname = ids.PT_OUTPUT
-    bl_parent_id = ids.PT_MAIN
-    bl_label = "Output"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        settings = context.scene.espalier
-        layout.prop(settings, "size")
-        layout.prop(settings, "texture_size")
-        row = layout.row(heading="Limit Faces")
-        row.prop(settings, "limit_faces", text="")
-        faces = row.row()
-        faces.active = settings.limit_faces
-        faces.prop(settings, "faces", text="")
+def _settings_column(layout):
+    """A column of settings with their names at the left, as everywhere in Blender."""
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    return column
 
 
-class ESPALIER_PT_engine(_Panel, bpy.types.Panel):
-    bl_idname = ids.PT_ENGINE
-    bl_parent_id = ids.PT_MAIN
-    bl_label = "Engine"
-    bl_options = {"DEFAULT_CLOSED"}
+def _draw_output(column, settings):
+    column.prop(settings, "size")
+    column.prop(settings, "texture_size")
+    row = column.row(heading="Limit Faces")
+    row.prop(settings, "limit_faces", text="")
+    faces = row.row()
+    faces.active = settings.limit_faces
+    faces.prop(settings, "faces", text="")
 
-    def draw(self, context):
-        layout = self.layout
-        column = layout.column(align=True)
-        for line in _describe_engine():
-            column.label(text=line)
-        row = layout.row(align=True)
-        row.operator(ids.OP_FREE_MEMORY)
-        row.operator(ids.OP_STOP_ENGINE)
-        row = layout.row(align=True)
-        row.operator(ids.OP_OPEN_LOG)
-        row.operator(ids.OP_OPEN_PREFERENCES, text="Preferences")
+
+def _draw_engine(layout):
+    column = layout.column(align=True)
+    for line in _describe_engine():
+        column.label(text=line)
+    row = layout.row(align=True)
+    row.operator(ids.OP_FREE_MEMORY)
+    row.operator(ids.OP_STOP_ENGINE)
+    row = layout.row(align=True)
+    row.operator(ids.OP_OPEN_LOG)
+    row.operator(ids.OP_OPEN_PREFERENCES, text="Preferences")
 
 
 def _draw_model(column, settings, context):
