@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 # Modules that the engine cannot work without.
-REQUIRED = ("numpy", "torch", "safetensors", "PIL", "scipy", "fast_simplification", "xatlas")
+REQUIRED = ("numpy", "torch", "safetensors", "PIL", "scipy", "fast_simplification", "xatlas", "psutil")
 MIB = 1 << 20
 
 
