@@ -48,6 +48,7 @@ TYPICAL_SECONDS = {
     }
 }
 _PIECE = 1 << 16
+_LONGEST = 1000
 
 Handler = Callable[[JobFolder, Callable[[str, int, int], None], Callable[[], bool]], Mapping[str, Any]]
 
@@ -94,7 +95,7 @@ class Report:
     def log(self, level: str, text: str) -> None:
         """Note something for the user's eyes; ``level`` is "info" or "warning"."""
         self._job.folder.log(f"{level}: {text}")
-        self._send("log", job=self._job.id, level=level, text=text[:4000])
+        self._send("log", job=self._job.id, level=level, text=text[:_LONGEST])
 
 
 class Server:
@@ -131,7 +132,10 @@ class Server:
             if isinstance(work, _Submitted):
                 self._run_job(work)
             elif work == "release" and self._release is not None:
-                self._release()
+                try:
+                    self._release()
+                except Exception:
+                    traceback.print_exc()
         self._left.set()
         return self._status
 
@@ -144,7 +148,8 @@ class Server:
             protocol.write_all(self._stdout, frame)
 
     def _fail(self, code: str, sentence: str, hint: str = "", log: str = "", **fields: Any) -> None:
-        self._send("failed", code=code, sentence=sentence, hint=hint[:4000], log=log, **fields)
+        # What is answered may quote what was received, which may fill a frame by itself.
+        self._send("failed", code=code, sentence=sentence[:_LONGEST], hint=hint[:_LONGEST], log=log, **fields)
 
     def _read(self) -> None:
         decoder = protocol.FrameDecoder()
@@ -176,13 +181,16 @@ class Server:
                 kind = protocol.check(message, protocol.TO_ENGINE)
             except protocol.BadFrame as bad:
                 job = message.get("job") if message.get("kind") == "submit" else None
-                self._fail("bad_message", bad.sentence, **({"job": job} if isinstance(job, str) else {}))
+                self._fail("bad_message", bad.sentence, **({"job": job} if _is_name(job) else {}))
                 continue
             self._take(kind, message)
 
     def _take(self, kind: str, message: protocol.Message) -> None:
         if kind == "submit":
             job = _Submitted(message["job"], JobFolder(message["folder"]))
+            if not _is_name(job.id):
+                self._fail("bad_request", f"The name of a job has {len(job.id)} letters; {_LONGEST} may be.")
+                return
             if job.id in self._jobs:
                 self._send("log", job=job.id, level="warning", text="This job was handed in twice; it runs once.")
                 return
@@ -242,19 +250,20 @@ class Server:
         finally:
             self._current = None
             self._jobs.pop(job.id, None)
-        problem = {"code": failure.code, "sentence": failure.sentence, "hint": failure.hint}
+        sentence, hint = failure.sentence[:_LONGEST], failure.hint[:_LONGEST]
+        problem = {"code": failure.code, "sentence": sentence, "hint": hint}
         with contextlib.suppress(OSError, ValueError, EspalierError):
             # Where this cannot be written (full disk) Blender still hears it.
             job.folder.set_state(state, problem=problem)
         log = job.folder.path / protocol.LOG_FILE
-        self._send(state, job=job.id, log=str(log) if log.is_file() else "", **problem)
+        self._send(state, job=job.id, log=str(log) if os.path.isfile(log) else "", **problem)
 
     def _finish(self, job: _Submitted) -> None:
         """Run a job to its end. Raises what its handler raises, Cancelled, EspalierError, OSError."""
         if job.cancel.is_set():
             raise Cancelled
         folder = job.folder
-        if not folder.path.is_dir():
+        if not os.path.isdir(folder.path):
             raise EspalierError("bad_request", f"The job folder {folder.path} does not exist. Start the job again.")
         request = folder.request()
         kind = str(request.get("kind"))
@@ -277,16 +286,11 @@ class Server:
             self._current = (job, clock)
             memory = machine.PeakMemory()
             result = handler(folder, Report(job, clock, self._send), job.cancel.is_set)
+            file = str(result.get("result") or protocol.RESULT_FILE)
             peak = memory.read()
         seconds = {k: round(v, 3) for k, v in clock.seconds().items()}
         folder.set_state(protocol.FINISHED, stage="", seconds=seconds, peak_memory=peak)
-        self._send(
-            "finished",
-            job=job.id,
-            result=str(result.get("result") or protocol.RESULT_FILE),
-            seconds=seconds,
-            peak_memory=peak,
-        )
+        self._send("finished", job=job.id, result=file, seconds=seconds, peak_memory=peak)
 
 
 def serve(
@@ -347,9 +351,14 @@ def _generate(
 
 
 def _release_models() -> None:
-    from .pipelines import generate_job
+    # Before the first job nothing is loaded, and loading it to release nothing would take seconds.
+    generate_job = sys.modules.get(f"{__package__}.pipelines.generate_job")
+    if generate_job is not None:
+        generate_job.release()
 
-    generate_job.release()
+
+def _is_name(job: Any) -> bool:
+    return isinstance(job, str) and len(job) <= _LONGEST
 
 
 def _version() -> str:

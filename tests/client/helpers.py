@@ -6,7 +6,7 @@ from hashlib import sha256
 from pathlib import Path
 
 
-def until(condition, pump=None, seconds=240.0):
+def until(condition, pump=None, seconds=120.0):
     """Pump until the condition holds; fail loudly when it does not in time."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

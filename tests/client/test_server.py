@@ -28,7 +28,7 @@ class Talk:
     def pump(self):
         self.heard += self.link.receive(time.monotonic() + 0.02)
 
-    def hear(self, kind, job=None, seconds=240.0, **fields):
+    def hear(self, kind, job=None, seconds=120.0, **fields):
         """Wait for a message and forget it and all before it."""
         wanted = {"kind": kind, **({"job": job} if job else {}), **fields}
 
@@ -236,6 +236,26 @@ def test_garbage_ends_the_engine_with_a_sentence(talk):
     talk.send_bytes(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert "no message" in talk.hear("failed", code="bad_message")["sentence"]
     assert talk.leaves(2) == 3
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"v": 1, "kind": "x" * 1_000_000},
+        {"v": "x" * 1_000_000, "kind": "release"},
+        {"v": 1, "kind": "submit", "job": "x" * 1_000_000},
+        {"v": 1, "kind": "submit", "job": "x" * 1_000_000, "folder": "relative"},
+        {"v": 1, "kind": "submit", "job": "a", "folder": "x" * 1_000_000},
+        {"v": 1, "kind": "submit", "job": "a", "folder": "/" + "x" * 1_000_000},
+    ],
+)
+def test_messages_as_long_as_a_frame_can_be_answered(talk, order, message):
+    body = json.dumps(message).encode()
+    talk.send_bytes(struct.pack(">I", len(body)) + body)
+    talk.hear("failed")
+    job = order(steps=1)
+    talk.submit(job)
+    talk.hear("finished", job.id)
 
 
 def test_two_thousand_random_frames_neither_crash_nor_hang_it(talk, order):
