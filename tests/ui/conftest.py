@@ -43,6 +43,13 @@ class Blender:
         self.suite, self.folder = suite, folder
         self.user = folder / "user"
 
+    def set_up(self):
+        """Fetch and unpack the release unless it is there; skips the test with the reason when that fails."""
+        done = self._call(["setup", self.suite], timeout=900, check=False)
+        if done.returncode:
+            reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+            pytest.skip(f"Blender from Debian {self.suite} could not be set up: {reason}")
+
     def run(self, *arguments, timeout=180, check=True):
         """Run ``blender`` with these arguments in background; return the finished process, output as text."""
         return self._call(["run", self.suite, "--", *map(str, arguments)], timeout, check)
@@ -73,21 +80,42 @@ def package(tmp_path_factory):
         pytest.skip(skip)
     folder = tmp_path_factory.mktemp("package")
     blender = Blender("sid", folder)
+    blender.set_up()
     blender.run("--command", "extension", "build", "--source-dir", ROOT, "--output-dir", folder)
     (zip_file,) = folder.glob("espalier-*.zip")
     return zip_file
 
 
+@pytest.fixture(scope="session")
+def installed(package, tmp_path_factory):
+    """Return a function that installs the zip in the Blender of a suite, once; it skips where that cannot be set up."""
+    made = {}
+
+    def install(suite):
+        if suite not in made:
+            blender = Blender(suite, tmp_path_factory.mktemp(suite))
+            blender.set_up()
+            blender.run("--command", "extension", "validate", package)
+            blender.run("--command", "extension", "install-file", "-r", "user_default", "-e", package)
+            extension = blender.user / "extensions" / "user_default" / "espalier"
+            if not (STARTER / "pipeline.json").is_file():
+                _tiny_starter(extension / "engine" / "starter" / "weights")
+            made[suite] = blender
+        return made[suite]
+
+    return install
+
+
+@pytest.fixture(scope="session")
+def newest(installed):
+    """Blender 5.2 with the extension installed and enabled."""
+    return installed("sid")
+
+
 @pytest.fixture(scope="session", params=["sid", "trixie"], ids=["blender-5.2", "blender-4.3"])
-def blender(request, package, tmp_path_factory):
-    """Blender 5.2 and 4.3 with the extension installed and enabled, and the starter model in it."""
-    made = Blender(request.param, tmp_path_factory.mktemp(request.param))
-    made.run("--command", "extension", "validate", package)
-    made.run("--command", "extension", "install-file", "-r", "user_default", "-e", package)
-    installed = made.user / "extensions" / "user_default" / "espalier"
-    if not (STARTER / "pipeline.json").is_file():
-        _tiny_starter(installed / "engine" / "starter" / "weights")
-    return made
+def blender(request, installed):
+    """Blender 5.2 and 4.3, each with the extension installed and enabled."""
+    return installed(request.param)
 
 
 @pytest.fixture(scope="session")

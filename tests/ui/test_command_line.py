@@ -15,13 +15,13 @@ from .conftest import TOOL, draw_tower
 
 
 @pytest.fixture
-def generate(blender, engine_python, tmp_path):
+def generate(newest, engine_python, tmp_path):
     """Return a function that runs the command on some images and returns exit code, JSON events and output folder."""
 
     def run(*arguments):
         out = tmp_path / "out"
         command = ["--command", "espalier", "generate", *arguments, "--output", out, "--json"]
-        done = blender.run(*command, "--engine-python", engine_python, timeout=500, check=False)
+        done = newest.run(*command, "--engine-python", engine_python, timeout=500, check=False)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         return done.returncode, [json.loads(line) for line in lines], out
 
@@ -60,7 +60,7 @@ def test_only_bad_images_is_a_code_of_its_own(generate, tmp_path):
     assert code == 4 and events[-1]["event"] == "bad_input"
 
 
-def test_exr_is_decoded_by_blender(blender, generate, tmp_path):
+def test_exr_is_decoded_by_blender(newest, generate, tmp_path):
     picture = tmp_path / "light.exr"
     script = tmp_path / "exr.py"
     script.write_text(f"""
@@ -73,7 +73,7 @@ settings = bpy.context.scene.render.image_settings
 settings.file_format, settings.color_mode = "OPEN_EXR", "RGBA"
 image.save_render({str(picture)!r})
 """)
-    blender.run("--factory-startup", "--python", script)
+    newest.run("--factory-startup", "--python", script)
     code, events, out = generate(picture)
     assert code == 0, events
     from PIL import Image
@@ -83,16 +83,16 @@ image.save_render({str(picture)!r})
     assert pixels[32, 32].tolist() == [203, 89, 39, 255] and pixels[2, 2, 3] == 0
 
 
-def test_wrong_arguments_are_bad_input(blender):
-    assert blender.run("--command", "espalier", "generate", check=False).returncode == 4
-    assert blender.run("--command", "espalier", "generate", "--help", check=False).returncode == 0
+def test_wrong_arguments_are_bad_input(newest):
+    assert newest.run("--command", "espalier", "generate", check=False).returncode == 4
+    assert newest.run("--command", "espalier", "generate", "--help", check=False).returncode == 0
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_interrupt_ends_engine_and_command_with_130(blender, engine_python, image, tmp_path, number):
-    command = [sys.executable, TOOL, "run", blender.suite, "--", "--command", "espalier", "generate", *[image] * 5]
+def test_interrupt_ends_engine_and_command_with_130(newest, engine_python, image, tmp_path, number):
+    command = [sys.executable, TOOL, "run", newest.suite, "--", "--command", "espalier", "generate", *[image] * 5]
     command += ["--output", tmp_path / "out", "--json", "--engine-python", engine_python]
-    env = {**os.environ, "BLENDER_USER_RESOURCES": str(blender.user)}
+    env = {**os.environ, "BLENDER_USER_RESOURCES": str(newest.user)}
     process = subprocess.Popen([str(part) for part in command], env=env, stdout=subprocess.PIPE, text=True)
     try:
         for line in process.stdout:
