@@ -118,22 +118,23 @@ def render(folder: Path, scratch: Path) -> tuple[Image.Image, Image.Image]:
 
 
 def stage(scene, item) -> None:
-    """Camera from the front right and above, soft light, white surroundings."""
+    """A camera without perspective from the front right and above, soft light, white surroundings."""
     import bpy
-    from mathutils import Vector
+    from mathutils import Euler, Vector
 
     bpy.context.view_layer.update()
-    corners = [item.matrix_world @ Vector(corner) for corner in item.bound_box]
+    turn = Euler((math.radians(66.0), 0.0, math.radians(32.0))).to_matrix()
+    seen = [turn.transposed() @ item.matrix_world @ Vector(corner) for corner in item.bound_box]
+    low, high = (Vector(edge(point[axis] for point in seen) for axis in range(3)) for edge in (min, max))
+    centre = turn @ ((low + high) / 2)
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
-    camera.data.lens = 85.0
-    camera.rotation_euler = (math.radians(66.0), 0.0, math.radians(32.0))
+    camera.data.type = "ORTHO"
+    camera.data.ortho_scale = 1.06 * max(high.x - low.x, high.y - low.y)
+    camera.location = centre + turn @ Vector((0.0, 0.0, 5.0))
+    camera.rotation_euler = turn.to_euler()
     scene.collection.objects.link(camera)
     scene.camera = camera
     scene.render.resolution_x = scene.render.resolution_y = 2 * CELL
-    bpy.context.view_layer.update()
-    centre = sum(corners, Vector()) / len(corners)
-    framed = [value for corner in corners for value in centre + 1.05 * (corner - centre)]
-    camera.location, _ = camera.camera_fit_coords(bpy.context.evaluated_depsgraph_get(), framed)
     key = bpy.data.objects.new("Key", bpy.data.lights.new("Key", "AREA"))
     key.data.energy, key.data.size = 60.0, 2.0
     key.location = centre + Vector((-1.6, -2.0, 2.4))

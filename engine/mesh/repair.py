@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -52,30 +53,53 @@ def repair(
             "The generated surface is empty: try another seed, or an image that shows one object clearly.",
         )
     vertices, faces = clean.compact(vertices, faces)
-    whole = faces
-    vertices, faces, origin, counts["crowded_edges"] = split_non_manifold(vertices, faces, hints)
-    counts["seam_edges"] = 0
-    if not orient_consistently(faces).orientable.all():
-        rewound, copies, counts["seam_edges"] = open_seams(faces, _joining_cost(vertices, faces, hints))
-        vertices, origin = vertices[copies], origin[copies]
-        hints = np.where((origin[rewound] == whole).all(axis=1), hints, -hints)
-        faces = rewound
-    surface = orient_consistently(faces)
-    hints = np.where((surface.faces == faces).all(axis=1), hints, -hints)
-    faces = surface.faces
+    parts = _take_apart(vertices, faces, hints)
+    counts["crowded_edges"] = parts.crowded_edges
+    filled_vertices, filled, counts["holes_filled"] = fill_holes(
+        parts.vertices, parts.faces, HOLE_VOXELS * voxel, _cut_half_edges(parts.faces, parts.origin)
+    )
+    if counts["holes_filled"]:
+        # Back to shared vertices: where two holes met at a vertex, the fan around it is whole again.
+        added = np.arange(len(filled_vertices) - len(parts.vertices)) + len(vertices)
+        vertices = np.concatenate([vertices, filled_vertices[len(parts.vertices) :]])
+        hints = np.concatenate([parts.hints, np.zeros(len(filled) - len(parts.faces), dtype=hints.dtype)])
+        faces = np.concatenate([parts.origin, added])[filled]
+        drop(clean.find_degenerate(vertices, faces))
+        drop(clean.find_duplicates(faces))
+        parts = _take_apart(vertices, faces, hints)
+    vertices, faces, hints = parts.vertices, parts.faces, parts.hints
+    counts["seam_edges"] = parts.seam_edges
     # Only now: a flap that hung on the surface by a vertex or a crowded edge is a piece of its own.
     floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
     drop(floating)
-    count = len(faces)
-    vertices, faces, counts["holes_filled"] = fill_holes(
-        vertices, faces, HOLE_VOXELS * voxel, _cut_half_edges(faces, origin)
-    )
-    hints = np.concatenate([hints, np.zeros(len(faces) - count, dtype=hints.dtype)])
-    drop(clean.find_degenerate(vertices, faces))
-    surface = orient_consistently(faces)
-    hints = np.where((surface.faces == faces).all(axis=1), hints, -hints)
-    surface, counts["pieces_turned_outward"] = orient_outward(vertices, surface, hints)
+    surface, counts["pieces_turned_outward"] = orient_outward(vertices, orient_consistently(faces), hints)
     return *clean.compact(vertices, surface.faces), counts
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """A surface without crowded edges, wound consistently; ``origin`` int64 [V] numbers the vertices before."""
+
+    vertices: np.ndarray
+    faces: np.ndarray
+    hints: np.ndarray
+    origin: np.ndarray
+    crowded_edges: int
+    seam_edges: int
+
+
+def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _Parts:
+    """Split crowded edges, cut what cannot be oriented, and wind; ``hints`` follow the winding of their faces."""
+    before = faces
+    vertices, faces, origin, crowded = split_non_manifold(vertices, faces, hints)
+    seams = 0
+    surface = orient_consistently(faces)
+    if not surface.orientable.all():
+        faces, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
+        vertices, origin = vertices[copies], origin[copies]
+        surface = orient_consistently(faces)
+    turned = (origin[surface.faces] != before).any(axis=1)
+    return _Parts(vertices, surface.faces, np.where(turned, -hints, hints), origin, crowded, seams)
 
 
 def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:
