@@ -124,7 +124,7 @@ def stage(scene, item) -> None:
 
     bpy.context.view_layer.update()
     turn = Euler((math.radians(66.0), 0.0, math.radians(32.0))).to_matrix()
-    seen = [turn.transposed() @ item.matrix_world @ Vector(corner) for corner in item.bound_box]
+    seen = [turn.transposed() @ (item.matrix_world @ Vector(corner)) for corner in item.bound_box]
     low, high = (Vector(edge(point[axis] for point in seen) for axis in range(3)) for edge in (min, max))
     centre = turn @ ((low + high) / 2)
     camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))

@@ -16,7 +16,7 @@ from .alpha import alpha_mode
 from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
 from .gutter import fill_gutter
 from .nearest import SurfaceIndex
-from .normal_map import tangent_space_normals, vertex_normals
+from .normal_map import tangent_space_normals
 from .normals import corner_normals
 from .raster import UvRaster, rasterise
 from .repair import reduce_faces, repair
@@ -167,7 +167,7 @@ def read_surface(
         return positions, None
     facing = np.einsum("tc,tci->ti", weights, normals[raster.face])
     shown = SurfaceIndex(*full).closest(positions, facing)
-    target = np.einsum("tc,tci->ti", shown.barycentric, vertex_normals(*full)[full[1][shown.face]])
+    target = np.einsum("tc,tci->ti", shown.barycentric, corner_normals(*full)[shown.face])
     return shown.position, tangent_space_normals(raster, vertices, faces, uv, normals, target)
 
 

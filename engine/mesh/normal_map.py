@@ -11,14 +11,7 @@ import numpy as np
 
 from .normals import corner_angles
 from .raster import UvRaster
-from .topology import face_vectors, unit
-
-
-def vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Return area-weighted unit normals float64 [V, 3]."""
-    weighted = np.repeat(face_vectors(vertices, faces), 3, axis=0)
-    corner = faces.reshape(-1)
-    return unit(np.stack([np.bincount(corner, weighted[:, i], len(vertices)) for i in range(3)], axis=1))
+from .topology import unit
 
 
 def corner_tangents(

@@ -3,7 +3,7 @@
 
 import numpy as np
 from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.normal_map import corner_tangents, tangent_space_normals, vertex_normals
+from espalier.engine.mesh.normal_map import corner_tangents, tangent_space_normals
 from espalier.engine.mesh.normals import corner_normals
 from espalier.engine.mesh.raster import rasterise
 from espalier.tests.engine.mesh.shapes import cube, sphere
@@ -51,11 +51,6 @@ def test_red_is_along_u_green_along_v_blue_away_from_the_surface():
     target = np.broadcast_to(np.array([0.6, 0.0, 0.8]), (len(raster.texel), 3))
     local = tangent_space_normals(rasterise(mirrored, 16), vertices, faces, mirrored, normals, target)
     assert np.allclose(local, [-0.6, 0, 0.8])
-
-
-def test_vertex_normals_of_a_sphere_point_outward():
-    vertices, faces = sphere(0.4)
-    assert np.abs(vertex_normals(vertices, faces) - vertices / 0.4).max() < 0.05
 
 
 def test_the_closest_point_is_the_true_one():
