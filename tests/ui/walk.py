@@ -6,6 +6,7 @@ The environment says which image, engine and folder for pictures; what was found
 
 import importlib
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -65,17 +66,17 @@ def main(ui):
     ui.redraw()
     yield 3.0
     shot(ui, "panel-after")
-    with ui.override():
-        bpy.ops.view3d.view_axis(type="FRONT")
-        bpy.ops.view3d.view_selected()
+    yaw, elevation = (math.radians(float(angle)) for angle in os.environ["ESPALIER_TEST_VIEW"].split())
+    view.view_rotation = Euler((math.pi / 2 - elevation, 0, yaw)).to_quaternion()
+    view.view_location = (0, 0, 0.5)
+    view.view_perspective = "ORTHO"
     space.overlay.show_overlays = False
     space.shading.light = "FLAT"
-    space.region_3d.view_perspective = "ORTHO"
     item.select_set(False)
     ui.redraw()
     yield 3.0
-    found["front"] = corners_on_screen(ui, item)
-    shot(ui, "front")
+    found["on_screen"] = corners_on_screen(ui, item)
+    shot(ui, "same-view")
     item.select_set(True)
 
     yield from press_in_viewport(ui, "ctrl+z")
