@@ -22,8 +22,14 @@ from .image_encoder import ImageEncoderStage
 from .latents import LatentBank
 from .loop import Stage, Trainer
 from .presets import NEEDS, Preset, preset
+from .refinement import REFINEMENTS
 
 AUTOENCODERS = {stage.name: stage for stage in (SparseStructureVAE, ShapeVAE, TextureVAE, ImageEncoderStage)}
+REFINED = {
+    "shape_refinement": ("shape_slat_flow_model_64", "shape_slat_decoder", "shape_flow", "shape_vae"),
+    "texture_refinement": ("tex_slat_flow_model_64", "tex_slat_decoder", "texture_flow", "texture_vae"),
+}
+"""Stage -> flow and decoder that it trains on, and the stages they come from."""
 HELD_OUT_SEED = 10_000_000
 """Held-out assets have seeds from here on; evaluation uses seeds further up."""
 
@@ -108,9 +114,14 @@ def _run_stage(name: str, chosen: Preset, options: argparse.Namespace) -> None:
     budget = chosen.stages[name]
     if name in AUTOENCODERS:
         stage: Stage = AUTOENCODERS[name](train, held_out, budget.batch, options.seed)
-    else:
+    elif name in FLOWS:
         banks = [_latents(name, bank, chosen.colourings, options.work) for bank in (train, held_out)]
         stage = FLOWS[name](*banks, budget.batch, options.seed)
+    else:
+        flow, decoder, of, autoencoder = REFINED[name]
+        banks = [_latents(of, bank, chosen.colourings, options.work) for bank in (train, held_out)]
+        networks = trained(flow, options.work / of, device), trained(decoder, options.work / autoencoder, device)
+        stage = REFINEMENTS[name](*banks, *networks, budget.batch, options.seed)
     Trainer(stage, budget.schedule, options.work / name, report=lambda line: print(line, flush=True)).run()
 
 

@@ -59,7 +59,7 @@ class LatentBank:
 
     def encode_shape(self, encoder: nn.Module, folder: Path) -> None:
         """Fill the shape latents and the cell coordinates; the normalisation is in ``folder``."""
-        mean, std = self._moments(folder)
+        self.shape_moments = mean, std = self._moments(folder)
         feats, cells, counts = [], [], []
         for ids in self.bank.split(torch.arange(self.bank.count), VOXELS_PER_PASS):
             voxels = self.bank.voxels(ids)
