@@ -50,12 +50,13 @@ def ragged_rows(offsets: Tensor, ids: Tensor, device: torch.device) -> tuple[Ten
 
 
 def token_batches(order: Tensor, counts: Tensor, tokens: int, generator: torch.Generator) -> Tensor:
-    """Draw items of similar count (``order`` sorts ``counts``), about ``tokens`` in all; all arguments on the CPU."""
+    """Draw items of similar count (``order`` sorts ``counts``), at most ``tokens`` in all unless one item has more."""
     centre = int(torch.randint(len(order), (1,), generator=generator))
     size = max(1, min(len(order), tokens // max(1, int(counts[order[centre]]))))
     low = max(0, min(len(order) - 3 * size, centre - 3 * size // 2))
     window = order[low : low + 3 * size]
-    return window[torch.randperm(len(window), generator=generator)[:size]]
+    chosen = window[torch.randperm(len(window), generator=generator)[:size]]
+    return chosen[: max(1, int((counts[chosen].cumsum(0) <= tokens).sum()))]
 
 
 class AssetBank:

@@ -112,17 +112,22 @@ def _run_stage(name: str, chosen: Preset, options: argparse.Namespace) -> None:
     train = AssetBank(read_dataset(options.work / "data" / "train"), device)
     held_out = AssetBank(read_dataset(options.work / "data" / "held_out"), device)
     budget = chosen.stages[name]
-    if name in AUTOENCODERS:
-        stage: Stage = AUTOENCODERS[name](train, held_out, budget.batch, options.seed)
-    elif name in FLOWS:
-        banks = [_latents(name, bank, chosen.colourings, options.work) for bank in (train, held_out)]
-        stage = FLOWS[name](*banks, budget.batch, options.seed)
-    else:
-        flow, decoder, of, autoencoder = REFINED[name]
-        banks = [_latents(of, bank, chosen.colourings, options.work) for bank in (train, held_out)]
-        networks = trained(flow, options.work / of, device), trained(decoder, options.work / autoencoder, device)
-        stage = REFINEMENTS[name](*banks, *networks, budget.batch, options.seed)
+    stage = build_stage(name, train, held_out, chosen.colourings, options.work, budget.batch, options.seed)
     Trainer(stage, budget.schedule, options.work / name, report=lambda line: print(line, flush=True)).run()
+
+
+def build_stage(
+    name: str, train: AssetBank, held_out: AssetBank, colourings: int, work: Path, batch: int, seed: int
+) -> Stage:
+    """Set up a stage; those that build on others read their weights from ``work``."""
+    if name in AUTOENCODERS:
+        return AUTOENCODERS[name](train, held_out, batch, seed)
+    flow, decoder, flow_stage, autoencoder = REFINED.get(name, ("", "", name, ""))
+    latents = [_latents(flow_stage, bank, colourings, work) for bank in (train, held_out)]
+    if name in FLOWS:
+        return FLOWS[name](*latents, batch, seed)
+    networks = trained(flow, work / flow_stage, train.device), trained(decoder, work / autoencoder, train.device)
+    return REFINEMENTS[name](*latents, *networks, batch, seed)
 
 
 @torch.no_grad()
