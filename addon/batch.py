@@ -9,7 +9,7 @@ import traceback
 from . import cli, preferences
 from .client import ClientError, EngineClient, JobQueue, JobStore, find_python
 from .request import MODEL_NOTES, STARTER, make_request, new_seed, object_name
-from .stages import label
+from .stages import duration, label
 
 
 class Batch:
@@ -129,7 +129,7 @@ class Batch:
         if job.state == "running" and job.stage:
             first = stages.get(job.id) != job.stage
             stages[job.id] = job.stage
-            left = f", {job.eta_s:.0f} s left" if job.eta_s else ""
+            left = f", {duration(job.eta_s)} left" if job.eta_s else ""
             text = f"{image.name}: {job.text or label(job.stage)}{left}" if first else ""
             self.reporter.event(
                 "progress",
@@ -165,7 +165,7 @@ class Batch:
         seconds = round(sum(job.seconds.values()), 1)
         self.reporter.event(
             "finished",
-            text=f"{image.name}: {target}, {faces} faces, {seconds:.0f} s",
+            text=f"{image.name}: {target}, {faces} faces, {duration(seconds)}",
             image=str(image),
             file=str(target),
             job=job.id,

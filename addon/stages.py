@@ -26,3 +26,9 @@ def overall(stage, step, of):
         return 0.0
     index = list(STAGES).index(stage)
     return starts[index] + (starts[index + 1] - starts[index]) * min(step / max(of, 1), 1.0)
+
+
+def duration(seconds):
+    """A length of time as people say it: ``45 s``, ``2 min 10 s``."""
+    seconds = max(0, round(seconds))
+    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s"

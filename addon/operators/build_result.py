@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, placing
 from ..session import session
+from ..stages import duration
 from .generate import order_here
 
 
@@ -34,7 +35,7 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
         seconds = sum(job.seconds.values())
-        took = f", {seconds:.0f} s" if seconds else ""
+        took = f", {duration(seconds)}" if seconds else ""
         session.built(self.job, f"{item.name}: {len(asset.faces):,} faces, seed {seed}{took}")
         return {"FINISHED"}
 

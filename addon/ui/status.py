@@ -9,7 +9,7 @@ from .. import ids, placing, preferences, stages
 from ..client import ClientError, EngineState
 from ..client.install import carries_wheels, download_bytes, lock_files
 from ..session import session
-from .text import draw_sentence, duration, megabytes
+from .text import draw_sentence, megabytes
 
 
 def draw_engine_state(layout, context):
@@ -73,7 +73,7 @@ def describe(job):
     if job.of > 1:
         text += f" {job.step}/{job.of}"
     if job.eta_s is not None and job.eta_s >= 1:
-        text += f" · {duration(job.eta_s)} left"
+        text += f" · {stages.duration(job.eta_s)} left"
     return fraction, text
 
 

@@ -34,12 +34,6 @@ def break_lines(text, width, scale):
     return lines
 
 
-def duration(seconds):
-    """A length of time as people say it: ``45 s``, ``2 min 10 s``."""
-    seconds = max(0, round(seconds))
-    return f"{seconds} s" if seconds < 60 else f"{seconds // 60} min {seconds % 60:02d} s"
-
-
 def megabytes(size):
     """A number of bytes as people say it: ``328 MB``, ``2.9 GB``."""
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

@@ -37,9 +37,9 @@ spec = importlib.util.spec_from_file_location("espalier", sys.argv[1], submodule
 sys.modules["espalier"] = module = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(module)
 before = set(sys.modules)
-started = time.perf_counter()
+started = time.thread_time()
 module.register()
-seconds = time.perf_counter() - started
+seconds = time.thread_time() - started
 print(f"RESULT {seconds:.3f}", sorted({"torch", "scipy", "PIL"} & (set(sys.modules) - before)))
 module.unregister()
 """
@@ -49,8 +49,8 @@ module.unregister()
     print(line)
     _, seconds, modules = line.split(maxsplit=2)
     assert modules == "[]", done.stderr
-    # The figure is 0.3 s on a quiet machine; tests share theirs.
-    assert float(seconds) < 1.0
+    # Processor time, which other programs on the machine lengthen little.
+    assert float(seconds) < 0.5
 
 
 def test_every_operator_and_property_says_what_it_does_in_a_sentence(registered):

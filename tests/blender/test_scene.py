@@ -186,12 +186,12 @@ def test_a_hundred_thousand_faces_are_built_in_half_a_second():
     faces = np.concatenate([np.stack([a, b, b + 1], -1), np.stack([a, b + 1, a + 1], -1)]).astype(np.int32)
     uv = np.random.default_rng(0).random((len(faces), 3, 2)).astype(np.float32)
     asset = Asset(points * np.float32(0.5), faces, uv, points)
-    started = time.perf_counter()
+    started = time.thread_time()
     build_object(bpy.context.scene, "ball", asset, Placement(), Provenance(), bpy.context.view_layer)
-    seconds = time.perf_counter() - started
+    seconds = time.thread_time() - started
     print(f"{len(faces)} faces built in {seconds:.3f} s")
-    # The figure is 0.5 s on a quiet machine; tests share theirs.
-    assert seconds < 2.0
+    # The figure is 0.5 s (build.py bench); here it is processor time, which other programs lengthen little.
+    assert seconds < 1.0
 
 
 @pytest.mark.parametrize(

