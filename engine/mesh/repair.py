@@ -47,6 +47,9 @@ def repair(
     faces, counts["welded_vertices"] = clean.weld(vertices, faces, WELD_VOXELS * voxel)
     counts["degenerate_faces"] = drop(clean.find_degenerate(vertices, faces))
     counts["duplicate_faces"] = drop(clean.find_duplicates(faces))
+    # Before anything is taken apart: a sliver at a crowded edge is part of the skin, not a crumb.
+    floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
+    drop(floating)
     if len(faces) == 0:
         raise EspalierError(
             "bad_surface",
@@ -67,13 +70,11 @@ def repair(
         drop(clean.find_degenerate(vertices, faces))
         drop(clean.find_duplicates(faces))
         parts = _take_apart(vertices, faces, hints)
-    vertices, faces, hints = parts.vertices, parts.faces, parts.hints
     counts["seam_edges"] = parts.seam_edges
-    # Only now: a flap that hung on the surface by a vertex or a crowded edge is a piece of its own.
-    floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
-    drop(floating)
-    surface, counts["pieces_turned_outward"] = orient_outward(vertices, orient_consistently(faces), hints)
-    return *clean.compact(vertices, surface.faces), counts
+    surface, counts["pieces_turned_outward"] = orient_outward(
+        parts.vertices, orient_consistently(parts.faces), parts.hints
+    )
+    return *clean.compact(parts.vertices, surface.faces), counts
 
 
 @dataclass(frozen=True)
