@@ -20,6 +20,7 @@ from .normal_map import tangent_space_normals
 from .normals import corner_normals
 from .raster import UvRaster, rasterise
 from .repair import reduce_faces, repair
+from .smooth import taubin_smooth
 from .topology import edge_table, vertex_components
 from .unwrap import unwrap
 
@@ -36,10 +37,15 @@ LARGEST_TEXTURE = 8192
 
 @dataclass(frozen=True)
 class FinishSettings:
-    """target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side."""
+    """What a user or a model set may choose.
+
+    target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side. smoothing:
+    passes of low-pass filtering before anything else is made of the surface; 0 leaves it as generated.
+    """
 
     target_faces: int | None = None
     texture_size: int = 1024
+    smoothing: int = 0
 
     def __post_init__(self) -> None:
         if not SMALLEST_TEXTURE <= self.texture_size <= LARGEST_TEXTURE:
@@ -90,6 +96,8 @@ def finish(
     run = _Run(report, cancelled or (lambda: False))
     with run.step("clean"):
         vertices, faces, run.counts = repair(vertices, faces, material.coords, material.resolution)
+        if settings.smoothing:
+            vertices = taubin_smooth(vertices, faces, settings.smoothing)
     with run.step("simplify"):
         lean_vertices, lean_faces = reduce_faces(vertices, faces, settings.target_faces or DEFAULT_FACES)
         normals = corner_normals(lean_vertices, lean_faces)

@@ -65,7 +65,7 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
         job.save_random_state(stage, random_state)
 
     asset = ImageTo3D(models).run(prepared.image, seed, kind, settings, report, keep)
-    finished = _finish(job, asset, _finish_settings(request), report, cancelled)
+    finished = _finish(job, asset, _finish_settings(request, models.config), report, cancelled)
     _write_result(job, request, finished, prepared.notes, models.config, kind, asset)
     report.preview("finish", "preview.png")
     return {"result": "result.json"}
@@ -129,11 +129,12 @@ def _choices(request: Mapping[str, Any], config: Configuration) -> tuple[str, in
     return kind, seed, Settings(_whole(request, "max_tokens", MAX_TOKENS), samplers)
 
 
-def _finish_settings(request: Mapping[str, Any]) -> FinishSettings:
+def _finish_settings(request: Mapping[str, Any], config: Configuration) -> FinishSettings:
     faces = _setting(request, "faces", None)
     return FinishSettings(
         target_faces=None if faces is None else _whole(request, "faces", 0),
         texture_size=_whole(request, "texture_size", FinishSettings().texture_size),
+        smoothing=_whole(request, "smoothing", config.smoothing),
     )
 
 

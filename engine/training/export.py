@@ -36,6 +36,9 @@ SAMPLERS = {
 """Steps, guidance strength, rescale, interval, time rescale; the refined flows take one step (``refinement.py``)."""
 
 
+SMOOTHING = 8
+"""Passes that take the voxel noise off the starter's surfaces and leave their parts."""
+
 RECALL = {
     "sparse_structure_decoder": {"out_layer.2.bias": (slice(None), 1.0)},
     "shape_slat_decoder": {"to_subdiv.bias": (slice(None), 1.0), "output_layer.bias": (slice(3, 6), 0.5)},
@@ -114,6 +117,7 @@ def _pipeline(work: Path) -> dict:
         }
     }
     arguments["default_pipeline_type"] = str(RESOLUTION)
+    arguments["surface_smoothing"] = SMOOTHING
     return {"name": "Trellis2ImageTo3DPipeline", "args": arguments}
 
 

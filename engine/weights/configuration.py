@@ -91,7 +91,10 @@ class ImageEncoder:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A whole ``pipeline.json``. ``models`` maps a network's key to the path of its files without their ending."""
+    """A whole ``pipeline.json``. ``models`` maps a network's key to the path of its files without their ending.
+
+    ``smoothing`` (ours): how many passes of smoothing the surfaces of this set are better for.
+    """
 
     models: dict[str, str]
     samplers: dict[str, Sampler]
@@ -99,6 +102,7 @@ class Configuration:
     image_encoder: ImageEncoder
     kinds: dict[str, Kind]
     default_kind: str
+    smoothing: int = 0
 
     def kind(self, name: str | None) -> Kind:
         """The kind of that name, or the set's default. Raises EspalierError("bad_request")."""
@@ -132,7 +136,14 @@ def parse_configuration(document: Mapping[str, Any]) -> Configuration:
         image_encoder=_image_encoder(_entry(args, "image_cond_model", dict)),
         kinds=kinds,
         default_kind=default,
+        smoothing=_passes(args.get("surface_smoothing", 0)),
     )
+
+
+def _passes(value: Any) -> int:
+    if type(value) is not int or not 0 <= value <= 100:
+        raise _problem("surface_smoothing")
+    return value
 
 
 def safe_path(value: Any) -> str:
