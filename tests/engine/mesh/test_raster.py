@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from espalier.engine.mesh import raster as rasteriser
 from espalier.engine.mesh.gutter import fill_gutter
 from espalier.engine.mesh.raster import overlapping_texels, rasterise
 
@@ -49,7 +50,7 @@ def test_slivers_and_flat_faces_are_covered_too():
 def test_the_result_does_not_depend_on_how_work_is_cut(monkeypatch):
     uv = np.random.default_rng(2).uniform(0, 1, (200, 3, 2))
     whole = rasterise(uv, SIZE)
-    monkeypatch.setattr("espalier.engine.mesh.raster._CHUNK_PAIRS", 37)
+    monkeypatch.setattr(rasteriser, "_CHUNK_PAIRS", 37)
     parts = rasterise(uv, SIZE)
     assert (whole.face == parts.face).all()
     assert (whole.barycentric == parts.barycentric).all()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from espalier.engine.errors import EspalierError
+from espalier.engine.weights import precision
 from espalier.engine.weights.checkpoint import load_checkpoint
 from espalier.engine.weights.configuration import parse_configuration
 from espalier.engine.weights.model_set import load_model_set
@@ -174,7 +175,7 @@ def test_loading_leaves_the_random_stream_alone(tiny_set):
 
 @pytest.mark.parametrize("fast", [True, False])
 def test_precision_follows_device_and_role(monkeypatch, fast):
-    monkeypatch.setattr("espalier.engine.weights.precision.cpu_has_fast_bfloat16", lambda: fast)
+    monkeypatch.setattr(precision, "cpu_has_fast_bfloat16", lambda: fast)
     flow, decoder, cuda = {"dtype": "bfloat16"}, {"use_fp16": True}, torch.device("cuda")
     assert run_dtype("SLatFlowModel", flow, CPU, "auto") == (torch.bfloat16 if fast else torch.float32)
     assert run_dtype("SLatFlowModel", flow, CPU, "float32") == torch.float32
