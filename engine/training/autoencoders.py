@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from pathlib import Path
 
 import torch
@@ -117,9 +118,9 @@ class _SparseAutoencoder(AutoencoderStage):
     decoder: nn.Module
     encoder_name: str
 
+    @abstractmethod
     def encoder_input(self, ids: Tensor) -> SparseTensor:
         """Return the encoder's input of a batch."""
-        raise NotImplementedError
 
     def finish(self, folder: Path) -> None:
         """Write mean and deviation per latent channel, which the flows and the pipeline normalise with."""

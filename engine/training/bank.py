@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..conditioning.image import IMAGENET_MEAN, IMAGENET_STD
 from ..starter.dataset import Dataset
 from ..starter.materials import draw_materials
 from ..starter.shading import shade_views
 from .presets import COMPRESSION, GRID
 
 LABELS = 12
-IMAGE_MEAN = (0.485, 0.456, 0.406)
-IMAGE_STD = (0.229, 0.224, 0.225)
 
 
 @dataclass(frozen=True)
@@ -146,6 +145,6 @@ class AssetBank:
     def images(self, ids: Tensor, views: Tensor, materials: Tensor, generator: torch.Generator) -> Tensor:
         """Shade one view of every asset under new light: ImageNet-normalised images [B, 3, S, S] on black."""
         images = shade_views(self.data, ids.to(self.device), views, materials, generator)
-        mean = torch.tensor(IMAGE_MEAN, device=self.device).view(3, 1, 1)
-        std = torch.tensor(IMAGE_STD, device=self.device).view(3, 1, 1)
+        mean = torch.tensor(IMAGENET_MEAN, device=self.device).view(3, 1, 1)
+        std = torch.tensor(IMAGENET_STD, device=self.device).view(3, 1, 1)
         return (images - mean) / std

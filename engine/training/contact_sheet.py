@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -82,4 +81,4 @@ def write(path: Path, subjects: list[Subject], answers: list[Answer | None], sco
 
 
 def _framed(answer: Answer, camera: Camera) -> Image.Image:
-    return portrait(answer, framed(replace(camera), answer.vertices))
+    return portrait(answer, framed(camera, answer.vertices))

@@ -7,6 +7,8 @@ so that guidance has an unconditional branch.
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 
@@ -42,8 +44,9 @@ class FlowStage(AutoencoderStage):
         """Return t [count], uniform in (0, 1)."""
         return torch.rand(count, generator=generator, device=self.device)
 
+    @abstractmethod
     def _loss(self, latents: LatentBank, ids: Tensor, generator: torch.Generator) -> Tensor:
-        raise NotImplementedError
+        """Return the loss of a batch of assets."""
 
     def draw(self) -> Tensor:
         """Return the asset numbers of the next batch."""

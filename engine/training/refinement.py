@@ -9,6 +9,8 @@ or missing, as a sampled structure has them, and learns to leave the superfluous
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -52,8 +54,9 @@ class _Refinement(AutoencoderStage):
                 sums[name] = sums.get(name, 0.0) + value.item() / len(batches)
         return {name: round(value, 4) for name, value in sums.items()}
 
+    @abstractmethod
     def _loss(self, latents: LatentBank, ids: Tensor, g: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        raise NotImplementedError
+        """Return the loss of a batch of assets."""
 
     def _one_step(
         self, sites: Sites, channels: int, cond: Tensor, other: SparseTensor | None, g: torch.Generator
