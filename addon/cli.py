@@ -11,7 +11,6 @@ import json
 import signal
 import sys
 import time
-from pathlib import Path
 
 from . import ids
 
@@ -35,25 +34,20 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser():
-    """The command line's arguments."""
+    """The command line's arguments. Every command names in ``start`` what runs it."""
+    from .commands import COMMANDS
+
     top = _Parser(prog=f"blender --command {ids.CLI_COMMAND}", description="Turn images into 3D objects.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
-    generate = commands.add_parser("generate", help="make one object of each image")
-    generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    generate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the objects are written")
-    generate.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
-    generate.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed makes the same object (0)")
-    generate.add_argument("--random-seed", action="store_true", help="draw a seed for each image")
-    generate.add_argument(
-        "--model", type=Path, metavar="DIR", help="folder of a model set (default: the starter model)"
-    )
-    generate.add_argument("--quality", metavar="KIND", help="one of the model's: 512, 1024_cascade, 1536_cascade")
-    generate.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
-    generate.add_argument("--texture-size", type=int, default=1024, choices=(512, 1024, 2048, 4096))
-    generate.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
-    generate.add_argument("--json", action="store_true", help="one JSON object per event, one per line")
-    generate.add_argument("--engine-python", metavar="PATH", default="", help="a Python that has what the engine needs")
+    for command in COMMANDS:
+        command.add_to(commands)
     return top
+
+
+def add_common(command):
+    """Add the arguments that every command takes."""
+    command.add_argument("--json", action="store_true", help="one JSON object per event, one per line")
+    command.add_argument("--engine-python", metavar="PATH", default="", help="a Python that has what the engine needs")
 
 
 def main(arguments):
@@ -62,24 +56,23 @@ def main(arguments):
         options = parser().parse_args(list(arguments))
     except SystemExit as stop:
         return stop.code or DONE
-    from .batch import Batch
-
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
-    batch = Batch(options, Reporter(options.json))
+    reporter = Reporter(options.json)
+    command = options.start(options, reporter)
     try:
-        return batch.run()
+        return command.run()
     except Interrupted:
-        batch.reporter.event("interrupted", text="Interrupted. What was finished is kept.")
+        reporter.event("interrupted", text="Interrupted. What was finished is kept.")
         return INTERRUPTED
     except Exception as error:
-        log = batch.log_trace()
+        log = command.log_trace()
         sentence = f"Espalier met an error of its own and stopped: {error}."
-        batch.reporter.event("failed", text=f"{sentence} Log: {log}", code="internal", sentence=sentence, log=str(log))
+        reporter.event("failed", text=f"{sentence} Log: {log}", code="internal", sentence=sentence, log=str(log))
         return FAILED
     finally:
         for number in previous:
             signal.signal(number, signal.SIG_IGN)
-        batch.close()
+        command.close()
         for number, handler in previous.items():
             # Blender's own handlers are no Python objects (None): ours must not stay behind them either.
             signal.signal(number, handler if handler is not None else signal.SIG_DFL)

@@ -5,11 +5,31 @@ from __future__ import annotations
 
 import time
 import traceback
+from pathlib import Path
 
-from . import cli, preferences
-from .client import ClientError, EngineClient, JobQueue, JobStore, find_python
-from .request import MODEL_NOTES, STARTER, make_request, new_seed, object_name
-from .stages import duration, label
+from .. import cli, preferences
+from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
+from ..request import MODEL_NOTES, STARTER, make_request, new_seed, object_name
+from ..stages import duration, label
+
+
+def add_to(commands):
+    """Add the command to the command line."""
+    generate = commands.add_parser("generate", help="make one object of each image")
+    generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    generate.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the objects are written")
+    generate.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
+    generate.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed makes the same object (0)")
+    generate.add_argument("--random-seed", action="store_true", help="draw a seed for each image")
+    generate.add_argument(
+        "--model", type=Path, metavar="DIR", help="folder of a model set (default: the starter model)"
+    )
+    generate.add_argument("--quality", metavar="KIND", help="one of the model's: 512, 1024_cascade, 1536_cascade")
+    generate.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
+    generate.add_argument("--texture-size", type=int, default=1024, choices=(512, 1024, 2048, 4096))
+    generate.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
+    cli.add_common(generate)
+    generate.set_defaults(start=Batch)
 
 
 class Batch:
@@ -82,7 +102,7 @@ class Batch:
 
     def _submit(self, image):
         """Store and queue one image; None when it cannot be read, which has been reported then."""
-        from .scene.pixels import BadImage, source_of_file
+        from ..scene.pixels import BadImage, source_of_file
 
         options = self.options
         request = make_request(
@@ -148,8 +168,8 @@ class Batch:
             self._write(job, image)
 
     def _write(self, job, image):
-        from .scene import export
-        from .scene.asset import BadResult
+        from ..scene import export
+        from ..scene.asset import BadResult
 
         stored = self.queue.store.read(job.folder)
         target = export.unused(self.options.output.absolute() / f"{job.name}.{self.options.format}")
