@@ -20,20 +20,36 @@ from .safetensors_file import SafetensorsFile
 SCALE = ".scale"
 """Suffix of the companion of an int8 tensor: float16 [out, 1, ...], the size of one step of each output channel."""
 
+CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
+"""Entries by which published configurations ask for Python files beside them to be run."""
+
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object. Raises EspalierError("bad_config") with the file's name."""
+    """Read a JSON object. Raises EspalierError("bad_config") with the file's name, also when it asks for code."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
+        code = _asks_for_code(value)
     except FileNotFoundError:
         raise EspalierError(
             "bad_config", f"The model's file “{path.name}” is missing. Fetch the model again."
         ) from None
     except (OSError, ValueError, RecursionError):
-        value = None
+        value, code = None, False
     if not isinstance(value, dict):
         raise EspalierError("bad_config", f"The model's file “{path.name}” cannot be read. Fetch the model again.")
+    if code:
+        raise EspalierError(
+            "bad_config",
+            f"The model's file “{path.name}” asks for program code to be loaded with the weights, which Espalier never "
+            "does. Use a model set that comes without code.",
+        )
     return value
+
+
+def _asks_for_code(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any((key in CODE and entry) or _asks_for_code(entry) for key, entry in value.items())
+    return isinstance(value, list) and any(map(_asks_for_code, value))
 
 
 def load_checkpoint(stem: Path, device: torch.device, precision: Precision = "auto") -> nn.Module:

@@ -1,20 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``pipeline.json`` of a model set, released or our own, as frozen dataclasses (spec/models.md 1.1, 7.4 and 8.1)."""
+"""The configuration of a model set, released or our own, as frozen dataclasses (spec/models.md 1.1, 7.4, 7.5 and 8).
+
+``pipeline.json`` describes the way from an image to an object, ``texturing_pipeline.json`` the texturing of a mesh.
+Both have the same form and share most networks, so a set's configuration is the two together.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from pathlib import PurePosixPath
-from typing import Any
+from dataclasses import dataclass, fields, replace
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from ..errors import EspalierError
 from ..flow.sampler import SamplerParams
+from .checkpoint import read_json
 
+FILES = ("pipeline.json", "texturing_pipeline.json")
+PIPELINES = ("Trellis2ImageTo3DPipeline", "Trellis2TexturingPipeline")
 SAMPLERS = ("sparse_structure_sampler", "shape_slat_sampler", "tex_slat_sampler")
 NORMALISATIONS = ("shape_slat_normalization", "tex_slat_normalization")
 SAMPLER_CLASSES = ("FlowEulerSampler", "FlowEulerCfgSampler", "FlowEulerGuidanceIntervalSampler")
@@ -81,6 +88,32 @@ RELEASED_KINDS = {
 }
 
 
+IMAGE_TO_3D_NETWORKS = {
+    "sparse_structure_flow_model",
+    "sparse_structure_decoder",
+    "shape_slat_decoder",
+    "tex_slat_decoder",
+}
+
+
+@dataclass(frozen=True)
+class TexturingKind:
+    """One way of texturing a mesh: the image size that conditions, the texture flow, O-Voxels along a side."""
+
+    cond: int
+    texture: str
+    resolution: int
+
+
+RELEASED_TEXTURING_KINDS = {
+    "512": TexturingKind(512, "tex_slat_flow_model_512", 512),
+    "1024": TexturingKind(1024, _TEXTURE_1024, 1024),
+    "1536": TexturingKind(1024, _TEXTURE_1024, 1536),
+}
+TEXTURING_NETWORKS = {"shape_slat_encoder", "tex_slat_decoder"}
+TEXTURING_DEFAULT = "1024"
+
+
 @dataclass(frozen=True)
 class ImageEncoder:
     """The image encoder: the network's class name and where its files lie, relative to the set's folder."""
@@ -91,9 +124,11 @@ class ImageEncoder:
 
 @dataclass(frozen=True)
 class Configuration:
-    """A whole ``pipeline.json``. ``models`` maps a network's key to the path of its files without their ending.
+    """What a model set can do. ``models`` maps a network's key to the path of its files without their ending.
 
-    ``smoothing`` (ours): how many passes of smoothing the surfaces of this set are better for.
+    ``kinds``: the ways from an image to an object, ``texturing_kinds`` those of texturing a mesh; empty, with a default
+    of "", where the set lacks networks for it. ``smoothing`` (ours): how many passes of smoothing the surfaces of this
+    set are better for.
     """
 
     models: dict[str, str]
@@ -102,33 +137,93 @@ class Configuration:
     image_encoder: ImageEncoder
     kinds: dict[str, Kind]
     default_kind: str
+    texturing_kinds: dict[str, TexturingKind]
+    default_texturing_kind: str
     smoothing: int = 0
 
     def kind(self, name: str | None) -> Kind:
         """The kind of that name, or the set's default. Raises EspalierError("bad_request")."""
-        if name in (None, ""):
-            name = self.default_kind
-        if name not in self.kinds:
-            raise EspalierError(
-                "bad_request", f"This model has no quality “{name}”. Choose one of: {', '.join(self.kinds)}."
-            )
-        return self.kinds[name]
+        if not self.kinds:
+            raise EspalierError("bad_request", "This model can only texture meshes. Choose another model set.")
+        return _chosen(self.kinds, name or self.default_kind)
+
+    def texturing_kind(self, name: str | None) -> TexturingKind:
+        """The texturing kind of that name, or the set's default. Raises EspalierError("bad_request")."""
+        if not self.texturing_kinds:
+            raise EspalierError("bad_request", "This model cannot texture a mesh: it lacks the networks for it.")
+        return _chosen(self.texturing_kinds, name or self.default_texturing_kind)
+
+    def joined(self, other: Configuration) -> Configuration:
+        """This configuration with what only ``other`` has; where both name the same thing, this one's holds."""
+        return replace(
+            self,
+            models={**other.models, **self.models},
+            samplers={**other.samplers, **self.samplers},
+            normalisations={**other.normalisations, **self.normalisations},
+            kinds={**other.kinds, **self.kinds},
+            default_kind=self.default_kind or other.default_kind,
+            texturing_kinds={**other.texturing_kinds, **self.texturing_kinds},
+            default_texturing_kind=self.default_texturing_kind or other.default_texturing_kind,
+        )
 
 
-def parse_configuration(document: Mapping[str, Any]) -> Configuration:
-    """Read ``pipeline.json``. Raises EspalierError("bad_config") naming the entry that does not fit."""
+_AnyKind = TypeVar("_AnyKind", Kind, TexturingKind)
+
+
+def _chosen(kinds: dict[str, _AnyKind], name: str) -> _AnyKind:
+    if name not in kinds:
+        raise EspalierError("bad_request", f"This model has no quality “{name}”. Choose one of: {', '.join(kinds)}.")
+    return kinds[name]
+
+
+class _UnusableError(ValueError):
+    """What in a configuration does not fit."""
+
+
+def read_configuration(folder: Path) -> Configuration:
+    """The configuration of the set in ``folder``, from whichever of ``FILES`` are there.
+
+    Raises EspalierError("bad_config") with the name of the file at fault.
+    """
+    names = [name for name in FILES if (folder / name).exists()] or FILES[:1]
+    first, *others = (parse_configuration(read_json(folder / name), name) for name in names)
+    return first.joined(others[0]) if others else first
+
+
+def parse_configuration(document: Mapping[str, Any], file: str = FILES[0]) -> Configuration:
+    """Read one configuration. Raises EspalierError("bad_config") naming the file and the entry that does not fit."""
+    try:
+        return _configuration(document)
+    except _UnusableError as problem:
+        raise EspalierError(
+            "bad_config",
+            f"The model's file “{file}” cannot be used. Fetch the model again.",
+            f"The problem is: {problem}.",
+        ) from None
+
+
+def _configuration(document: Mapping[str, Any]) -> Configuration:
+    if document.get("name") not in PIPELINES:
+        raise _UnusableError(f"the pipeline {document.get('name')!r} is not known")
     args = _entry(document, "args", dict)
-    models = {_text(key): safe_path(value) for key, value in _entry(args, "models", dict).items()}
-    kinds = {name: kind for name, kind in RELEASED_KINDS.items() if _flows(kind) <= models.keys()}
-    for name, value in (_entry(args, "pipeline_types", dict) if "pipeline_types" in args else {}).items():
-        kinds[name] = _kind(value)
-        if not _flows(kinds[name]) <= models.keys():
-            raise _problem(f"pipeline_types.{name} names a network that the set does not have")
-    if not kinds:
-        raise _problem("no kind of pipeline can be run with these models")
-    default = _text(args["default_pipeline_type"]) if "default_pipeline_type" in args else next(iter(kinds))
-    if default not in kinds:
-        raise _problem(f"default_pipeline_type {default!r}")
+    models = {_text(key): _safe_path(value) for key, value in _entry(args, "models", dict).items()}
+    own = {name: _kind(value) for name, value in _entry({"pipeline_types": {}, **args}, "pipeline_types", dict).items()}
+    for name, kind in own.items():
+        if not _networks(kind) <= models.keys():
+            raise _UnusableError(f"pipeline_types.{name} names a network that the set does not have")
+    kinds = {name: kind for name, kind in RELEASED_KINDS.items() if _networks(kind) <= models.keys()} | own
+    texturing = {name: TexturingKind(kind.cond, kind.texture, kind.resolution) for name, kind in own.items()}
+    texturing = {
+        name: kind
+        for name, kind in (RELEASED_TEXTURING_KINDS | texturing).items()
+        if TEXTURING_NETWORKS | {kind.texture} <= models.keys()
+    }
+    if not kinds and not texturing:
+        raise _UnusableError("no kind of pipeline can be run with these models")
+    default = _text(args["default_pipeline_type"]) if "default_pipeline_type" in args else next(iter(kinds), "")
+    if default not in kinds and (kinds or default):
+        raise _UnusableError(f"default_pipeline_type {default!r}")
+    preferred = [name for name in (default, TEXTURING_DEFAULT, *texturing) if name in texturing]
     return Configuration(
         models=models,
         samplers={key: _sampler(key, args[key]) for key in SAMPLERS if key in args},
@@ -136,27 +231,29 @@ def parse_configuration(document: Mapping[str, Any]) -> Configuration:
         image_encoder=_image_encoder(_entry(args, "image_cond_model", dict)),
         kinds=kinds,
         default_kind=default,
+        texturing_kinds=texturing,
+        default_texturing_kind=next(iter(preferred), ""),
         smoothing=_passes(args.get("surface_smoothing", 0)),
     )
 
 
 def _passes(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= 100:
-        raise _problem("surface_smoothing")
+        raise _UnusableError("surface_smoothing")
     return value
 
 
-def safe_path(value: Any) -> str:
-    """A relative path that stays inside the model set's folder. Raises EspalierError("bad_config")."""
+def _safe_path(value: Any) -> str:
+    """A relative path that stays inside the model set's folder."""
     text = _text(value)
     path = PurePosixPath(text)
     if path.is_absolute() or ".." in path.parts or "\\" in text or ":" in text or "\0" in text or not path.parts:
-        raise _problem(f"the path {text!r} leaves the model's folder")
+        raise _UnusableError(f"the path {text!r} leaves the model's folder")
     return text
 
 
-def _flows(kind: Kind) -> set[str]:
-    return {kind.shape, kind.texture} | ({kind.low.shape} if kind.low else set())
+def _networks(kind: Kind) -> set[str]:
+    return IMAGE_TO_3D_NETWORKS | {kind.shape, kind.texture} | ({kind.low.shape} if kind.low else set())
 
 
 def _kind(value: Any) -> Kind:
@@ -175,19 +272,19 @@ def _kind(value: Any) -> Kind:
             else CascadeStart(_text(low["shape"]), _size(low["cond"]), _size(low["resolution"])),
         )
     except (KeyError, TypeError, AttributeError, ValueError):
-        raise _problem("pipeline_types") from None
+        raise _UnusableError("pipeline_types") from None
 
 
 def _sampler(key: str, value: Any) -> Sampler:
     name, params = _entry(value, "name", str), _entry(value, "params", dict)
     known = {field.name for field in fields(SamplerParams)}
     if name not in SAMPLER_CLASSES or not params.keys() <= known:
-        raise _problem(f"{key}: {name} {sorted(params)}")
+        raise _UnusableError(f"{key}: {name} {sorted(params)}")
     try:
         settings = sampler_params(SamplerParams(), params)
         return Sampler(float(value.get("args", {}).get("sigma_min", 1e-5)), settings)
     except (TypeError, ValueError, AttributeError, OverflowError):
-        raise _problem(key) from None
+        raise _UnusableError(key) from None
 
 
 def sampler_params(defaults: SamplerParams, values: Mapping[str, Any]) -> SamplerParams:
@@ -210,9 +307,9 @@ def _normalisation(key: str, value: Any) -> Normalisation:
     try:
         mean, std = (torch.tensor(value[part], dtype=torch.float32) for part in ("mean", "std"))
     except (KeyError, TypeError, ValueError, RuntimeError):
-        raise _problem(key) from None
+        raise _UnusableError(key) from None
     if mean.ndim != 1 or mean.shape != std.shape or not bool((std > 0).all() and mean.isfinite().all()):
-        raise _problem(key)
+        raise _UnusableError(key)
     return Normalisation(mean, std)
 
 
@@ -220,32 +317,26 @@ def _image_encoder(value: Mapping[str, Any]) -> ImageEncoder:
     """Ours names a checkpoint of the set; the released form names the repository of the original weights."""
     name, args = _entry(value, "name", str), _entry(value, "args", dict)
     if name == "DINOv3ViT":
-        return ImageEncoder(name, safe_path(args.get("checkpoint")))
+        return ImageEncoder(name, _safe_path(args.get("checkpoint")))
     if name == "DinoV3FeatureExtractor":
-        return ImageEncoder(name, safe_path(args.get("model_name")))
-    raise _problem(f"image_cond_model {name!r}")
+        return ImageEncoder(name, _safe_path(args.get("model_name")))
+    raise _UnusableError(f"image_cond_model {name!r}")
 
 
 def _entry(value: Any, key: str, kind: type) -> Any:
     found = value.get(key) if isinstance(value, Mapping) else None
     if not isinstance(found, kind):
-        raise _problem(key)
+        raise _UnusableError(key)
     return found
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value:
-        raise _problem(f"{value!r} where a name is expected")
+        raise _UnusableError(f"{value!r} where a name is expected")
     return value
 
 
 def _size(value: Any) -> int:
     if type(value) is not int or not 1 <= value <= 4096:
-        raise _problem(f"{value!r} where a size is expected")
+        raise _UnusableError(f"{value!r} where a size is expected")
     return value
-
-
-def _problem(what: str) -> EspalierError:
-    return EspalierError(
-        "bad_config", "The model's pipeline.json cannot be used. Fetch the model again.", f"The problem is: {what}."
-    )

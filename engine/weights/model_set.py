@@ -11,7 +11,7 @@ from torch import nn
 from ..errors import EspalierError
 from ..models.dinov3 import DINOv3Config
 from .checkpoint import load_checkpoint, load_network, read_json
-from .configuration import Configuration, parse_configuration
+from .configuration import Configuration, read_configuration
 from .precision import Precision
 
 
@@ -52,7 +52,6 @@ class ModelSet:
 
 
 def load_model_set(folder: str | Path, device: torch.device | str = "cpu", precision: Precision = "auto") -> ModelSet:
-    """Open the model set in ``folder``. Raises EspalierError("bad_config") without a usable pipeline.json."""
+    """Open the model set in ``folder``. Raises EspalierError("bad_config") without a usable configuration."""
     folder = Path(folder)
-    config = parse_configuration(read_json(folder / "pipeline.json"))
-    return ModelSet(folder, config, torch.device(device), precision)
+    return ModelSet(folder, read_configuration(folder), torch.device(device), precision)
