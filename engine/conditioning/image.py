@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -24,7 +24,11 @@ SUBJECT_ALPHA = 204
 SMALLEST_SUBJECT = 8
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
-Background = Literal["auto", "keep"]
+Matting = Literal["auto", "alpha", "birefnet", "keyer", "none"]
+"""How the subject is found. auto: by the alpha channel, else by looking; alpha: by the alpha channel only; birefnet and
+keyer: by these even if there is alpha; none: the whole picture is the subject."""
+
+MATTINGS: tuple[str, ...] = get_args(Matting)
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Prepared:
 
     image: mode RGB, square, the subject filling it, colours multiplied by alpha (black where nothing is).
     mask: mode L, same size, the alpha that was used.
-    notes: sentences for the report, for example how the background was removed.
+    notes: sentences for the report; they say how the subject was found.
     """
 
     image: Image.Image
@@ -43,27 +47,31 @@ class Prepared:
 
 def prepare_image(
     source: str | Path | Image.Image,
-    background: Background = "auto",
+    matting: Matting = "auto",
     matte: Callable[[Image.Image], Matte] = key_plain_background,
 ) -> Prepared:
-    """Prepare a picture for conditioning.
+    """Prepare a picture for conditioning; ``matte`` finds the subject of an opaque one (``matting.matte_for``).
 
-    An alpha channel is used as it is; otherwise ``matte`` finds the subject, unless ``background`` is "keep": then the
-    whole picture is the subject. Raises EspalierError("bad_input") for anything that cannot be read or shows nothing.
+    Raises EspalierError("bad_input") for anything that cannot be read or shows nothing.
     """
     image = source if isinstance(source, Image.Image) else open_image(source)
     if min(image.size) < 1:
         raise EspalierError("bad_input", "The image has no pixels (its width or height is zero). Choose another image.")
     has_alpha = image.mode == "RGBA" and image.getextrema()[3][0] < 255
+    if matting == "alpha" and not has_alpha:
+        raise EspalierError(
+            "bad_input",
+            "The image has no transparent background to find its subject by. Use one that has, or choose another way.",
+        )
     image = _limit_size(image)
-    notes: tuple[str, ...] = ()
-    if not has_alpha:
-        image = image.convert("RGB")
-        if background == "keep":
-            image.putalpha(255)
-        else:
-            found = matte(image)
-            image, notes = found.image, found.notes
+    if has_alpha and matting in ("auto", "alpha"):
+        notes: tuple[str, ...] = ("The subject was found by the image's own transparency.",)
+    elif matting == "none":
+        image, notes = image.convert("RGB"), ("The whole image was taken as the subject.",)
+        image.putalpha(255)
+    else:
+        found = matte(image.convert("RGB"))
+        image, notes = found.image, found.notes
     cropped, crop_notes = _crop_square(image)
     pixels = np.asarray(cropped).astype(np.float32) / 255
     premultiplied = (pixels[..., :3] * pixels[..., 3:] * 255).astype(np.uint8)

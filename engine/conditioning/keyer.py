@@ -18,6 +18,9 @@ PLAIN_DISTANCE = 0.08
 PLAIN_SHARE = 0.65
 """Share of the border that has to be backdrop. A subject may leave the picture on one side."""
 
+SURELY_PLAIN = 0.9
+"""Below this share of the border the result says that the background is not wholly plain."""
+
 STEEPEST_SHADOW = 0.02
 """Largest change of brightness (0..1) per pixel within a soft shadow; outlines of subjects are steeper."""
 
@@ -38,7 +41,7 @@ def key_plain_background(image: Image.Image) -> Matte:
     EspalierError("bad_input") when the border is not plain or nothing stands out from it.
     """
     rgb = np.asarray(image.convert("RGB"), np.float32) / 255
-    backdrop, spread = _fit_backdrop(rgb)
+    backdrop, spread, plain = _fit_backdrop(rgb)
     distance = np.sqrt(((rgb - backdrop) ** 2).sum(axis=2))
     tolerance = float(np.clip(4 * spread + 0.02, 0.03, PLAIN_DISTANCE))
     outside = _flood(distance < tolerance)
@@ -57,6 +60,8 @@ def key_plain_background(image: Image.Image) -> Matte:
     )
     pixels = np.dstack([np.where((alpha < 1)[..., None], freed, rgb), alpha])
     notes = ["The background was removed by its plain colour."]
+    if plain < SURELY_PLAIN:
+        notes.append(f"Only {plain:.0%} of the border is plain background: parts of the background may have stayed.")
     if shadow:
         notes.append("The subject's soft shadow was removed.")
     if holes:
@@ -64,8 +69,9 @@ def key_plain_background(image: Image.Image) -> Matte:
     return Matte(Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8), "RGBA"), tuple(notes))
 
 
-def _fit_backdrop(rgb: np.ndarray) -> tuple[np.ndarray, float]:
-    """Return the backdrop [H, W, 3] and the noise around it, from a robust quadratic fit to the border pixels."""
+def _fit_backdrop(rgb: np.ndarray) -> tuple[np.ndarray, float, float]:
+    """Return the backdrop [H, W, 3], the noise around it and the share of the border that it explains, from a robust
+    quadratic fit to the border pixels."""
     height, width = rgb.shape[:2]
     border = np.zeros((height, width), bool)
     rim = max(1, round(0.015 * min(height, width)))
@@ -88,10 +94,10 @@ def _fit_backdrop(rgb: np.ndarray) -> tuple[np.ndarray, float]:
         raise EspalierError(
             "bad_input",
             "The background is not plain, so the subject cannot be told apart. Use an image with a transparent "
-            "background or a plain backdrop, or choose to use the whole image.",
+            "background or a plain backdrop, fetch BiRefNet, or choose to use the whole image.",
             f"{agree.mean():.0%} of the border has one smooth colour; {PLAIN_SHARE:.0%} are needed.",
         )
-    return np.clip(basis @ surface.astype(np.float32), 0, 1), float(np.median(residual[agree]))
+    return np.clip(basis @ surface.astype(np.float32), 0, 1), float(np.median(residual[agree])), float(agree.mean())
 
 
 def _flood(candidate: np.ndarray) -> np.ndarray:

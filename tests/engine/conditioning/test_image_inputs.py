@@ -40,9 +40,9 @@ def centre_colour(prepared):
     return prepared.image.getpixel((prepared.image.width // 2, prepared.image.height // 2))
 
 
-def refused(path, match, background="auto"):
+def refused(path, match, matting="auto"):
     with pytest.raises(EspalierError, match=match) as caught:
-        prepare_image(path, background)
+        prepare_image(path, matting)
     assert caught.value.code == "bad_input"
     assert caught.value.sentence.endswith(".")
     assert "\n" not in caught.value.sentence
@@ -50,7 +50,7 @@ def refused(path, match, background="auto"):
 
 def test_alpha_channel_is_used_as_it_is(tmp_path):
     prepared = prepare_image(save(tmp_path, subject()))
-    assert prepared.notes == ()
+    assert prepared.notes == ("The subject was found by the image's own transparency.",)
     assert centre_colour(prepared) == COLOUR
     assert prepared.image.getpixel((0, 0)) == (0, 0, 0)
     assert prepared.mask.getpixel((0, 0)) == 0
@@ -103,7 +103,7 @@ def test_transparency_of_other_modes_counts_as_alpha(tmp_path, mode):
         indexed.putpalette([255, 255, 255, *COLOUR])
         path = save(tmp_path, indexed, transparency=0)
     prepared = prepare_image(path)
-    assert prepared.notes == ()
+    assert "transparency" in prepared.notes[0]
     assert prepared.mask.getpixel((0, 0)) == 0
 
 
@@ -125,7 +125,7 @@ def test_partly_transparent_subject_works_and_is_noted(tmp_path):
     image = subject()
     image.putalpha(image.getchannel("A").point(lambda v: v // 2))
     prepared = prepare_image(save(tmp_path, image))
-    assert prepared.notes
+    assert "The whole subject is partly transparent." in prepared.notes
     assert 60 <= prepared.image.width <= 70
 
 
@@ -133,16 +133,17 @@ def test_whole_picture_can_be_the_subject(tmp_path):
     busy = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 80, 3), dtype=np.uint8))
     path = save(tmp_path, busy)
     refused(path, "not plain")
-    prepared = prepare_image(path, "keep")
+    prepared = prepare_image(path, "none")
+    assert prepared.notes == ("The whole image was taken as the subject.",)
     assert prepared.image.width == prepared.image.height == 78
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (1, 400), (400, 1), (2, 2000)])
-@pytest.mark.parametrize("background", ["auto", "keep"])
-def test_tiny_and_very_thin_pictures_end_in_a_sentence_or_work(tmp_path, size, background):
+@pytest.mark.parametrize("matting", ["auto", "none"])
+def test_tiny_and_very_thin_pictures_end_in_a_sentence_or_work(tmp_path, size, matting):
     path = save(tmp_path, Image.new("RGB", size, COLOUR))
     try:
-        assert min(prepare_image(path, background).image.size) >= 8
+        assert min(prepare_image(path, matting).image.size) >= 8
     except EspalierError as error:
         assert error.code == "bad_input"
 
