@@ -17,19 +17,20 @@ from ..starter.dataset import build_dataset, read_dataset
 from .autoencoders import ShapeVAE, SparseStructureVAE, TextureVAE, trained
 from .bank import AssetBank
 from .export import export_model_set
-from .flows import FLOWS
+from .flows import SparseStructureFlow
 from .image_encoder import ImageEncoderStage
 from .latents import LatentBank
 from .loop import Stage, Trainer
 from .presets import NEEDS, Preset, preset
 from .refinement import REFINEMENTS
 
-AUTOENCODERS = {stage.name: stage for stage in (SparseStructureVAE, ShapeVAE, TextureVAE, ImageEncoderStage)}
+AUTOENCODERS = {stage.name: stage for stage in (SparseStructureVAE, ShapeVAE, TextureVAE)}
+READERS = {stage.name: stage for stage in (ImageEncoderStage, SparseStructureFlow)}
 REFINED = {
-    "shape_refinement": ("shape_slat_flow_model_64", "shape_slat_decoder", "shape_flow", "shape_vae"),
-    "texture_refinement": ("tex_slat_flow_model_64", "tex_slat_decoder", "texture_flow", "texture_vae"),
+    "shape_refinement": ("shape_slat_flow_model_64", "shape_slat_decoder", "shape_vae"),
+    "texture_refinement": ("tex_slat_flow_model_64", "tex_slat_decoder", "texture_vae"),
 }
-"""Stage -> flow and decoder that it trains on, and the stages they come from."""
+"""Stage -> flow of the image encoder's stage and decoder that it trains on, and the stage of the decoder."""
 HELD_OUT_SEED = 10_000_000
 """Held-out assets have seeds from here on; evaluation uses seeds further up."""
 
@@ -122,22 +123,25 @@ def build_stage(
     """Set up a stage; those that build on others read their weights from ``work``."""
     if name in AUTOENCODERS:
         return AUTOENCODERS[name](train, held_out, batch, seed)
-    flow, decoder, flow_stage, autoencoder = REFINED.get(name, ("", "", name, ""))
-    latents = [_latents(flow_stage, bank, colourings, work) for bank in (train, held_out)]
-    if name in FLOWS:
-        return FLOWS[name](*latents, batch, seed)
-    networks = trained(flow, work / flow_stage, train.device), trained(decoder, work / autoencoder, train.device)
+    latents = [_latents(name, bank, colourings, work) for bank in (train, held_out)]
+    if name in READERS:
+        return READERS[name](*latents, batch, seed)
+    flow, decoder, autoencoder = REFINED[name]
+    networks = trained(flow, work / "image_encoder", train.device), trained(decoder, work / autoencoder, train.device)
     return REFINEMENTS[name](*latents, *networks, batch, seed)
 
 
 @torch.no_grad()
 def _latents(name: str, bank: AssetBank, colourings: int, work: Path) -> LatentBank:
-    latents = LatentBank(bank, trained("image_encoder", work / "image_encoder", bank.device), colourings, seed=1)
-    latents.encode_images()
+    latents = LatentBank(bank, colourings, seed=1)
+    if name != "image_encoder":
+        latents.encode_images(trained("image_encoder", work / "image_encoder", bank.device))
     if name == "sparse_structure_flow":
         latents.encode_structure(trained("sparse_structure_encoder", work / "sparse_structure_vae", bank.device))
     else:
         latents.encode_shape(trained("shape_slat_encoder", work / "shape_vae", bank.device), work / "shape_vae")
-    if name == "texture_flow":
+    if name == "image_encoder":
         latents.encode_texture(trained("tex_slat_encoder", work / "texture_vae", bank.device), work / "texture_vae")
+    elif name == "texture_refinement":
+        latents.read_texture_moments(work / "texture_vae")
     return latents

@@ -26,22 +26,24 @@ class LatentBank:
     (x, y, z) within an asset, normalised by the moments their autoencoder's stage wrote.
     """
 
+    image_encoder: nn.Module | None = None
     texture_encoder: nn.Module | None = None
 
-    def __init__(self, bank: AssetBank, image_encoder: nn.Module, colourings: int, seed: int) -> None:
+    def __init__(self, bank: AssetBank, colourings: int, seed: int) -> None:
         self.bank, self.device, self.colourings = bank, bank.device, colourings
-        self.image_encoder = image_encoder
         self.generator = torch.Generator(self.device).manual_seed(seed)
         tables = [bank.draw_materials(bank.count, self.generator) for _ in range(colourings)]
         self.materials = torch.stack(tables)
 
-    def encode_images(self) -> None:
+    def encode_images(self, encoder: nn.Module) -> None:
         """Fill the image tokens."""
+        self.image_encoder = encoder
         for colouring in range(self.colourings):
             for ids in torch.arange(self.bank.count).split(64):
                 self._picture(ids, colouring)
 
     def _picture(self, ids: Tensor, colouring: int) -> None:
+        assert self.image_encoder is not None
         materials, where = self.materials[colouring, ids.to(self.device)], ids.to(self.device)
         for view in range(colouring, self.bank.data.views, self.colourings):
             views = torch.full_like(where, view)
@@ -79,12 +81,16 @@ class LatentBank:
     def encode_texture(self, encoder: nn.Module, folder: Path) -> None:
         """Fill ``colourings`` material latents an asset, each with materials of its own."""
         self.texture_encoder = encoder
-        self.texture_mean, self.texture_std = self._moments(folder)
+        self.read_texture_moments(folder)
         shape = (self.colourings, len(self.cells), self.shape_feats.shape[1])
         self.texture_feats = torch.zeros(shape, device=self.device, dtype=torch.float16)
         for colouring in range(self.colourings):
             for ids in self.bank.split(torch.arange(self.bank.count), VOXELS_PER_PASS):
                 self._paint(ids, colouring)
+
+    def read_texture_moments(self, folder: Path) -> None:
+        """Read the normalisation of the material latents."""
+        self.texture_mean, self.texture_std = self._moments(folder)
 
     def _paint(self, ids: Tensor, colouring: int) -> None:
         assert self.texture_encoder is not None
@@ -100,7 +106,8 @@ class LatentBank:
         ids = self.bank.draw(REFRESHED_PER_STEP[self.device.type], order)
         colouring = int(torch.randint(self.colourings, (1,), generator=order))
         self.materials[colouring, ids.to(self.device)] = self.bank.draw_materials(len(ids), generator)
-        self._picture(ids, colouring)
+        if self.image_encoder is not None:
+            self._picture(ids, colouring)
         if self.texture_encoder is not None:
             self._paint(ids, colouring)
 

@@ -97,11 +97,10 @@ class Preset:
 
 
 NEEDS = {
+    "image_encoder": ("shape_vae", "texture_vae"),
     "sparse_structure_flow": ("sparse_structure_vae", "image_encoder"),
-    "shape_flow": ("shape_vae", "image_encoder"),
-    "texture_flow": ("texture_vae", "shape_vae", "image_encoder"),
-    "shape_refinement": ("shape_flow",),
-    "texture_refinement": ("texture_flow",),
+    "shape_refinement": ("image_encoder",),
+    "texture_refinement": ("image_encoder",),
 }
 
 
@@ -116,19 +115,16 @@ _GPU = Preset(
     data_seconds=110,
     colourings=2,
     lanes=(
+        ("shape_vae", "image_encoder", "shape_refinement"),
+        ("texture_vae", "texture_refinement"),
         ("sparse_structure_vae", "sparse_structure_flow"),
-        ("shape_vae", "shape_flow", "shape_refinement"),
-        ("texture_vae", "texture_flow", "texture_refinement"),
-        ("image_encoder",),
     ),
     stages={
         "sparse_structure_vae": _budget(150, 12_000, 1e-3, 128),
         "shape_vae": _budget(400, 20_000, 1e-3, 300_000),
         "texture_vae": _budget(400, 20_000, 1.2e-3, 300_000),
-        "image_encoder": _budget(400, 30_000, 7e-4, 192, warmup=500, weight_decay=0.02),
+        "image_encoder": _budget(800, 60_000, 7e-4, 120_000, warmup=500, weight_decay=0.02),
         "sparse_structure_flow": _budget(560, 60_000, 7e-4, 384, warmup=500),
-        "shape_flow": _budget(560, 60_000, 7e-4, 48_000, warmup=500),
-        "texture_flow": _budget(560, 60_000, 7e-4, 48_000, warmup=500),
         "shape_refinement": _budget(300, 20_000, 4e-4, 16_000),
         "texture_refinement": _budget(300, 20_000, 4e-4, 16_000),
     },
@@ -141,17 +137,15 @@ _CPU = Preset(
     data_seconds=600,
     colourings=2,
     lanes=(
-        ("sparse_structure_vae", "shape_vae", "texture_vae", "shape_flow", "shape_refinement"),
-        ("image_encoder", "sparse_structure_flow", "texture_flow", "texture_refinement"),
+        ("shape_vae", "image_encoder", "shape_refinement"),
+        ("sparse_structure_vae", "texture_vae", "sparse_structure_flow", "texture_refinement"),
     ),
     stages={
         "sparse_structure_vae": _budget(160, 1_500, 1.5e-3, 16),
         "shape_vae": _budget(1450, 9_000, 1.5e-3, 28_000),
         "texture_vae": _budget(600, 6_000, 1.5e-3, 16_000),
-        "image_encoder": _budget(1200, 9_000, 1e-3, 24),
+        "image_encoder": _budget(3600, 20_000, 8e-4, 12_000),
         "sparse_structure_flow": _budget(1300, 9_000, 1e-3, 64),
-        "shape_flow": _budget(1250, 9_000, 1e-3, 4_000),
-        "texture_flow": _budget(1000, 9_000, 1e-3, 4_000),
         "shape_refinement": _budget(700, 9_000, 7e-4, 2_400),
         "texture_refinement": _budget(600, 9_000, 7e-4, 2_400),
     },

@@ -20,6 +20,7 @@ from ..sparse.tensor import SparseTensor
 from .autoencoders import AutoencoderStage, subdivision_targets
 from .bank import AssetBank, Voxels
 from .diagonals import diagonal_loss
+from .flows import one_step
 from .latents import LatentBank
 from .presets import RESOLUTION
 
@@ -58,14 +59,6 @@ class _Refinement(AutoencoderStage):
     def _loss(self, latents: LatentBank, ids: Tensor, g: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss of a batch of assets."""
 
-    def _one_step(
-        self, sites: Sites, channels: int, cond: Tensor, other: SparseTensor | None, g: torch.Generator
-    ) -> Tensor:
-        """Return the normalised latent after one Euler step from t = 1 to 0."""
-        eps = torch.randn(len(sites), channels, generator=g, device=self.device)
-        t = torch.full((len(cond),), 1000.0, device=self.device)
-        return eps - self.flow(SparseTensor(eps, sites), t, cond, concat_cond=other).feats.float()
-
 
 class ShapeRefinement(_Refinement):
     """Image tokens and imperfect cells to O-Voxels."""
@@ -82,7 +75,7 @@ class ShapeRefinement(_Refinement):
         cond = latents.tokens[ids.to(self.device), bank.draw_views(len(ids), g)].float()
         mean, std = latents.shape_moments
         with self.autocast():
-            x0 = self._one_step(sites, len(mean), cond, None, g)
+            x0 = one_step(self.flow, sites, len(mean), cond, None, g)
             h, subdivision = self.decoder.raw(SparseTensor(x0 * std + mean, sites))
         out, vertices, flags = h.feats.float(), voxels.vertices[rows], voxels.flags[rows]
         vertex = F.mse_loss(2 * out[:, :3].sigmoid() - 0.5, vertices)
@@ -117,7 +110,7 @@ class TextureRefinement(_Refinement):
         cond = latents.tokens[ids.to(self.device), views].float()
         mean, std = latents.texture_mean, latents.texture_std
         with self.autocast():
-            x0 = self._one_step(sites, len(mean), cond, SparseTensor(shape + blur, sites), g)
+            x0 = one_step(self.flow, sites, len(mean), cond, SparseTensor(shape + blur, sites), g)
             out = self.decoder(SparseTensor(x0 * std + mean, sites)).feats.float()
         error = out - (2 * attributes - 1)
         parts = error.detach().abs().mean(0) / 2

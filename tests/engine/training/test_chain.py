@@ -6,9 +6,8 @@ import torch
 from espalier.engine.starter.dataset import make_dataset
 from espalier.engine.training.autoencoders import fold_scale, trained
 from espalier.engine.training.bank import AssetBank, ragged_rows, token_batches
-from espalier.engine.training.command import AUTOENCODERS, _latents, build_stage
+from espalier.engine.training.command import AUTOENCODERS, READERS, _latents, build_stage
 from espalier.engine.training.export import STAGE_OF, export_model_set, lean_to_recall, pack, quantise
-from espalier.engine.training.flows import FLOWS
 from espalier.engine.training.loop import Schedule, Trainer
 from espalier.engine.training.refinement import REFINEMENTS, imperfect_sites
 from espalier.engine.weights.model_set import load_model_set
@@ -26,7 +25,7 @@ def bank():
 @pytest.fixture(scope="module")
 def work(bank, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    for name in (*AUTOENCODERS, *FLOWS, *REFINEMENTS):
+    for name in (*AUTOENCODERS, *READERS, *REFINEMENTS):
         stage = build_stage(name, bank, bank, 1, folder, BATCH.get(name, 5000 if name in AUTOENCODERS else 500), 0)
         Trainer(stage, STEPS, folder / name, report=lambda _: None).run()
     return folder
@@ -45,9 +44,14 @@ def test_the_exported_set_loads_and_fits_into_the_package(work, tmp_path):
 
 @pytest.mark.slow
 def test_the_latents_of_the_flows_are_normalised(work, bank):
-    latents = _latents("texture_flow", bank, 1, work)
+    latents = _latents("image_encoder", bank, 1, work)
     assert latents.shape_feats.mean().abs() < 0.2 and abs(latents.shape_feats.std() - 1) < 0.3
     assert len(latents.cells) == len(latents.shape_feats) == latents.texture_feats.shape[1] == latents.offsets[-1]
+
+
+@pytest.mark.slow
+def test_the_flows_see_the_tokens_of_every_view(work, bank):
+    latents = _latents("texture_refinement", bank, 1, work)
     assert latents.tokens.shape[:2] == (3, 2) and latents.tokens.float().std() > 0.5
 
 
