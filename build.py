@@ -13,6 +13,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
 
   demo [--image PATH]    make an object from an image, with a picture of it, in build/demo
   test [arguments]       run every check and test; arguments go to pytest
+  test --golden DIR      compare with the reference cases of a folder, tensor by tensor
   extension              write dist/espalier-<version>.zip, for Blender's "Install from Disk"
   wheels                 make the engine's lock files in wheels/ anew from requirements/engine.txt
   bench                  measure what the README states, into build/bench

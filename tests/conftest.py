@@ -27,9 +27,19 @@ _load_package()
 def pytest_addoption(parser):
     parser.addoption(
         "--golden",
-        default=str(ROOT / "tests" / "data" / "golden"),
-        help="folder with the reference fixtures (default: the selection in tests/data/golden)",
+        help="folder with the reference fixtures, compared tensor by tensor (default: the copy in tests/data/golden)",
     )
+
+
+def pytest_configure(config):
+    from espalier.tests.parity.report import GoldenReport
+
+    given = config.getoption("--golden")
+    folder = Path(given) if given else ROOT / "tests" / "data" / "golden"
+    if not any(folder.glob("*/case.json")):
+        raise pytest.UsageError(f"{folder} holds no reference cases (folders with a case.json).")
+    config.option.golden = str(folder)
+    config.pluginmanager.register(GoldenReport(lines=given is not None), "golden-report")
 
 
 def pytest_collection_modifyitems(items):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``build.py test``: formatting, lint, the real Blender application where it can be had, and the whole pytest suite."""
+"""``build.py test``: formatting, lint, the real Blender application where it can be had, and the whole pytest suite.
+
+With ``--golden DIR`` it compares with the reference cases of that folder and runs nothing else.
+"""
 
 from __future__ import annotations
 
@@ -14,6 +17,7 @@ from .console import LOGS, ROOT, clean_environment, run, say
 
 # Debian releases that carry Blender 5.2 and 4.3.
 SUITES = ("sid", "trixie")
+PARITY = "tests/parity/test_golden.py"
 BLENDER_TOOL = ROOT / "tests" / "ui" / "blender_root.py"
 
 
@@ -42,17 +46,34 @@ def why_no_blender() -> str:
     return ""
 
 
-def _with_golden_joined(arguments: list[str]) -> list[str]:
-    """``--golden DIR`` as one argument with a full path: pytest takes a separate DIR for a folder with tests."""
-    joined = list(arguments)
-    while "--golden" in joined[:-1]:
-        at = joined.index("--golden")
-        joined[at : at + 2] = [f"--golden={Path(joined[at + 1]).absolute()}"]
-    return joined
+def _golden_folder(arguments: list[str]) -> tuple[str | None, list[str]]:
+    """Take ``--golden DIR`` or ``--golden=DIR`` out of the arguments: the folder, and what is left."""
+    rest = list(arguments)
+    for at, argument in enumerate(rest):
+        if argument == "--golden" and at + 1 < len(rest):
+            folder = rest[at + 1]
+            del rest[at : at + 2]
+            return folder, rest
+        if argument.startswith("--golden="):
+            del rest[at]
+            return argument.removeprefix("--golden="), rest
+    return None, rest
 
 
-def main(python: Path, pytest_arguments: list[str]) -> int:
-    """Run everything; the exit status of the first check that fails, else pytest's."""
+def parity(python: Path, folder: str, pytest_arguments: list[str]) -> int:
+    """Compare with every reference case of a folder, tensor by tensor; pytest's exit status."""
+    golden = f"--golden={Path(folder).absolute()}"
+    return run([python, "-P", "-m", "pytest", PARITY, golden, *pytest_arguments], clean_environment())
+
+
+def main(python: Path, arguments: list[str]) -> int:
+    """Run everything, or with ``--golden DIR`` the comparison alone.
+
+    Returns the exit status of the first check that fails, else pytest's.
+    """
+    folder, rest = _golden_folder(arguments)
+    if folder is not None:
+        return parity(python, folder, rest)
     for what, command in (
         ("lint", [python, "-m", "ruff", "check", "."]),
         ("formatting", [python, "-m", "ruff", "format", "--check", "."]),
@@ -65,4 +86,4 @@ def main(python: Path, pytest_arguments: list[str]) -> int:
     if reason:
         say(f"Tests in a real Blender window are skipped: {reason}")
     environment = clean_environment(**({"ESPALIER_NO_BLENDER": reason} if reason else {}))
-    return run([python, "-P", "-m", "pytest", *_with_golden_joined(pytest_arguments)], environment)
+    return run([python, "-P", "-m", "pytest", *rest], environment)

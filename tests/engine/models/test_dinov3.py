@@ -1,20 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The image encoder agrees with the reference (fixture 08)."""
+"""The image encoder: which variants it takes, and that a small one trains."""
 
 import pytest
 import torch
 from espalier.engine.errors import EspalierError
 from espalier.engine.models.dinov3 import DINOv3Config, DINOv3ViT
-
-
-@torch.no_grad()
-def test_features_agree_at_two_image_sizes(golden):
-    case = golden("08_dinov3")
-    model = DINOv3ViT(DINOv3Config.from_published(case.case["config"]))
-    assert sorted(model.state_dict()) == sorted(case.case["hub_file_keys"])
-    model.load_state_dict({name.removeprefix("model."): weight for name, weight in case.weights.items()})
-    for name in ("img0", "img1"):
-        case.assert_close(f"{name}.features", model(case.io[f"{name}.normalized"]))
 
 
 def test_other_variants_are_refused():
