@@ -338,23 +338,31 @@ def main(arguments: list[str]) -> int:
         print("usage: engine serve (no arguments)", file=sys.stderr)
         return 2
     stdin, stdout = take_standard_streams()
-    return serve(stdin, stdout, {"generate": _generate}, _release_models, TYPICAL_SECONDS)
+    return serve(stdin, stdout, {"generate": _generate, "texture": _texture}, _release_models, TYPICAL_SECONDS)
 
 
+# The jobs are imported with the first of them: that loads torch, and the greeting should not wait for it.
 def _generate(
     job: JobFolder, report: Callable[[str, int, int], None], cancelled: Callable[[], bool]
 ) -> Mapping[str, Any]:
-    # Imported with the first job: it loads torch, and the greeting should not wait for that.
     from .pipelines import generate_job
 
     return generate_job.run(job, report, cancelled)
 
 
+def _texture(
+    job: JobFolder, report: Callable[[str, int, int], None], cancelled: Callable[[], bool]
+) -> Mapping[str, Any]:
+    from .pipelines import texture_job
+
+    return texture_job.run(job, report, cancelled)
+
+
 def _release_models() -> None:
     # Before the first job nothing is loaded, and loading it to release nothing would take seconds.
-    generate_job = sys.modules.get(f"{__package__}.pipelines.generate_job")
-    if generate_job is not None:
-        generate_job.release()
+    jobs = sys.modules.get(f"{__package__}.pipelines.job")
+    if jobs is not None:
+        jobs.release()
 
 
 def _is_name(job: Any) -> bool:

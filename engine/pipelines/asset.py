@@ -6,6 +6,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
+
+from ..ovoxel.surface import dual_grid_to_mesh
 
 
 @dataclass(frozen=True)
@@ -31,3 +34,14 @@ class VoxelAsset:
     split_weight: np.ndarray | None
     attrs: np.ndarray
     latents: dict[str, np.ndarray] = field(default_factory=dict)
+
+    def surface(self) -> tuple[np.ndarray, np.ndarray]:
+        """Mesh the O-Voxels: vertices float32 [N, 3], one a voxel in row order, and faces int32 [F, 3]."""
+        vertices, faces = dual_grid_to_mesh(
+            torch.from_numpy(self.coords),
+            torch.from_numpy(self.vertices),
+            torch.from_numpy(self.intersected),
+            None if self.split_weight is None else torch.from_numpy(self.split_weight),
+            self.resolution,
+        )
+        return vertices.numpy(), faces.numpy().astype(np.int32)

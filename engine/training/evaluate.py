@@ -14,7 +14,6 @@ from PIL import Image
 
 from ..conditioning.image import image_tensor, prepare_image
 from ..errors import EspalierError
-from ..ovoxel import dual_grid_to_mesh
 from ..pipelines.asset import VoxelAsset
 from ..pipelines.image_to_3d import ImageTo3D
 from ..starter.asset import Asset, make_asset, sample_surface
@@ -72,18 +71,11 @@ def make_subject(seed: int, resolution: int, picture_size: int = 256) -> Subject
 
 def answer_of(voxels: VoxelAsset) -> Answer:
     """Mesh generated O-Voxels and sample the surface. Raises EspalierError("empty_result") when there is none."""
-    split = None if voxels.split_weight is None else torch.from_numpy(voxels.split_weight)
-    vertices, faces = dual_grid_to_mesh(
-        torch.from_numpy(voxels.coords),
-        torch.from_numpy(voxels.vertices),
-        torch.from_numpy(voxels.intersected),
-        split,
-        voxels.resolution,
-    )
+    vertices, faces = voxels.surface()
     if len(faces) == 0:
         raise EspalierError("empty_result", "The generated object has no surface.")
-    points = metrics.sample_surface(vertices.numpy(), faces.numpy(), metrics.SAMPLES, seed=0)
-    return Answer(voxels.coords.astype(np.int64), voxels.attrs, vertices.numpy(), faces.numpy(), points)
+    points = metrics.sample_surface(vertices, faces, metrics.SAMPLES, seed=0)
+    return Answer(voxels.coords.astype(np.int64), voxels.attrs, vertices, faces, points)
 
 
 def retrieved(subject: Subject) -> Answer:

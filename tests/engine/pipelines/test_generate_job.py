@@ -10,6 +10,7 @@ import torch
 from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.jobs import JobFolder
 from espalier.engine.pipelines import generate_job
+from espalier.engine.pipelines import job as shared
 from espalier.tests.tiny_set import write_tiny_set
 from PIL import Image
 from safetensors.numpy import load_file
@@ -44,7 +45,7 @@ def tiny_set(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def forget_models():
     yield
-    generate_job.release()
+    shared.release()
 
 
 def picture(colour=(200, 40, 30)):
@@ -119,17 +120,17 @@ def test_same_request_gives_the_same_bytes_and_another_seed_does_not(tmp_path, t
     other = make_job(tmp_path, tiny_set, "c", seed=8).path
     for folder in (*folders, other):
         run(JobFolder(folder))
-        generate_job.release()
+        shared.release()
     for name in sorted(FILES):
         assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes(), name
     assert (folders[0] / "shape.safetensors").read_bytes() != (other / "shape.safetensors").read_bytes()
 
 
 def test_models_stay_loaded_between_jobs(tmp_path, tiny_set):
-    first = generate_job._model_set({"model": {"set": "tiny", "path": str(tiny_set)}})
-    assert generate_job._model_set({"model": {"set": "tiny", "path": str(tiny_set)}}) is first
+    first = shared.model_set({"model": {"set": "tiny", "path": str(tiny_set)}})
+    assert shared.model_set({"model": {"set": "tiny", "path": str(tiny_set)}}) is first
     (tmp_path / "other").mkdir()
-    assert generate_job._model_set({"model": {"path": str(write_tiny_set(tmp_path / "other"))}}) is not first
+    assert shared.model_set({"model": {"path": str(write_tiny_set(tmp_path / "other"))}}) is not first
 
 
 def test_cancel_ends_the_job_in_any_stage_and_the_next_run_succeeds(tmp_path, tiny_set):
