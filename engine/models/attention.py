@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .layers import Linear
+
 
 def rotary_phases(coords: Tensor, head_dim: int, base: float = 10000.0) -> Tensor:
     """Unit complex phases [..., head_dim / 2] of integer voxel coordinates [..., 3].
@@ -67,7 +69,7 @@ class _QueryKeyNorm(nn.Module):
         head_dim = channels // heads
         self.q_rms_norm = HeadRMSNorm(heads, head_dim) if qk_rms_norm else nn.Identity()
         self.k_rms_norm = HeadRMSNorm(heads, head_dim) if qk_rms_norm else nn.Identity()
-        self.to_out = nn.Linear(channels, channels)
+        self.to_out = Linear(channels, channels)
 
 
 class SelfAttention(_QueryKeyNorm):
@@ -75,7 +77,7 @@ class SelfAttention(_QueryKeyNorm):
 
     def __init__(self, channels: int, heads: int, qk_rms_norm: bool) -> None:
         super().__init__(channels, heads, qk_rms_norm)
-        self.to_qkv = nn.Linear(channels, 3 * channels)
+        self.to_qkv = Linear(channels, 3 * channels)
 
     def forward(self, x: Tensor, phases: Tensor, mask: Tensor | None) -> Tensor:
         """x [B, L, C], phases [B or 1, L, head_dim / 2], mask bool [B, L] of existing tokens or None."""
@@ -90,8 +92,8 @@ class CrossAttention(_QueryKeyNorm):
 
     def __init__(self, channels: int, cond_channels: int, heads: int, qk_rms_norm: bool) -> None:
         super().__init__(channels, heads, qk_rms_norm)
-        self.to_q = nn.Linear(channels, channels)
-        self.to_kv = nn.Linear(cond_channels, 2 * channels)
+        self.to_q = Linear(channels, channels)
+        self.to_kv = Linear(cond_channels, 2 * channels)
 
     def keys_values(self, cond: Tensor) -> tuple[Tensor, Tensor]:
         """Keys and values [B, M, heads, head_dim] of condition tokens [B, M, D]."""

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .config import require
-from .layers import ChannelLayerNorm32, Torso, zero_
+from .layers import ChannelLayerNorm32, Conv3d, Torso, zero_
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,8 @@ class ResBlock3d(nn.Module):
         super().__init__()
         self.norm1 = ChannelLayerNorm32(channels)
         self.norm2 = ChannelLayerNorm32(channels)
-        self.conv1 = nn.Conv3d(channels, channels, 3, padding=1)
-        self.conv2 = zero_(nn.Conv3d(channels, channels, 3, padding=1))
+        self.conv1 = Conv3d(channels, channels, 3, padding=1)
+        self.conv2 = zero_(Conv3d(channels, channels, 3, padding=1))
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -62,7 +62,7 @@ class DownsampleBlock3d(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(in_channels, out_channels, 2, stride=2)
+        self.conv = Conv3d(in_channels, out_channels, 2, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
@@ -73,7 +73,7 @@ class UpsampleBlock3d(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int) -> None:
         super().__init__()
-        self.conv = nn.Conv3d(in_channels, out_channels * 8, 3, padding=1)
+        self.conv = Conv3d(in_channels, out_channels * 8, 3, padding=1)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.conv(x).unflatten(1, (-1, 2, 2, 2))  # B, C, i, j, k, X, Y, Z

@@ -16,7 +16,7 @@ class SparseStructureFlowModel(FlowTransformer):
 
     def __init__(self, config: FlowConfig) -> None:
         super().__init__(config)
-        axis = torch.arange(config.resolution)
+        axis = torch.arange(config.resolution, device="cpu")  # also when the rest is only sketched on "meta"
         grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(-1, 3)
         self.register_buffer("rope_phases", rotary_phases(grid, self.head_dim), persistent=False)
 

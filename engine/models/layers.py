@@ -14,6 +14,31 @@ from ..sparse import SparseConv3d
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, SparseConv3d)
 
 
+def widened(x: Tensor, parameter: Tensor | None) -> Tensor | None:
+    """``parameter`` in the precision of the layer's input ``x``; autocast, where it is on, chooses by itself.
+
+    Half-precision weights stay as they are stored and are widened one layer at a time, while that layer computes: on a
+    CPU a network then takes the memory of its file, not twice that.
+    """
+    if parameter is None or torch.is_autocast_enabled(x.device.type):
+        return parameter
+    return parameter.to(x.dtype)
+
+
+class Linear(nn.Linear):
+    """A linear layer that computes in the precision of its input, whatever its weights are stored in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, widened(x, self.weight), widened(x, self.bias))
+
+
+class Conv3d(nn.Conv3d):
+    """A dense convolution that computes in the precision of its input, whatever its weights are stored in."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, widened(x, self.weight), widened(x, self.bias))
+
+
 class LayerNorm32(nn.LayerNorm):
     """Layer norm over the last axis, computed in float32, returned in the dtype of its input."""
 
@@ -37,9 +62,12 @@ class Torso(nn.Module):
         """The sub-modules whose linear and convolution layers are converted."""
         return [self.blocks]
 
-    def convert_to(self, dtype: torch.dtype) -> None:
-        """Cast the torso's linear and convolution layers; norms and end layers stay float32."""
-        self.dtype = dtype
+    def convert_to(self, dtype: torch.dtype, compute: torch.dtype | None = None) -> None:
+        """Cast the torso's linear and convolution layers to ``dtype``; norms and end layers stay float32.
+
+        ``compute``: the precision in which the torso computes, by default that of its weights.
+        """
+        self.dtype = compute or dtype
         for part in self.torso():
             for module in part.modules():
                 if isinstance(module, TORSO_LAYERS):

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from .attention import CrossAttention, SelfAttention
 from .config import DTYPES, require
-from .layers import LayerNorm32, Torso, final_norm
+from .layers import LayerNorm32, Linear, Torso, final_norm
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class FeedForward(nn.Module):
     def __init__(self, channels: int, ratio: float) -> None:
         super().__init__()
         hidden = int(channels * ratio)
-        self.mlp = nn.Sequential(nn.Linear(channels, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, channels))
+        self.mlp = nn.Sequential(Linear(channels, hidden), nn.GELU(approximate="tanh"), Linear(hidden, channels))
 
     def forward(self, x: Tensor) -> Tensor:
         return self.mlp(x)

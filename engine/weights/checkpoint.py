@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import EspalierError
+from ..models.layers import Torso
 from ..models.registry import build_model
-from .precision import Precision, run_dtype
+from .precision import Precision, accumulate_in_float32, run_dtype, stored_dtype
 from .safetensors_file import SafetensorsFile
 
 SCALE = ".scale"
@@ -69,23 +68,27 @@ def load_checkpoint(stem: Path, device: torch.device, precision: Precision = "au
 def load_network(
     name: str, args: dict[str, Any], weights: Path, device: torch.device, precision: Precision
 ) -> nn.Module:
-    """Build the network ``name`` in the precision that suits ``device`` and fill it from the file ``weights``."""
+    """Build the network ``name`` in the precision that suits ``device`` and fill it from the file ``weights``.
+
+    On a CPU, parameters that are kept as they are stored are views of the mapped file.
+    """
     file = SafetensorsFile(weights)
-    with _without_initialisation():
+    with torch.device("meta"):
         model = build_model(name, args)
-    if hasattr(model, "convert_to"):
-        model.convert_to(run_dtype(name, args, device, precision))
-    fill(model, file)
+    if isinstance(model, Torso):
+        model.convert_to(stored_dtype(name, args, device, precision), run_dtype(name, args, device, precision))
+    if device.type == "cuda":
+        accumulate_in_float32()
+    fill(model, file, device)
     return model.to(device).eval().requires_grad_(False)
 
 
-@torch.no_grad()
-def fill(model: nn.Module, file: SafetensorsFile) -> None:
-    """Copy every tensor of ``file`` into the parameter of its name, in the parameter's precision.
+def fill(model: nn.Module, file: SafetensorsFile, device: torch.device) -> None:
+    """Give every parameter the tensor of its name in ``file``, on ``device`` and in the parameter's precision.
 
     Strict: a missing, left-over or differently shaped tensor raises EspalierError("bad_weights").
     """
-    targets = model.state_dict(keep_vars=True)
+    targets = model.state_dict()
     quantised = {name + SCALE for name, entry in file.entries.items() if entry.dtype == torch.int8}
     stored = set(file.entries) - quantised
     missing, foreign = sorted(targets.keys() - stored), sorted(stored - targets.keys())
@@ -101,7 +104,11 @@ def fill(model: nn.Module, file: SafetensorsFile) -> None:
             )
         if not (entry.dtype.is_floating_point or entry.dtype == torch.int8):
             raise file.problem("has weights of a kind that is not supported.", f"{name}: {entry.dtype}")
-        target.copy_(_dequantised(file, name) if entry.dtype == torch.int8 else file.read(name))
+    tensors = {}
+    for name, target in targets.items():
+        tensor = _dequantised(file, name) if file.entries[name].dtype == torch.int8 else file.read(name)
+        tensors[name] = tensor.to(device, target.dtype)
+    model.load_state_dict(tensors, strict=True, assign=True)
 
 
 def _dequantised(file: SafetensorsFile, name: str) -> Tensor:
@@ -113,15 +120,3 @@ def _dequantised(file: SafetensorsFile, name: str) -> Tensor:
 
 def _some(names: list[str]) -> str:
     return (", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")) or "none"
-
-
-@contextlib.contextmanager
-def _without_initialisation() -> Iterator[None]:
-    """Leave new parameters unfilled: random numbers for 1.3 billion weights would only be thrown away."""
-    originals = {name: fill for name, fill in vars(nn.init).items() if name.endswith("_") and not name.startswith("_")}
-    try:
-        vars(nn.init).update(dict.fromkeys(originals, lambda tensor, *args, **kwargs: tensor))
-        with torch.random.fork_rng(devices=[]):
-            yield
-    finally:
-        vars(nn.init).update(originals)

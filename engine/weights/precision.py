@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which number format a network's torso computes in, by device and by what its weights were made for.
+"""In which number format a network's torso is kept and computes, by device and by what its weights were made for.
 
 On CUDA a network runs as it was made. On a CPU the choice is between float32 and bfloat16; float16 is never a choice
 there (see the last column). Measured on one core of an AMD Zen 5 (AVX-512 BF16, no AMX) with torch 2.13, processor time
@@ -45,6 +45,24 @@ def run_dtype(name: str, args: dict[str, Any], device: torch.device, precision: 
         return made_for(args)
     fast = name in FLOWS and made_for(args) != torch.float16 and cpu_has_fast_bfloat16()
     return torch.bfloat16 if fast else torch.float32
+
+
+def stored_dtype(name: str, args: dict[str, Any], device: torch.device, precision: Precision) -> torch.dtype:
+    """The precision in which the weights of that torso are kept: half where they were made so, else as they run.
+
+    Weights made in half precision lose nothing by being kept so; a layer that computes in float32 widens its own.
+    """
+    made = made_for(args)
+    return run_dtype(name, args, device, precision) if made == torch.float32 else made
+
+
+def accumulate_in_float32() -> None:
+    """Let no CUDA matrix product of half-precision numbers add its parts up in half precision, which erases thin parts.
+
+    The attention kernels of torch always accumulate in float32.
+    """
+    torch.backends.cuda.matmul.allow_fp16_reduced_precision_reduction = False
+    torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
 
 
 def cpu_has_fast_bfloat16() -> bool:

@@ -41,15 +41,17 @@ class Entry:
 
 
 class SafetensorsFile:
-    """The tensors of one file, read one at a time so that memory never holds the file twice.
+    """The tensors of one file, mapped into memory: they take no more of it than the file has bytes.
 
     Opening raises EspalierError("bad_weights") naming the file if it is missing, truncated or not safetensors.
     """
 
+    _mapping: torch.UntypedStorage | None = None
+
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            size = path.stat().st_size
+            self.size = size = path.stat().st_size
             with path.open("rb") as file:
                 prefix = file.read(8)
                 length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
@@ -68,25 +70,31 @@ class SafetensorsFile:
         return name in self.entries
 
     def read(self, name: str) -> Tensor:
-        """Return one tensor on the CPU. Raises EspalierError when the file shrank or holds NaN or infinity."""
+        """Return one tensor on the CPU, a view of the mapped file that is copied only where it is written to.
+
+        Raises EspalierError when the file shrank or holds NaN or infinity.
+        """
         entry = self.entries[name]
-        tensor = torch.empty(entry.shape, dtype=entry.dtype)
-        if tensor.numel():
-            view = memoryview(tensor.view(-1).view(torch.uint8).numpy())
-            try:
-                with self.path.open("rb", buffering=0) as file:
-                    file.seek(entry.begin)
-                    done = 0
-                    while done < len(view):
-                        count = file.readinto(view[done:])
-                        if not count:
-                            raise self.problem("is truncated.")
-                        done += count
-            except OSError as error:
-                raise self.problem(f"cannot be read ({error.strerror}).") from None
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
+        if not math.prod(entry.shape):
+            return torch.empty(entry.shape, dtype=entry.dtype)
+        raw = torch.asarray(self._mapped()[entry.begin : entry.end], dtype=torch.uint8)
+        if entry.begin % entry.dtype.itemsize:
+            raw = raw.clone()
+        tensor = raw.view(entry.dtype).view(entry.shape)
+        if tensor.is_floating_point() and not all(math.isfinite(bound) for bound in torch.aminmax(tensor)):
             raise self.problem(f"is damaged: the tensor “{name}” holds values that are no numbers.")
         return tensor
+
+    def _mapped(self) -> torch.UntypedStorage:
+        """The whole file, mapped when it is first needed. A file that shrank since would end the process if touched."""
+        try:
+            if self.path.stat().st_size != self.size:
+                raise self.problem("was changed while it was read.")
+            if self._mapping is None:
+                self._mapping = torch.UntypedStorage.from_file(str(self.path), shared=False, nbytes=self.size)
+        except (OSError, RuntimeError) as error:
+            raise self.problem("cannot be read.", str(error)) from None
+        return self._mapping
 
     def problem(self, what: str, hint: str = "") -> EspalierError:
         """A refusal of this file as a sentence."""
