@@ -19,6 +19,9 @@ COMMANDS = {
     "train": ".engine.training.command",
     "eval": ".engine.training.evaluate",
     "bench": ".engine.bench",
+    "random-set": ".engine.weights.random_set",
+    "models": ".engine.weights.models_command",
+    "doctor": ".engine.doctor",
 }
 
 
