@@ -30,7 +30,7 @@ from huggingface_hub.utils import build_hf_headers, disable_progress_bars
 from ..errors import EspalierError
 
 # What has arrived is written, and survives a cut, in pieces of this size.
-_CHUNK = 128 << 10
+_CHUNK = 64 << 10
 _FRUITLESS_TRIES = 3
 _AGAIN = "Run the command again: it goes on where it stopped."
 
