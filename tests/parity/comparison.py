@@ -18,6 +18,7 @@ from . import (  # noqa: F401  (each registers its runners)
     pipelines,
     samplers,
     sparse_units,
+    surfaces,
 )
 from .case import Case
 from .runners import find
