@@ -19,7 +19,7 @@ from .nearest import SurfaceIndex
 from .normal_map import tangent_space_normals
 from .normals import corner_normals
 from .raster import UvRaster, rasterise
-from .repair import reduce_faces, repair
+from .repair import reduce_faces, repair, replace_by_skin
 from .smooth import taubin_smooth
 from .topology import edge_table, vertex_components
 from .unwrap import unwrap
@@ -31,6 +31,8 @@ STEPS = ("clean", "simplify", "unwrap", "raster", "bake", "gutter")
 # The default number of faces asks for no more than the voxels can carry and a viewport likes.
 DEFAULT_FACES = 60_000
 
+REPAIRS = {"clean": repair, "watertight": replace_by_skin}
+
 SMALLEST_TEXTURE = 64
 LARGEST_TEXTURE = 8192
 
@@ -39,15 +41,19 @@ LARGEST_TEXTURE = 8192
 class FinishSettings:
     """What a user or a model set may choose.
 
-    target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side. smoothing:
-    passes of low-pass filtering before anything else is made of the surface; 0 leaves it as generated.
+    target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side. repair: "clean"
+    mends the generated surface and leaves open what is open; "watertight" takes the closed outer skin of its voxels
+    instead. smoothing: passes of low-pass filtering before anything else is made of the surface; 0 for none.
     """
 
     target_faces: int | None = None
     texture_size: int = 1024
+    repair: str = "clean"
     smoothing: int = 0
 
     def __post_init__(self) -> None:
+        if not isinstance(self.repair, str) or self.repair not in REPAIRS:
+            raise EspalierError("bad_settings", f"There is no repair “{self.repair}”: choose {' or '.join(REPAIRS)}.")
         if not SMALLEST_TEXTURE <= self.texture_size <= LARGEST_TEXTURE:
             raise EspalierError(
                 "bad_settings",
@@ -95,7 +101,8 @@ def finish(
     """
     run = _Run(report, cancelled or (lambda: False))
     with run.step("clean"):
-        vertices, faces, run.counts = repair(vertices, faces, material.coords, material.resolution)
+        mend = REPAIRS[settings.repair]
+        vertices, faces, run.counts = mend(vertices, faces, material.coords, material.resolution)
         if settings.smoothing:
             vertices = taubin_smooth(vertices, faces, settings.smoothing)
     with run.step("simplify"):

@@ -15,6 +15,7 @@ from .manifold import split_non_manifold
 from .orient import open_seams, orient_consistently, orient_outward
 from .sides import outside_hints
 from .simplify import simplify
+from .skin import outer_skin
 from .topology import edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
@@ -51,10 +52,7 @@ def repair(
     floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
     drop(floating)
     if len(faces) == 0:
-        raise EspalierError(
-            "bad_surface",
-            "The generated surface is empty: try another seed, or an image that shows one object clearly.",
-        )
+        raise _nothing_left()
     vertices, faces = clean.compact(vertices, faces)
     parts = _take_apart(vertices, faces, hints)
     counts["crowded_edges"] = parts.crowded_edges
@@ -75,6 +73,34 @@ def repair(
         parts.vertices, orient_consistently(parts.faces), parts.hints
     )
     return *clean.compact(parts.vertices, surface.faces), counts
+
+
+def replace_by_skin(
+    vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Take the closed outer skin of the voxels in place of their surface, without floaters.
+
+    Arguments and result as for ``repair``; vertex n must be the dual vertex of voxel n. Raises
+    EspalierError("bad_surface") when nothing is left or the vertices are not those of the voxels.
+    """
+    counts: dict[str, Any] = {"raw_faces": len(faces)}
+    if len(vertices) != len(cells):
+        raise EspalierError("bad_surface", "A watertight object needs the voxels it was made from. Generate it again.")
+    vertices, faces, impossible = clean.check_surface(vertices, faces)
+    counts["impossible_faces"] = int(impossible.sum())
+    used = np.unique(faces[~impossible])
+    if len(used) == 0:
+        raise _nothing_left()
+    skin, faces = outer_skin(cells[used], vertices[used], resolution)
+    floating, counts["floaters"] = clean.find_floaters(skin, faces, 1.0 / resolution)
+    return *clean.compact(skin, faces[~floating]), counts
+
+
+def _nothing_left() -> EspalierError:
+    return EspalierError(
+        "bad_surface",
+        "The generated surface is empty: try another seed, or an image that shows one object clearly.",
+    )
 
 
 @dataclass(frozen=True)

@@ -58,6 +58,7 @@ def _finish_settings(request: Mapping[str, Any], config: Configuration) -> Finis
     return FinishSettings(
         target_faces=None if faces is None else whole(request, "faces", 0),
         texture_size=whole(request, "texture_size", FinishSettings().texture_size),
+        repair=setting(request, "repair", config.repair),
         smoothing=whole(request, "smoothing", config.smoothing),
     )
 

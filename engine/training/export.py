@@ -117,6 +117,7 @@ def _pipeline(work: Path) -> dict:
         }
     }
     arguments["default_pipeline_type"] = str(RESOLUTION)
+    arguments["surface_repair"] = "watertight"
     arguments["surface_smoothing"] = SMOOTHING
     return {"name": "Trellis2ImageTo3DPipeline", "args": arguments}
 

@@ -127,8 +127,8 @@ class Configuration:
     """What a model set can do. ``models`` maps a network's key to the path of its files without their ending.
 
     ``kinds``: the ways from an image to an object, ``texturing_kinds`` those of texturing a mesh; empty, with a default
-    of "", where the set lacks networks for it. ``smoothing`` (ours): how many passes of smoothing the surfaces of this
-    set are better for.
+    of "", where the set lacks networks for it. ``repair`` and ``smoothing`` (ours): how its
+    surfaces are finished unless the user says otherwise (see FinishSettings).
     """
 
     models: dict[str, str]
@@ -139,6 +139,7 @@ class Configuration:
     default_kind: str
     texturing_kinds: dict[str, TexturingKind]
     default_texturing_kind: str
+    repair: str = "clean"
     smoothing: int = 0
 
     def kind(self, name: str | None) -> Kind:
@@ -233,6 +234,7 @@ def _configuration(document: Mapping[str, Any]) -> Configuration:
         default_kind=default,
         texturing_kinds=texturing,
         default_texturing_kind=next(iter(preferred), ""),
+        repair=_repair(args.get("surface_repair", "clean")),
         smoothing=_passes(args.get("surface_smoothing", 0)),
     )
 
@@ -240,6 +242,12 @@ def _configuration(document: Mapping[str, Any]) -> Configuration:
 def _passes(value: Any) -> int:
     if type(value) is not int or not 0 <= value <= 100:
         raise _UnusableError("surface_smoothing")
+    return value
+
+
+def _repair(value: Any) -> str:
+    if value not in ("clean", "watertight"):
+        raise _UnusableError("surface_repair")
     return value
 
 

@@ -2,6 +2,7 @@
 """A raw voxel surface becomes a finished asset whose textures show the voxels' materials."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -210,3 +211,27 @@ def test_progress_is_reported_and_cancelling_stops_between_steps(monkeypatch):
 def test_png_files_hold_the_image():
     image = np.random.default_rng(0).integers(0, 256, (8, 5, 4), dtype=np.uint8)
     assert (np.asarray(Image.open(io.BytesIO(encode_png(image)))) == image).all()
+
+
+def test_a_watertight_asset_is_one_closed_skin_with_the_colours_of_its_place():
+    asset = finish(*voxel_asset(*merge(sphere(0.4), sphere(0.36)), R), replace(SETTINGS, repair="watertight"))
+    assert asset.report["boundary_edges"] == asset.report["non_manifold_edges"] == 0
+    assert asset.report["components"] == 1
+    position, base, _ = shown_colours(asset)
+    assert np.abs(base - colours_at(position)[:, :3]).max() < 0.08
+
+
+def test_a_watertight_asset_needs_the_voxels_of_its_surface():
+    vertices, faces, material = voxel_asset(*cube(), R)
+    with pytest.raises(EspalierError, match="watertight"):
+        finish(
+            vertices[faces].reshape(-1, 3),
+            np.arange(faces.size).reshape(-1, 3),
+            material,
+            replace(SETTINGS, repair="watertight"),
+        )
+
+
+def test_unknown_repairs_are_refused():
+    with pytest.raises(EspalierError, match="clean or watertight"):
+        FinishSettings(repair="magic")
