@@ -73,14 +73,20 @@ def load_network(
     On a CPU, parameters that are kept as they are stored are views of the mapped file.
     """
     file = SafetensorsFile(weights)
-    with torch.device("meta"):
-        model = build_model(name, args)
-    if isinstance(model, Torso):
-        model.convert_to(stored_dtype(name, args, device, precision), run_dtype(name, args, device, precision))
+    model = sketch_network(name, args, device, precision)
     if device.type == "cuda":
         accumulate_in_float32()
     fill(model, file, device)
     return model.to(device).eval().requires_grad_(False)
+
+
+def sketch_network(name: str, args: dict[str, Any], device: torch.device, precision: Precision) -> nn.Module:
+    """The network ``name`` in the precisions that suit ``device``, without values: its parameters are on "meta"."""
+    with torch.device("meta"):
+        model = build_model(name, args)
+    if isinstance(model, Torso):
+        model.convert_to(stored_dtype(name, args, device, precision), run_dtype(name, args, device, precision))
+    return model
 
 
 def fill(model: nn.Module, file: SafetensorsFile, device: torch.device) -> None:

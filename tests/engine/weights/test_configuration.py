@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Configurations are read as released, our own with their extra entries, and anything else is refused by name."""
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,18 +13,12 @@ from espalier.tests.tiny_set import pipeline
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-RELEASED = Path(__file__).parents[2] / "data" / "released"
+RELEASED = Path(__file__).parents[3] / "engine" / "weights" / "released"
 IMAGE_TO_3D, TEXTURING = "pipeline.json", "texturing_pipeline.json"
 
 
 def released(name=IMAGE_TO_3D):
     return json.loads((RELEASED / name).read_text(encoding="utf-8"))
-
-
-def tiny_with_encoder():
-    document = pipeline(2)
-    document["args"]["models"]["shape_slat_encoder"] = "ckpts/shape_slat_encoder"
-    return document
 
 
 def test_released_configuration_gives_the_four_kinds():
@@ -35,6 +30,11 @@ def test_released_configuration_gives_the_four_kinds():
     assert kind.low.shape == "shape_slat_flow_model_512"
     assert config.kinds["1024"].structure_grid == 64
     assert config.texturing_kinds == {}
+
+
+def test_the_released_file_is_the_published_one():
+    digest = hashlib.sha256((RELEASED / IMAGE_TO_3D).read_bytes()).hexdigest()
+    assert digest == "222c359ab1ed9bc6735a640a34f95d47f8681b9bc4aaa101bfb80274676253c6"
 
 
 def test_released_values_are_read_as_they_are():
@@ -94,11 +94,13 @@ def test_a_folder_with_the_texturing_file_alone_textures(tmp_path):
 
 
 def test_our_own_sets_texture_where_they_have_an_encoder():
-    without = parse_configuration(pipeline(2))
+    document = pipeline(2)
+    document["args"]["models"].pop("shape_slat_encoder")
+    without = parse_configuration(document)
     assert without.texturing_kinds == {}
     with pytest.raises(EspalierError, match="cannot texture"):
         without.texturing_kind(None)
-    kind = parse_configuration(tiny_with_encoder()).texturing_kind(None)
+    kind = parse_configuration(pipeline(2)).texturing_kind(None)
     assert (kind.cond, kind.texture, kind.resolution) == (64, "tex_slat_flow_model_32", 32)
 
 
@@ -205,7 +207,7 @@ JSON = st.recursive(
 @settings(max_examples=200, deadline=None)
 @given(data=st.data())
 def test_any_change_of_a_configuration_is_used_or_refused(data):
-    document = data.draw(st.sampled_from([tiny_with_encoder, lambda: released(TEXTURING)]))()
+    document = data.draw(st.sampled_from([pipeline(2), released(TEXTURING)]))
     place = document
     while True:
         key = data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
