@@ -46,7 +46,7 @@ def test_every_texel_shows_its_own_point():
     orm = baked.maps["orm"].reshape(-1, 3)
     assert (orm[:, 0] == 255).all()
     assert set(orm[:, 1]) == {64}
-    assert set(orm[:, 2]) == {128}
+    assert set(orm[:, 2]) <= {127, 128}
     assert baked.alpha_mode == "opaque"
     assert baked.covered_share == pytest.approx(len(raster.texel) / 128**2)
 
@@ -78,6 +78,8 @@ def test_parts_give_the_same_texels_and_the_same_faces_inside_charts():
     around = vertices / 0.4
     polar = [np.arctan2(around[:, 1], around[:, 0]) / 7 + 0.5, np.arccos(around[:, 2].clip(-1, 1)) / 3.2]
     uv = np.float32(np.stack(polar, axis=1)[faces])
+    away_from_seam = np.ptp(uv[..., 0], axis=1) < 0.5
+    uv, faces = uv[away_from_seam], faces[away_from_seam]
     whole, parts = rasterise(uv, 128), rasterise_parts(uv, 128, faces_at_once=50)
     assert np.array_equal(whole.texel, parts.texel)
     assert np.array_equal(whole.inside, parts.inside)

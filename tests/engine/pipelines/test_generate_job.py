@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole job: what it leaves in its folder, that it repeats itself byte for byte, and how it fails."""
 
-import io
 import json
 
 import numpy as np
@@ -11,6 +10,7 @@ from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.jobs import JobFolder
 from espalier.engine.pipelines import generate_job
 from espalier.engine.pipelines import job as shared
+from espalier.tests.engine.pipelines.helpers import Report, make_job
 from espalier.tests.tiny_set import write_tiny_set
 from PIL import Image
 from safetensors.numpy import load_file
@@ -19,22 +19,6 @@ FILES = {
     "prepared.png", "mask.png", "structure.safetensors", "shape.safetensors", "material.safetensors",
     "voxels.safetensors", "surface.npz", "result.npz", "base_color.png", "orm.png", "result.json", "preview.png",
 }  # fmt: skip
-
-
-class Report:
-    def __init__(self, cancel_at=None):
-        self.steps, self.previews, self.logs, self.cancel_at = [], [], [], cancel_at
-
-    def __call__(self, stage, step, of):
-        self.steps.append((stage, step, of))
-        if stage == self.cancel_at and step:
-            raise Cancelled
-
-    def preview(self, stage, file):
-        self.previews.append(file)
-
-    def log(self, level, text):
-        self.logs.append(text)
 
 
 @pytest.fixture(scope="module")
@@ -48,30 +32,6 @@ def forget_models():
     shared.release()
 
 
-def picture(colour=(200, 40, 30)):
-    pixels = np.zeros((80, 80, 4), np.uint8)
-    pixels[15:65, 20:60] = (*colour, 255)
-    stream = io.BytesIO()
-    Image.fromarray(pixels).save(stream, "PNG")
-    return stream.getvalue()
-
-
-def make_job(store, tiny_set, name="job", data=None, **changes):
-    source = store / f"{name}.png"
-    source.write_bytes(picture() if data is None else data)
-    request = {
-        "kind": "generate",
-        "settings": {"quality": "starter", "texture_size": 128, "faces": 500},
-        "seed": 7,
-        "model": {"set": "tiny", "path": str(tiny_set)},
-        "online": False,
-        "name": "thing",
-        "image": "thing.png",
-        **changes,
-    }
-    return JobFolder.create(store, request, source, name)
-
-
 def run(job, **options):
     report = Report(**options)
     return generate_job.run(job, report, lambda: False), report
@@ -82,12 +42,7 @@ def test_job_leaves_every_file_and_reports_every_stage(tmp_path, tiny_set):
     result, report = run(job)
     assert result == {"result": "result.json"}
     assert {path.name for path in job.path.iterdir()} >= FILES
-    stages = list(dict.fromkeys(stage for stage, _, _ in report.steps))
-    assert stages == ["prepare", "condition", "structure", "shape", "material", "decode", "finish"]
-    for stage in stages:
-        steps = [step for name, step, _ in report.steps if name == stage]
-        assert steps[0] == 0
-        assert steps == sorted(steps)
+    assert report.stages() == ["prepare", "condition", "structure", "shape", "material", "decode", "finish"]
     assert report.previews == ["prepared.png", "preview.png"]
     for stage in ("structure", "shape", "material"):
         assert len(job.random_state(stage)) == torch.Generator().get_state().numel()
