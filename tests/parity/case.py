@@ -65,9 +65,16 @@ class Case:
         return found
 
     @property
-    def inputs(self) -> int:
-        """How many tensors were used as inputs only."""
-        return len(self._inputs - self._known)
+    def account(self) -> dict[str, Any]:
+        """The rows, and how many of the case's tensors were compared, skipped, used as inputs only, or left out."""
+        rows = {row["name"]: row for row in self.rows}
+        counts = dict.fromkeys(("compared", "skipped", "inputs", "left_out"), 0)
+        for name in self.names:
+            if name in self._known:
+                counts["skipped" if "skipped" in rows[name] else "compared"] += 1
+            else:
+                counts["inputs" if name in self._inputs else "left_out"] += 1
+        return {"rows": self.rows, "counts": counts}
 
     def input(self, name: str) -> torch.Tensor:
         """A recorded tensor that a call is given."""

@@ -19,6 +19,7 @@ from . import (  # noqa: F401  (each registers its runners)
     samplers,
     sparse_units,
     surfaces,
+    voxel_files,
 )
 from .case import Case
 from .runners import find

@@ -19,5 +19,5 @@ def pytest_generate_tests(metafunc):
 def test_agrees_with_the_reference(folder, tmp_path, record_property):
     case = Case(folder, tmp_path)
     compare(case)
-    record_property("golden", {"case": case.name, "rows": case.rows, "inputs": case.inputs})
+    record_property("golden", case.account)
     assert not case.failures, "\n".join(case.failures)
