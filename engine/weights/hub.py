@@ -58,6 +58,8 @@ class Hub:
         # Every failure is raised; its warnings would only fill the log with what is tried again.
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
         constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
+        # Nothing is said about this computer, and nothing is written beside the models.
+        constants.HF_HUB_DISABLE_TELEMETRY = True
 
     def look(self, repository: str, revision: str, path: str, alternatives: tuple[str, ...] = ()) -> Remote | None:
         """Ask for a file of a repository; None when it is not in it.
