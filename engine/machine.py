@@ -14,6 +14,7 @@ import os
 import platform
 import re
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ def describe() -> dict[str, Any]:
     bytes {total, free} of the machine and {device_total} of a CUDA device; ``backends`` what can compute; ``missing``
     the required modules that this Python lacks.
     """
-    cuda = _cuda_device() if _torch_has_cuda() else None
+    cuda = cuda_device() if torch_has_cuda() else None
     total, free = host_memory()
     memory = {"total": total, "free": free}
     backends = ["cpu"]
-    device = {"type": "cpu", "name": _processor_name()}
+    device = {"type": "cpu", "name": processor_name()}
     if cuda is not None:
         device = {"type": "cuda", "name": cuda[0]}
         memory["device_total"] = cuda[1]
@@ -42,12 +43,22 @@ def describe() -> dict[str, Any]:
             backends.insert(1, "triton")
     return {
         "python": platform.python_version(),
-        "torch": _torch_version(),
+        "torch": package_version("torch"),
         "device": device,
         "memory": memory,
         "backends": backends,
         "missing": [name for name in REQUIRED if importlib.util.find_spec(name) is None],
     }
+
+
+def extension_version() -> str:
+    """Return the extension's version from its manifest."""
+    manifest = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
+    try:
+        with manifest.open("rb") as file:
+            return str(tomllib.load(file)["version"])
+    except (OSError, tomllib.TOMLDecodeError, KeyError):
+        return "unknown"
 
 
 def host_memory() -> tuple[int, int]:
@@ -109,14 +120,15 @@ def _peak_host_memory() -> int:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _torch_version() -> str | None:
+def package_version(distribution: str) -> str | None:
+    """Return the version of an installed package, None where it is not installed."""
     try:
-        return importlib.metadata.version("torch")
+        return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
 
 
-def _torch_has_cuda() -> bool:
+def torch_has_cuda() -> bool:
     """Read from torch's own version file whether it was built for CUDA."""
     spec = importlib.util.find_spec("torch")
     if spec is None or spec.origin is None:
@@ -129,7 +141,7 @@ def _torch_has_cuda() -> bool:
 
 
 @functools.cache
-def _cuda_device() -> tuple[str, int] | None:
+def cuda_device() -> tuple[str, int] | None:
     """Return name and memory of the first CUDA device that this process may use, from the driver; None without one."""
     try:
         driver = ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
@@ -149,7 +161,8 @@ def _cuda_device() -> tuple[str, int] | None:
     return name.value.decode("utf-8", "replace"), total.value
 
 
-def _processor_name() -> str:
+def processor_name() -> str:
+    """Return what the processor is called."""
     with contextlib.suppress(OSError):
         match = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text("utf-8"), re.MULTILINE)
         if match:
