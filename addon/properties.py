@@ -5,6 +5,10 @@ import bpy
 
 from . import ids
 
+MODES = (
+    ("GENERATE", "Generate", "Make a new object from the image"),
+    ("TEXTURE", "Texture", "Paint the selected objects after the image; their shape and UVs stay as they are"),
+)
 MODELS = (
     ("STARTER", "Starter", "The small model that comes with Espalier: simple shapes, within a minute on any computer"),
     (
@@ -40,6 +44,7 @@ def _set_size(settings, value):
 
 
 class ESPALIER_PG_settings(bpy.types.PropertyGroup):
+    mode: bpy.props.EnumProperty(name="Mode", description="What is made from the image", items=MODES)
     image: bpy.props.PointerProperty(
         name="Image",
         description="The picture of the object to make: one object, seen whole, on a plain or transparent background",

@@ -5,7 +5,7 @@ import time
 
 import bpy
 
-from . import ids, placing
+from . import placing
 from .session import session
 
 BUSY_SECONDS = 0.05
@@ -50,9 +50,9 @@ def _place():
 
 def place(job_id, context):
     """Run the operator that builds a result, as one undo step."""
-    scene = placing.target_scene(session.orders[job_id], context)
-    window = placing.window_for(scene, context)
-    operator = getattr(bpy.ops.espalier, ids.OP_BUILD_RESULT.partition(".")[2])
+    order = session.orders[job_id]
+    window = placing.window_for(placing.target_scene(order, context), context)
+    operator = getattr(bpy.ops.espalier, order.operator.partition(".")[2])
     try:
         with context.temp_override(window=window):
             operator("EXEC_DEFAULT", True, job=job_id)

@@ -6,7 +6,17 @@ import atexit
 import bpy
 
 from . import cli, compat, ids, preferences, properties, pump, session
-from .operators import build_result, cancel, engine, generate, install_engine, logs, open_image
+from .operators import (
+    apply_texture,
+    build_result,
+    cancel,
+    engine,
+    generate,
+    install_engine,
+    logs,
+    open_image,
+    texture,
+)
 from .ui import menus, panels
 
 CLASSES = (
@@ -14,8 +24,10 @@ CLASSES = (
     properties.ESPALIER_PG_settings,
     generate.ESPALIER_OT_generate,
     generate.ESPALIER_OT_retry,
+    texture.ESPALIER_OT_texture,
     cancel.ESPALIER_OT_cancel,
     build_result.ESPALIER_OT_build_result,
+    apply_texture.ESPALIER_OT_apply_texture,
     open_image.ESPALIER_OT_open_image,
     install_engine.ESPALIER_OT_install_engine,
     install_engine.ESPALIER_OT_cancel_install,

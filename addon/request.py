@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a generation asks of the engine: the content of request.json."""
+"""What a generation or a texturing asks of the engine: the content of request.json."""
 
 import random
 import re
 
+MESH_FILE = "mesh.npz"
 STARTER, TRELLIS2 = "starter", "trellis2-4b"
 MODEL_NAMES = {STARTER: "Starter", TRELLIS2: "TRELLIS.2-4B"}
-# The qualities of the panel as the published model set names them.
+# The qualities of the panel as the published model set names them; the shape of a mesh to texture needs no cascade.
 QUALITY_KINDS = {"DRAFT": "512", "STANDARD": "1024_cascade", "FINE": "1536_cascade"}
+TEXTURE_KINDS = {"DRAFT": "512", "STANDARD": "1024", "FINE": "1536"}
 # What each model can do, for people about to choose.
 MODEL_NOTES = {
     STARTER: "Simple shapes. For photographs, use TRELLIS.2-4B.",
@@ -32,12 +34,26 @@ def make_request(
     name, image_name, seed, model=STARTER, model_path=None, quality=STARTER, texture_size=1024, faces=None
 ):
     """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store."""
+    settings = {"quality": quality, "texture_size": texture_size, "faces": faces}
+    return _request("generate", name, image_name, seed, model, model_path, settings)
+
+
+def make_texture_request(
+    name, image_name, seed, target, model=STARTER, model_path=None, quality=STARTER, texture_size=1024
+):
+    """Return the request of texturing a mesh; ``target`` (Subject.target) is what applying the result has to know."""
+    settings = {"quality": quality, "texture_size": texture_size}
+    request = _request("texture", name, image_name, seed, model, model_path, settings)
+    return {**request, "mesh": MESH_FILE, "target": target}
+
+
+def _request(kind, name, image_name, seed, model, model_path, settings):
     return {
-        "kind": "generate",
+        "kind": kind,
         "name": name,
         "image": image_name,
         "seed": seed,
         "model": {"set": model, "path": str(model_path) if model_path is not None else None},
-        "settings": {"quality": quality, "texture_size": texture_size, "faces": faces},
+        "settings": settings,
         "online": False,
     }

@@ -6,12 +6,14 @@ Nothing of it is stored in a .blend, so undo, loading a file and deleting object
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 import bpy
 
-from . import preferences
+from . import ids, preferences
 from .client import ClientError, EngineClient, Job, JobQueue, JobStore, Problem
 from .client.install import EngineInstall
 
@@ -22,6 +24,7 @@ LOG_NAME = "engine.log"
 class Order:
     """Where the result of a job shall go: the scene by name, the place in it, and the file that was open then."""
 
+    operator: ClassVar[str] = ids.OP_BUILD_RESULT
     scene: str
     location: tuple[float, float, float]
     size: float
@@ -29,14 +32,29 @@ class Order:
 
 
 @dataclass(frozen=True)
+class TextureOrder:
+    """Which object a texture is for: its name, and the identifier that it keeps in the file that was open then."""
+
+    operator: ClassVar[str] = ids.OP_APPLY_TEXTURE
+    scene: str
+    name: str
+    uid: int
+    notes: tuple[str, ...]
+    opened: int
+
+
+@dataclass(frozen=True)
 class Message:
-    """The last thing to tell the user. ``job`` is the job that it is about, if any."""
+    """Something to tell the user. ``job`` is the job that it is about, if any; without ``can_retry``, running it again
+    would not help.
+    """
 
     text: str
     hint: str = ""
     is_error: bool = False
     log: str = ""
     job: str = ""
+    can_retry: bool = True
 
 
 class Session:
@@ -45,9 +63,9 @@ class Session:
     def __init__(self):
         self.queue: JobQueue | None = None
         self.install: EngineInstall | None = None
-        self.orders: dict[str, Order] = {}
+        self.orders: dict[str, Order | TextureOrder] = {}
         self.ready: list[str] = []
-        self.message: Message | None = None
+        self.messages: list[Message] = []
         self.opened = 0
 
     # --------------------------------------------------------------------------------------------------- for operators
@@ -71,10 +89,26 @@ class Session:
             self.queue = JobQueue(JobStore(folder / "jobs"), engine)
         return self.queue
 
-    def submit(self, source: Path | bytes, suffix: str, request: dict, order: Order) -> Job:
-        """Store a job and queue it. Raises ClientError."""
+    @property
+    def message(self) -> Message | None:
+        """What was told last; to set it takes back what was told before."""
+        return self.messages[-1] if self.messages else None
+
+    @message.setter
+    def message(self, message: Message | None) -> None:
+        self.messages = [message] if message is not None else []
+
+    def submit(
+        self,
+        source: Path | bytes,
+        suffix: str,
+        request: dict,
+        order: Order | TextureOrder,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Job:
+        """Store a job, with further ``files`` in its folder, and queue it. Raises ClientError."""
         queue = self.connect()
-        job = queue.add(queue.store.create(request, source, suffix))
+        job = queue.add(queue.store.create(request, source, suffix, files))
         self.orders[job.id] = order
         self.message = None
         return job
@@ -94,20 +128,24 @@ class Session:
         """Show a failure in the panel."""
         self.message = Message(problem.sentence, problem.hint, True, problem.log, job)
 
+    def refuse(self, sentence: str) -> None:
+        """Show why one of several objects was left out."""
+        self.messages.append(Message(sentence, is_error=True))
+
     def built(self, job_id: str, text: str) -> None:
         """Record that a result stands in the scene."""
         self.ready.remove(job_id)
         self.orders.pop(job_id, None)
-        self.message = Message(text, job=job_id)
+        self.messages.append(Message(text, job=job_id))
         if self.queue is not None:
             self.queue.mark_built(job_id)
 
-    def not_built(self, job_id: str, sentence: str) -> None:
+    def not_built(self, job_id: str, sentence: str, can_retry: bool = True) -> None:
         """Record that a result cannot be built from."""
         self.ready.remove(job_id)
         job = self.queue.jobs.get(job_id) if self.queue is not None else None
         log = str(job.folder / "log.txt") if job is not None else ""
-        self.tell(Problem("bad_result", sentence, log=log), job_id)
+        self.messages.append(Message(sentence, "", True, log, job_id, can_retry))
 
     # ---------------------------------------------------------------------------------------------------- for the pump
 
@@ -134,12 +172,10 @@ class Session:
         if job.state == "finished" and job.id not in self.ready:
             self.ready.append(job.id)
         elif job.state == "failed" and job.problem is not None:
-            self.tell(
-                Problem(job.problem.code, f"{job.name}: {job.problem.sentence}", job.problem.hint, job.problem.log),
-                job.id,
-            )
+            problem = job.problem
+            self.messages.append(Message(f"{job.name}: {problem.sentence}", problem.hint, True, problem.log, job.id))
         elif job.state == "cancelled":
-            self.message = Message(f"{job.name}: cancelled", job=job.id)
+            self.messages.append(Message(f"{job.name}: cancelled", job=job.id))
 
     def _installed(self) -> None:
         install, self.install = self.install, None

@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of a generation as people read them."""
+"""The stages of a job as people read them."""
 
 # Name, and the share of the whole that is usually done when the stage begins: for the first run on a machine, when the
 # engine cannot know yet how long each stage takes.
 STAGES = {
     "prepare": ("Preparing the image", 0.0),
     "condition": ("Reading the image", 0.05),
-    "structure": ("Structure", 0.1),
+    # A mesh that is textured is read; one that is generated has structure and shape instead.
+    "encode": ("Reading the mesh", 0.1),
+    "structure": ("Structure", 0.12),
     "shape": ("Shape", 0.25),
     "material": ("Material", 0.5),
     "decode": ("Surface", 0.65),

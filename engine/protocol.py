@@ -215,8 +215,16 @@ def read_json(path: Path) -> dict[str, Any] | None:
     return value if isinstance(value, dict) else None
 
 
-def create_job_folder(store: Path, name: str, request: Mapping[str, Any], data: bytes, suffix: str) -> Path:
-    """Make the folder of a waiting job: ``input<suffix>`` with ``data``, request.json naming it, state.json.
+def create_job_folder(
+    store: Path,
+    name: str,
+    request: Mapping[str, Any],
+    data: bytes,
+    suffix: str,
+    files: Mapping[str, bytes] | None = None,
+) -> Path:
+    """Make the folder of a waiting job: ``input<suffix>`` with ``data``, request.json naming it, state.json, and
+    ``files`` by their names.
 
     The folder is filled beside its final place and then renamed, so it appears whole or not at all. ``store`` is made
     when it is missing. Raises FileExistsError when the job exists, OSError of the file system.
@@ -228,7 +236,8 @@ def create_job_folder(store: Path, name: str, request: Mapping[str, Any], data: 
     temporary = store / f".{name}.part"
     temporary.mkdir()
     try:
-        write_bytes(temporary / f"input{suffix}", data, sync=False)
+        for file, content in {**(files or {}), f"input{suffix}": data}.items():
+            write_bytes(temporary / file, content, sync=False)
         write_json(temporary / REQUEST_FILE, {**request, "input": f"input{suffix}"}, sync=False)
         write_json(temporary / STATE_FILE, {"state": WAITING, "stage": "", "created": time.time()}, sync=False)
         temporary.rename(target)

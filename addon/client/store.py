@@ -79,11 +79,18 @@ class JobStore:
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
 
-    def create(self, request: Mapping[str, Any], image: Path | bytes, suffix: str = "") -> StoredJob:
+    def create(
+        self,
+        request: Mapping[str, Any],
+        image: Path | bytes,
+        suffix: str = "",
+        files: Mapping[str, bytes] | None = None,
+    ) -> StoredJob:
         """Make the folder of a new waiting job and return it.
 
         ``request`` is what goes into request.json (kind, settings, seed, model, online, name); its ``input`` is set
-        here. ``image`` is a file, copied byte for byte, or the bytes themselves with their ``suffix`` (".png").
+        here. ``image`` is a file, copied byte for byte, or the bytes themselves with their ``suffix`` (".png");
+        ``files`` are further files of the folder by name.
         Raises ClientError with the codes missing_file, bad_input, no_space, not_writable, file_system.
         """
         if isinstance(image, bytes):
@@ -94,7 +101,7 @@ class JobStore:
         suffix = suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ".img"
         try:
             folder = protocol.create_job_folder(
-                self.folder, self._new_id(str(request.get("name", ""))), request, data, suffix
+                self.folder, self._new_id(str(request.get("name", ""))), request, data, suffix, files
             )
         except OSError as error:
             raise from_os_error(error, self.folder) from error

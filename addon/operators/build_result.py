@@ -48,17 +48,10 @@ def _build(context, job, order):
     request = JobStore(job.folder.parent).read(job.folder).request
     scene = placing.target_scene(order, context)
     layer = context.view_layer if scene == context.scene else scene.view_layers[0]
-    seed = int(request.get("seed", 0))
-    provenance = Provenance(
-        image=str(request.get("image", "")),
-        seed=seed,
-        model=str(request.get("model", {}).get("set", "")),
-        settings=request.get("settings", {}),
-        job=job.id,
-    )
+    provenance = Provenance.of(request, job.id)
     item = build_object(scene, job.name, asset, Placement(order.location, order.size), provenance, layer)
     _show_in_local_views(context, item)
-    return item, asset, seed
+    return item, asset, provenance.seed
 
 
 def _show_in_local_views(context, item):

@@ -79,17 +79,24 @@ class ESPALIER_OT_retry(bpy.types.Operator):
 
 
 def _request(settings):
-    starter = settings.model == "STARTER"
     return make_request(
         name=object_name(settings.image.name),
-        image_name=settings.image.name,
-        seed=settings.seed,
-        model=STARTER if starter else TRELLIS2,
-        model_path=None if starter else preferences.trellis2_folder(),
-        quality=STARTER if starter else QUALITY_KINDS[settings.quality],
-        texture_size=int(settings.texture_size),
         faces=settings.faces if settings.limit_faces else None,
+        **choices(settings, QUALITY_KINDS),
     )
+
+
+def choices(settings, kinds):
+    """What both kinds of request take from the panel; ``kinds`` names the published model's qualities."""
+    starter = settings.model == "STARTER"
+    return {
+        "image_name": settings.image.name,
+        "seed": settings.seed,
+        "model": STARTER if starter else TRELLIS2,
+        "model_path": None if starter else preferences.trellis2_folder(),
+        "quality": STARTER if starter else kinds[settings.quality],
+        "texture_size": int(settings.texture_size),
+    }
 
 
 def order_here(context):

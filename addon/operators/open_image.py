@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Choose an image file as the input."""
 
+import contextlib
+
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from .. import ids
 from .generate import why_not
+from .texture import why_not_texture
 
 
 class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
@@ -14,8 +17,15 @@ class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
     bl_description = "Open a picture of one object from a file"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
-    generate: bpy.props.BoolProperty(
-        name="Generate", description="Make the object as soon as the image is open", options={"HIDDEN", "SKIP_SAVE"}
+    then: bpy.props.EnumProperty(
+        name="Then",
+        description="What to do as soon as the image is open",
+        items=(
+            ("NOTHING", "Nothing", "Choose the image in the panel"),
+            ("GENERATE", "Generate", "Make an object of it"),
+            ("TEXTURE", "Texture", "Paint the selected objects after it"),
+        ),
+        options={"HIDDEN", "SKIP_SAVE"},
     )
     filter_image: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
     filter_folder: bpy.props.BoolProperty(default=True, options={"HIDDEN", "SKIP_SAVE"})
@@ -36,10 +46,17 @@ class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
                 bpy.data.images.remove(image)
             return {"CANCELLED"}
         context.scene.espalier.image = image
-        if self.generate:
-            reason = why_not(context.scene)
-            if reason:
-                self.report({"WARNING"}, f"{reason}.")
-            else:
-                bpy.ops.espalier.generate()
+        if self.then != "NOTHING":
+            self._go_on(context)
         return {"FINISHED"}
+
+    def _go_on(self, context):
+        is_texture = self.then == "TEXTURE"
+        context.scene.espalier.mode = self.then
+        reason = why_not_texture(context) if is_texture else why_not(context.scene)
+        if reason:
+            self.report({"WARNING"}, f"{reason}.")
+            return
+        with contextlib.suppress(RuntimeError):
+            # Its report of type ERROR arrives as an exception; the panel shows it already.
+            bpy.ops.espalier.texture() if is_texture else bpy.ops.espalier.generate()

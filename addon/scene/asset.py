@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -28,24 +30,47 @@ class Provenance:
     settings: dict = field(default_factory=dict)
     job: str = ""
 
+    @classmethod
+    def of(cls, request: dict, job: str) -> Provenance:
+        """What a job's request says."""
+        return cls(
+            image=str(request.get("image", "")),
+            seed=int(request.get("seed", 0)),
+            model=str(request.get("model", {}).get("set", "")),
+            settings=request.get("settings", {}),
+            job=job,
+        )
+
+
+@dataclass(frozen=True)
+class Texture:
+    """The maps of an asset as encoded PNG files by name: ``base_color`` (sRGB, with alpha where ``alpha_mode`` is not
+    "opaque"), ``orm`` (occlusion, roughness, metallic), ``normal``. Raises BadResult for an unknown alpha mode.
+    """
+
+    maps: dict[str, bytes] = field(default_factory=dict)
+    alpha_mode: str = "opaque"
+    report: dict = field(default_factory=dict)
+
+    def __post_init__(self):
+        if self.alpha_mode not in ALPHA_MODES:
+            raise BadResult(f"The result's alpha mode {self.alpha_mode!r} is unknown to this version of Espalier.")
+
 
 @dataclass(frozen=True)
 class Asset:
     """A finished object: Z up, inside [-0.5, 0.5]^3, front towards -Y.
 
     ``vertices`` float32 [V, 3]; ``faces`` int32 [F, 3]; ``normals`` float32 [V, 3] or [F, 3, 3] (one per corner) or
-    None; ``uv`` float32 [F, 3, 2] or None, origin at the lower left of the maps; ``maps`` encoded PNG files by name:
-    ``base_color`` (sRGB, with alpha where ``alpha_mode`` is not "opaque"), ``orm`` (occlusion, roughness, metallic),
-    ``normal``. Raises BadResult for arrays that do not fit each other.
+    None; ``uv`` float32 [F, 3, 2] or None, origin at the lower left of the maps. Raises BadResult for arrays that do
+    not fit each other.
     """
 
     vertices: np.ndarray
     faces: np.ndarray
     uv: np.ndarray | None = None
     normals: np.ndarray | None = None
-    maps: dict[str, bytes] = field(default_factory=dict)
-    alpha_mode: str = "opaque"
-    report: dict = field(default_factory=dict)
+    texture: Texture = Texture()
 
     def __post_init__(self):
         vertices, faces = self.vertices, self.faces
@@ -61,8 +86,6 @@ class Asset:
             raise BadResult("The result's texture coordinates do not fit its faces: its files are damaged.")
         if self.normals is not None and self.normals.shape not in {(len(vertices), 3), (len(faces), 3, 3)}:
             raise BadResult("The result's normals fit neither its vertices nor its corners: its files are damaged.")
-        if self.alpha_mode not in ALPHA_MODES:
-            raise BadResult(f"The result's alpha mode {self.alpha_mode!r} is unknown to this version of Espalier.")
 
 
 def read_result(folder: Path) -> Asset:
@@ -70,28 +93,45 @@ def read_result(folder: Path) -> Asset:
 
     Raises BadResult with a sentence when a file is missing, damaged, or named outside the folder.
     """
-    folder = Path(folder)
-    try:
-        info = json.loads((folder / "result.json").read_text(encoding="utf-8"))
-        with np.load(folder / "result.npz", allow_pickle=False) as arrays:
-            data = {name: arrays[name] for name in arrays.files}
-        maps = {name: _read_map(folder, file) for name, file in info.get("maps", {}).items() if file}
+    texture = read_texture(folder)
+    with _told(folder), np.load(Path(folder) / "result.npz", allow_pickle=False) as data:
         return Asset(
             vertices=np.ascontiguousarray(data["vertices"], dtype=np.float32),
             faces=np.ascontiguousarray(data["faces"], dtype=np.int32),
-            uv=_optional(data.get("uv")),
-            normals=_optional(data.get("normals")),
-            maps=maps,
+            uv=_optional(data, "uv"),
+            normals=_optional(data, "normals"),
+            texture=texture,
+        )
+
+
+def read_texture(folder: Path) -> Texture:
+    """Read ``result.json`` and the maps that it names from a job folder; all that a texturing job leaves.
+
+    Raises BadResult with a sentence when a file is missing, damaged, or named outside the folder.
+    """
+    folder = Path(folder)
+    with _told(folder):
+        info = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return Texture(
+            maps={name: _read_map(folder, file) for name, file in info.get("maps", {}).items() if file},
             alpha_mode=info.get("alpha_mode", "opaque"),
             report=info.get("report", {}),
         )
+
+
+@contextlib.contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """Put the failures of reading a result into sentences."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise BadResult(f"The result is incomplete: {Path(error.filename).name} is missing in {folder}.") from error
     except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
         raise BadResult(f"The result in {folder} cannot be read: {error}.") from error
 
 
-def _optional(array: np.ndarray | None) -> np.ndarray | None:
+def _optional(data: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
+    array = data.get(name)
     return np.ascontiguousarray(array, dtype=np.float32) if array is not None and array.size else None
 
 

@@ -30,17 +30,18 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     """
     size = placement.size / scene.unit_settings.scale_length
     mesh = build_mesh(name, stand_on_ground(asset.vertices, size), asset.faces, asset.uv, asset.normals)
-    mesh.materials.append(build_material(name, asset.maps, asset.alpha_mode))
+    mesh.materials.append(build_material(name, asset.texture.maps, asset.texture.alpha_mode))
     item = bpy.data.objects.new(name, mesh)
     item.location = placement.location
-    _record(item, provenance)
+    record(item, provenance)
     _collection(scene, view_layer).objects.link(item)
     if view_layer is not None:
         _make_active(view_layer, item)
     return item
 
 
-def _record(item, provenance):
+def record(item, provenance):
+    """Write down on an object where it, or its texture, comes from."""
     item[ids.PROP_IMAGE] = provenance.image
     item[ids.PROP_SEED] = provenance.seed
     item[ids.PROP_MODEL] = provenance.model

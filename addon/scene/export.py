@@ -26,13 +26,7 @@ def write(folder, request, job, target, size):
     For background use: a .blend takes the place of the open file. Raises BadResult, OSError.
     """
     asset = read_result(folder)
-    provenance = Provenance(
-        image=str(request.get("image", "")),
-        seed=int(request.get("seed", 0)),
-        model=str(request.get("model", {}).get("set", "")),
-        settings=request.get("settings", {}),
-        job=job,
-    )
+    provenance = Provenance.of(request, job)
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.with_name(f".{target.stem}.part{target.suffix}")
     scene = bpy.data.scenes.new(request.get("name", "Espalier"))

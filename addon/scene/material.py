@@ -27,10 +27,11 @@ def build_image(name, png, is_data, alpha=False):
     return image
 
 
-def build_material(name, maps, alpha_mode):
-    """Return a new material with a Principled BSDF fed by ``maps`` (encoded PNG files by name, see ``Asset``).
+def build_material(name, maps, alpha_mode, uv_layer=None):
+    """Return a new material with a Principled BSDF fed by ``maps`` (encoded PNG files by name, see ``Texture``).
 
     Alpha is connected only when ``alpha_mode`` is "mask" (cut at one half) or "blend"; the glTF exporter reads both.
+    The maps are placed by ``uv_layer``; without it by the one that renders.
     """
     material = bpy.data.materials.new(name)
     tree = compat.ensure_node_tree(material)
@@ -53,9 +54,19 @@ def build_material(name, maps, alpha_mode):
         normal = _node(tree, "ShaderNodeNormalMap", -380, -300)
         tree.links.new(texture.outputs["Color"], normal.inputs["Color"])
         tree.links.new(normal.outputs["Normal"], shader.inputs["Normal"])
+    if uv_layer is not None:
+        _place_by(tree, uv_layer)
     # Dithered sorts correctly from every side and casts shadows; blended is the user's choice where noise matters more.
     material.surface_render_method = "DITHERED"
     return material
+
+
+def _place_by(tree, uv_layer):
+    uv = _node(tree, "ShaderNodeUVMap", -960, 0)
+    uv.uv_map = uv_layer
+    for node in tree.nodes:
+        if node.type == "TEX_IMAGE":
+            tree.links.new(uv.outputs["UV"], node.inputs["Vector"])
 
 
 def _connect_alpha(tree, texture, shader, alpha_mode):

@@ -8,14 +8,24 @@ from .. import ids
 
 def _draw_add(self, context):
     self.layout.separator()
-    self.layout.operator(ids.OP_OPEN_IMAGE, text="From Image...", icon="IMAGE_DATA").generate = True
+    self.layout.operator(ids.OP_OPEN_IMAGE, text="From Image...", icon="IMAGE_DATA").then = "GENERATE"
+
+
+def _draw_object(self, context):
+    if any(item.type == "MESH" for item in context.selected_objects):
+        self.layout.separator()
+        self.layout.operator(ids.OP_OPEN_IMAGE, text="Texture from Image...", icon="IMAGE_DATA").then = "TEXTURE"
 
 
 def attach():
     """Add the entries."""
     bpy.types.VIEW3D_MT_mesh_add.append(_draw_add)
+    for menu in (bpy.types.VIEW3D_MT_object, bpy.types.VIEW3D_MT_object_context_menu):
+        menu.append(_draw_object)
 
 
 def detach():
     """Remove the entries."""
+    for menu in (bpy.types.VIEW3D_MT_object, bpy.types.VIEW3D_MT_object_context_menu):
+        menu.remove(_draw_object)
     bpy.types.VIEW3D_MT_mesh_add.remove(_draw_add)

@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..client import EngineState
+from ..operators.texture import targets
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
 from ..session import session
 from .status import draw_engine_state, draw_status
@@ -13,7 +14,7 @@ from .text import draw_sentence
 
 class ESPALIER_PT_main(bpy.types.Panel):
     bl_idname = ids.PT_MAIN
-    bl_label = "Generate"
+    bl_label = "From Image"
     bl_space_type = "VIEW_3D"
     bl_region_type = "UI"
     bl_category = ids.CATEGORY
@@ -22,6 +23,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         layout = self.layout
         settings = context.scene.espalier
         draw_engine_state(layout, context)
+        layout.row().prop(settings, "mode", expand=True)
         layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
         column = _settings_column(layout)
         _draw_model(column, settings, context)
@@ -30,7 +32,10 @@ class ESPALIER_PT_main(bpy.types.Panel):
         row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED")
         row = layout.row()
         row.scale_y = 1.5
-        row.operator(ids.OP_GENERATE)
+        if settings.mode == "TEXTURE":
+            row.operator(ids.OP_TEXTURE, text=_texture_label(context))
+        else:
+            row.operator(ids.OP_GENERATE)
         draw_status(layout, context)
         # Parts of this panel rather than sub-panels, which lag behind when what stands above them changes its height.
         header, body = layout.panel(ids.SECTION_OUTPUT, default_closed=True)
@@ -51,7 +56,18 @@ def _settings_column(layout):
     return column
 
 
+def _texture_label(context):
+    """What the Texture button is about to paint."""
+    items = targets(context)
+    if len(items) == 1:
+        return f"Texture {items[0].name}"
+    return f"Texture {len(items)} Objects" if items else "Texture"
+
+
 def _draw_output(column, settings):
+    if settings.mode == "TEXTURE":
+        column.prop(settings, "texture_size")
+        return
     column.prop(settings, "size")
     column.prop(settings, "texture_size")
     row = column.row(heading="Limit Faces")

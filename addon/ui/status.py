@@ -11,6 +11,9 @@ from ..client.install import carries_wheels, download_bytes, lock_files
 from ..session import session
 from .text import draw_sentence, megabytes
 
+# Of several objects textured one after the other, the reports of this many stay in view.
+MAX_MESSAGES = 4
+
 
 def draw_engine_state(layout, context):
     """Above everything else, only while there is no engine: what that means and the button that helps."""
@@ -57,8 +60,8 @@ def draw_status(layout, context):
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
-    if session.message is not None and job is None:
-        _draw_message(layout, context, session.message)
+    for message in session.messages[-MAX_MESSAGES:] if job is None else ():
+        _draw_message(layout, context, message)
 
 
 def describe(job):
@@ -97,7 +100,9 @@ def _draw_ready(layout, context, job_id):
         return
     draw_sentence(layout, f"{job.name} is finished. {reason}.", context, "CHECKMARK")
     if placing.needs_consent(job_id):
-        layout.operator(ids.OP_BUILD_RESULT, text="Place at 3D Cursor", icon="IMPORT").job = job_id
+        order = session.orders[job_id]
+        text = "Place at 3D Cursor" if order.operator == ids.OP_BUILD_RESULT else f"Apply to “{order.name}”"
+        layout.operator(order.operator, text=text, icon="IMPORT").job = job_id
 
 
 def _draw_message(layout, context, message):
@@ -110,6 +115,6 @@ def _draw_message(layout, context, message):
         draw_sentence(hint, message.hint, context, "BLANK1")
     if message.is_error:
         row = layout.row(align=True)
-        if message.job:
+        if message.job and message.can_retry:
             row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = message.job
         row.operator(ids.OP_OPEN_LOG, icon="TEXT")

@@ -1,0 +1,57 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Put a finished texture on the object that it was made for, as one undo step."""
+
+import bpy
+
+from .. import ids
+from ..session import session
+from ..stages import duration
+
+
+class ESPALIER_OT_apply_texture(bpy.types.Operator):
+    bl_idname = ids.OP_APPLY_TEXTURE
+    bl_label = "Texture from Image"
+    bl_description = "Put the finished texture on its object, as a new material in all its slots"
+    bl_options = {"UNDO", "INTERNAL"}
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        from ..scene.asset import BadResult
+        from ..scene.extract import Refused
+
+        job = session.queue.jobs.get(self.job) if session.queue is not None else None
+        if job is None or self.job not in session.ready:
+            self.report({"WARNING"}, "This texture is on its object already, or its job is gone.")
+            return {"CANCELLED"}
+        try:
+            text = _apply(job, session.orders[self.job])
+        except (BadResult, Refused) as error:
+            session.not_built(self.job, str(error), can_retry=isinstance(error, BadResult))
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        session.built(self.job, text)
+        self.report({"INFO"}, text)
+        return {"FINISHED"}
+
+
+def _apply(job, order):
+    """Apply the result and return the report for the user."""
+    from ..client.store import JobStore
+    from ..scene import Provenance
+    from ..scene.asset import read_texture
+    from ..scene.extract import Refused
+    from ..scene.retexture import apply_texture, find_object
+
+    item = find_object(order.name, order.uid if order.opened == session.opened else None)
+    if item is None:
+        raise Refused(f"“{order.name}” is no longer in the file. Its texture is kept in {job.folder}.")
+    request = JobStore(job.folder.parent).read(job.folder).request
+    apply_texture(item, read_texture(job.folder), request.get("target", {}), job.folder, Provenance.of(request, job.id))
+    sharing = sum(other.data == item.data for other in bpy.data.objects) - 1
+    notes = list(order.notes)
+    if sharing:
+        notes.append(f"{sharing} more {'objects share' if sharing > 1 else 'object shares'} its mesh and the texture.")
+    seconds = sum(job.seconds.values())
+    took = f", {duration(seconds)}" if seconds else ""
+    return " ".join([f"{item.name}: textured, seed {request.get('seed', 0)}{took}.", *notes])
