@@ -13,12 +13,10 @@ import torch
 from PIL import Image
 
 from ..errors import EspalierError
+from ..weights.registry import BIREFNET, find
 from .image import IMAGENET_MEAN, IMAGENET_STD, MATTINGS
 from .keyer import Matte, key_plain_background
 from .onnx_file import FLOAT32, OnnxInterface, problem, read_interface
-
-BIREFNET_FILE = Path("birefnet", "onnx", "model.onnx")
-"""Where BiRefNet lies in the folder of the models."""
 
 SIDE = 1024
 OLDEST_OPSET = 11
@@ -91,17 +89,16 @@ def matte_for(matting: Any, models_folder: str | Path | None) -> Callable[[Image
     """
     if matting not in MATTINGS:
         raise EspalierError("bad_request", f"There is no matting {matting!r}. Choose one of: {', '.join(MATTINGS)}.")
-    path = Path(models_folder) / BIREFNET_FILE if models_folder else None
-    present = path is not None and path.is_file()
+    path = find(BIREFNET.name, Path(models_folder)) if models_folder else None
     if matting == "birefnet":
-        if path is None or not present:
+        if path is None:
             raise EspalierError(
                 "missing_model",
-                "BiRefNet is not on this computer. Fetch it, or choose another way to find the subject.",
-                f"It belongs in {path}." if path else "",
+                f"{BIREFNET.name} is not on this computer. Download it in the preferences, run “blender --command "
+                f"espalier models download {BIREFNET.name}”, or choose another way to find the subject.",
             )
         return BiRefNet(path)
-    if matting == "auto" and path is not None and present:
+    if matting == "auto" and path is not None:
         return partial(_birefnet_or_keyer, path)
     return key_plain_background
 

@@ -11,12 +11,14 @@ import pytest
 import torch
 from espalier.engine.conditioning import matting
 from espalier.engine.conditioning.image import prepare_image
-from espalier.engine.conditioning.matting import BIREFNET_FILE, BiRefNet, matte_for
+from espalier.engine.conditioning.matting import BiRefNet, matte_for
 from espalier.engine.errors import EspalierError
 from espalier.engine.machine import PeakMemory
 from espalier.tests.engine.conditioning import birefnet_file as network
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
+
+BIREFNET_FILE = "BiRefNet/onnx/model.onnx"
 
 
 @pytest.fixture(scope="module")
@@ -124,8 +126,7 @@ def test_settings_choose_how_the_subject_is_found(models):
 def test_settings_that_cannot_be_followed_end_in_one_sentence(tmp_path):
     refused("bad_input", "no transparent background", prepare, plain(), "alpha")
     refused("missing_model", "BiRefNet is not on this computer", prepare, plain(), "birefnet")
-    error = refused("missing_model", "BiRefNet is not on this computer", prepare, plain(), "birefnet", tmp_path)
-    assert str(BIREFNET_FILE) in error.hint
+    refused("missing_model", "models download BiRefNet", prepare, plain(), "birefnet", tmp_path)
     for setting in ("keep", "", None, 3, ["auto"], "rmbg"):
         refused("bad_request", "Choose one of: auto, alpha, birefnet, keyer, none", matte_for, setting, tmp_path)
 
