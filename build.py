@@ -19,12 +19,13 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
   bench                  measure what the README states, into build/bench
   train --preset NAME    train a model set
   eval [--count N]       measure the starter model on objects it has never seen
+  random-set FOLDER      write the published model set at full size (18 GB) with random weights
 
 Everything runs in build/env, which the first command makes."""
 
 ENGINE = ROOT / "engine" / "__main__.py"
 IN_ENVIRONMENT = {"demo": "demo", "bench": "bench"}
-IN_ENGINE = ("train", "eval")
+IN_ENGINE = ("train", "eval", "random-set")
 
 
 def main(arguments: list[str]) -> int:

@@ -26,6 +26,7 @@ class SparseStructureEncoderConfig:
 
     def __post_init__(self) -> None:
         require(self.norm_type == "layer", "sparse structure encoder", f"norm_type={self.norm_type!r}")
+        require(bool(self.channels), "sparse structure encoder", "no levels")
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class SparseStructureDecoderConfig:
 
     def __post_init__(self) -> None:
         require(self.norm_type == "layer", "sparse structure decoder", f"norm_type={self.norm_type!r}")
+        require(bool(self.channels), "sparse structure decoder", "no levels")
 
 
 class ResBlock3d(nn.Module):

@@ -8,13 +8,18 @@ from torch import Tensor
 
 from ..sparse import Sites, SparseTensor
 from .attention import rotary_phases
+from .config import require
 from .transformer import Condition, FlowConfig, FlowTransformer
+
+LARGEST_DENSE_GRID = 64
+"""Attention over 64^3 cells is out of reach; larger grids are damaged descriptions."""
 
 
 class SparseStructureFlowModel(FlowTransformer):
     """Velocity of a dense latent volume."""
 
     def __init__(self, config: FlowConfig) -> None:
+        require(config.resolution <= LARGEST_DENSE_GRID, "structure flow model", f"resolution={config.resolution}")
         super().__init__(config)
         axis = torch.arange(config.resolution, device="cpu")  # also when the rest is only sketched on "meta"
         grid = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(-1, 3)

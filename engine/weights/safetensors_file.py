@@ -119,9 +119,14 @@ class SafetensorsFile:
         return entries
 
     def _entry(self, name: str, value: Any, start: int, size: int) -> Entry:
+        kind = value.get("dtype") if isinstance(value, dict) else None
+        if isinstance(kind, str) and kind not in DTYPES:
+            raise self.problem(f"has weights of a kind that is not supported ({kind[:16]}).", f"entry {name!r}")
         try:
             dtype, shape, (begin, end) = DTYPES[value["dtype"]], tuple(value["shape"]), value["data_offsets"]
-            plain = all(type(number) is int and 0 <= number < 1 << 48 for number in (*shape, begin, end))
+            plain = len(shape) <= 8 and all(
+                type(number) is int and 0 <= number < 1 << 48 for number in (*shape, begin, end)
+            )
         except (KeyError, TypeError, ValueError):
             plain = False
         if not plain or end - begin != math.prod(shape) * dtype.itemsize:

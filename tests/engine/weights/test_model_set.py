@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Model sets load strictly, from released and from our own configurations, plain or quantised."""
 
+import json
+
 import pytest
 import torch
 from espalier.engine.errors import EspalierError
+from espalier.engine.sparse import SparseTensor
 from espalier.engine.weights import precision
 from espalier.engine.weights.checkpoint import load_checkpoint
 from espalier.engine.weights.model_set import load_model_set
@@ -17,6 +20,30 @@ CPU = torch.device("cpu")
 @pytest.fixture
 def tiny_set(tmp_path):
     return write_tiny_set(tmp_path / "set")
+
+
+TORSO = {
+    "float16": {"conv", "conv1", "conv2", "0", "2", "to_subdiv"},
+    "bfloat16": {"to_qkv", "to_q", "to_kv", "to_out", "0", "2"},
+}
+"""The layers whose weights stay in half precision (spec/models.md section 1.3)."""
+
+
+def cells(channels):
+    torch.manual_seed(3)
+    grid = torch.cartesian_prod(torch.arange(1), *[torch.arange(2)] * 3).int()
+    return SparseTensor(torch.randn(8, channels), grid)
+
+
+INPUTS = {
+    "float16": lambda: (cells(4),),
+    "bfloat16": lambda: (cells(4), torch.tensor([500.0]), torch.randn(1, 5, 32)),
+}
+
+
+def outputs(model, inputs):
+    with torch.inference_mode():
+        return model.raw(*inputs)[0].feats if hasattr(model, "raw") else model(*inputs).feats
 
 
 def test_every_network_of_a_set_loads_frozen_and_once(tiny_set):
@@ -39,6 +66,26 @@ def test_loading_leaves_the_random_stream_alone(tiny_set):
     torch.manual_seed(5)
     load_checkpoint(tiny_set / "ckpts" / "shape_slat_decoder", CPU)
     assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("made, kind", [("float16", "shape_slat_decoder"), ("bfloat16", "shape_slat_flow_model_32")])
+def test_half_precision_weights_stay_in_the_mapped_file(tiny_set, made, kind):
+    path = tiny_set / "ckpts" / f"{kind}.safetensors"
+    half = {"float16": torch.float16, "bfloat16": torch.bfloat16}[made]
+    stored = {name: tensor.to(half) for name, tensor in load_file(path).items()}
+    save_file(stored, path)
+    sidecar = path.with_suffix(".json")
+    document = json.loads(sidecar.read_text())
+    document["args"].update({"use_fp16": True} if made == "float16" else {"dtype": "bfloat16"})
+    wide = load_checkpoint(path.with_suffix(""), CPU, "float32")
+    sidecar.write_text(json.dumps(document))
+    model = load_checkpoint(path.with_suffix(""), CPU, "float32")
+    assert model.dtype == torch.float32
+    dtypes = {name: tensor.dtype for name, tensor in model.state_dict().items()}
+    assert {name.split(".")[-2] for name, dtype in dtypes.items() if dtype == half} == TORSO[made]
+    assert all(torch.equal(tensor.float(), wide.state_dict()[name]) for name, tensor in model.state_dict().items())
+    inputs = INPUTS[made]()
+    torch.testing.assert_close(outputs(model, inputs), outputs(wide, inputs), rtol=0, atol=0)
 
 
 @pytest.mark.parametrize("fast", [True, False])

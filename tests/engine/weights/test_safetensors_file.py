@@ -65,7 +65,13 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
         (with_header(b"{nonsense}"), "table of contents"),
         (with_header([1, 2]), "table of contents"),
         (with_header({"a": 3}), "damaged table"),
-        (with_header({"a": entry("PICKLE")}, bytes(4)), "damaged table"),
+        (bytes(64), "not a safetensors file"),
+        (struct.pack("<Q", 1 << 63) + bytes(64), "not a safetensors file"),
+        (with_header({"a": entry("F8_E4M3", offsets=(0, 1))}, bytes(1)), "not supported .F8_E4M3"),
+        (with_header({"a": entry("pickle")}, bytes(4)), "not supported .pickle"),
+        (with_header({"a": entry(["F32"])}, bytes(4)), "damaged table"),
+        (with_header({"a": entry(shape=[1] * 100_000)}, bytes(4)), "damaged table"),
+        (with_header({"a": entry(shape=[(1 << 48) - 1] * 100_000)}, bytes(4)), "damaged table"),
         (with_header({"a": entry(shape=(-1,))}, bytes(4)), "damaged table"),
         (with_header({"a": entry(shape=(1e30,))}, bytes(4)), "damaged table"),
         (with_header({"a": entry(shape=(2,))}, bytes(4)), "damaged table"),
@@ -78,6 +84,55 @@ def entry(dtype="F32", shape=(1,), offsets=(0, 4)):
 )
 def test_damaged_files_are_refused(tmp_path, content, match):
     refused(tmp_path, content, match)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, 7, 4999, 9998])
+def test_one_bad_number_is_found_wherever_it_is(tmp_path, dtype, value, place):
+    values = torch.linspace(-1, 1, 9999).to(dtype)
+    values[place] = value
+    refused(tmp_path, save({"x": values}), "“x” holds values that are no numbers")
+
+
+def test_tensors_are_views_of_the_file_that_leave_it_alone(tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file(TENSORS, path)
+    content = path.read_bytes()
+    file = SafetensorsFile(path)
+    first, second = file.read("a.weight"), file.read("a.weight")
+    assert first.data_ptr() == second.data_ptr()
+    first.zero_()
+    assert path.read_bytes() == content
+    path.unlink()
+    assert torch.equal(second, torch.zeros(2, 3))
+
+
+def test_tensors_at_odd_places_are_read(tmp_path):
+    path = tmp_path / "w.safetensors"
+    table = {"a": entry("U8", (3,), (0, 3)), "b": entry("F32", (2,), (3, 11))}
+    path.write_bytes(with_header(table, b"abc" + struct.pack("<2f", 1.5, -2.0)))
+    assert torch.equal(SafetensorsFile(path).read("b"), torch.tensor([1.5, -2.0]))
+
+
+@pytest.mark.parametrize("change", [lambda content: content[:-1], lambda content: content + b"x"])
+def test_a_file_that_changed_since_it_was_opened_is_refused(tmp_path, change):
+    path = tmp_path / "w.safetensors"
+    save_file(TENSORS, path)
+    file = SafetensorsFile(path)
+    file.read("a.weight")
+    path.write_bytes(change(path.read_bytes()))
+    with pytest.raises(EspalierError, match=r"“w.safetensors” was changed"):
+        file.read("a.weight")
+    path.unlink()
+    with pytest.raises(EspalierError, match=r"“w.safetensors” cannot be read"):
+        file.read("a.weight")
+
+
+def test_a_folder_in_place_of_a_file_is_refused(tmp_path):
+    (tmp_path / "w.safetensors").mkdir()
+    with pytest.raises(EspalierError, match=r"“w.safetensors” cannot be read"):
+        SafetensorsFile(tmp_path / "w.safetensors")
 
 
 def test_missing_file_is_named(tmp_path):
