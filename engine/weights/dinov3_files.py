@@ -103,10 +103,11 @@ def check_config(folder: Path, encoder: Mapping[str, Any]) -> None:
     """Raise EspalierError("bad_config") unless config.json describes the encoder that is expected."""
     path = folder / CONFIG
     found = DINOv3Config.from_published(read_json(path))
-    names = {field.name for field in fields(DINOv3Config)} & encoder.keys()
-    wrong = [name for name in sorted(names) if getattr(found, name) != encoder[name]]
+    wanted = DINOv3Config.from_published(dict(encoder))
+    names = [field.name for field in fields(DINOv3Config) if field.name != "image_size"]  # which fits any size
+    wrong = [name for name in names if getattr(found, name) != getattr(wanted, name)]
     if wrong:
-        hint = ", ".join(f"{name} is {getattr(found, name)} instead of {encoder[name]}" for name in wrong)
+        hint = ", ".join(f"{name} is {getattr(found, name)} instead of {getattr(wanted, name)}" for name in wrong)
         raise EspalierError(
             "bad_config", f"The model's file “{path.name}” describes another image encoder than ViT-L/16.", hint
         )

@@ -8,6 +8,7 @@ survive a cut, whenever it comes.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -174,6 +175,9 @@ def finish(
 
     ``known``: paths whose bytes are those that were published. Raises EspalierError of the check.
     """
+    for file in entry.files:
+        if file.stand_in is not None and not (staged / file.path).exists():
+            shutil.copyfile(file.stand_in, staged / file.path)
     if entry.check == "image_encoder":
         settle(staged, entry.encoder or {})
     check_content(entry, staged, known)

@@ -13,15 +13,15 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import EspalierError
+from .released import CONFIGURATIONS, DINOV3_FOLDER, NETWORKS
 
 STARTER = "starter"
 STARTER_FOLDER = Path(__file__).resolve().parent.parent / "starter" / "weights"
 WEIGHTS = "model.safetensors"
 CONFIG = "config.json"
-DINOV3 = "facebook/dinov3-vitl16-pretrain-lvd1689m"
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PublishedFile:
     """One file of a set: ``path`` in the set's folder, ``source`` in its repository; both relative, with "/".
 
     ``size`` in bytes and ``sha256`` are 0 and "" where none was published. A file that is not ``required`` may be
-    missing from the repository.
+    missing from the repository; ``stand_in`` then takes its place.
     """
 
     path: str
@@ -45,6 +45,7 @@ class PublishedFile:
     size: int = 0
     sha256: str = ""
     required: bool = True
+    stand_in: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,8 @@ class PublishedSet:
 
     ``check``: what the files hold: "networks" (configurations with their checkpoints), "image_encoder" (DINOv3 in its
     published form), "file" (a single file, checked by its SHA-256). ``needs``: other sets without which this one does
-    not run. ``alternatives``: repositories without a gate that carry the same weights. ``encoder``: the arguments that
-    the image encoder must have.
+    not run. ``alternatives``: repositories without a gate that carry the same weights. ``encoder``: what the
+    ``config.json`` of the image encoder must say.
     """
 
     name: str
@@ -73,7 +74,7 @@ class PublishedSet:
     parts: tuple[Part, ...]
     needs: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
-    encoder: Mapping[str, int | float] | None = None
+    encoder: Mapping[str, Any] | None = None
 
     @property
     def folder(self) -> str:
@@ -113,9 +114,10 @@ DINOV3_LICENCE = Licence(
 )
 
 
-def _checkpoint(stem: str, size: int, sha256: str, repository: str = "") -> tuple[PublishedFile, PublishedFile]:
+def _checkpoint(network: str, size: int, sha256: str, repository: str = "") -> tuple[PublishedFile, PublishedFile]:
     """The sidecar and the weights of one network; those of another repository lie under its name."""
-    path = f"{repository}/{stem}" if repository else stem
+    path = NETWORKS[network].path
+    stem = path.removeprefix(f"{repository}/")
     return (
         PublishedFile(f"{path}.json", f"{stem}.json"),
         PublishedFile(f"{path}.safetensors", f"{stem}.safetensors", size, sha256),
@@ -139,44 +141,49 @@ TRELLIS2 = PublishedSet(
                     4186,
                     "222c359ab1ed9bc6735a640a34f95d47f8681b9bc4aaa101bfb80274676253c6",
                 ),
-                PublishedFile("texturing_pipeline.json", "texturing_pipeline.json", required=False),
+                PublishedFile(
+                    "texturing_pipeline.json",
+                    "texturing_pipeline.json",
+                    required=False,
+                    stand_in=CONFIGURATIONS / "texturing_pipeline.json",
+                ),
                 *_checkpoint(
-                    "ckpts/ss_flow_img_dit_1_3B_64_bf16",
+                    "sparse_structure_flow_model",
                     2584426920,
                     "ca01377c485bec418076d38ee80166d32dc776d744f2553b835cba1e97a7abf6",
                 ),
                 *_checkpoint(
-                    "ckpts/slat_flow_img2shape_dit_1_3B_512_bf16",
+                    "shape_slat_flow_model_512",
                     2584574424,
                     "ec5e0917ef9b7e25ad51dffc7d19687a42019871f94239f2fa7f86264c55b70f",
                 ),
                 *_checkpoint(
-                    "ckpts/slat_flow_img2shape_dit_1_3B_1024_bf16",
+                    "shape_slat_flow_model_1024",
                     2584574424,
                     "07cd0596f634c5adc1890023d16023afc5eed02fb84b22bb23aff5bf0030fbbd",
                 ),
                 *_checkpoint(
-                    "ckpts/slat_flow_imgshape2tex_dit_1_3B_512_bf16",
+                    "tex_slat_flow_model_512",
                     2584672728,
                     "8371aa1c5d13be79dcd5ddfd2cf3835e902e204dc34427169a1c702828e1a94d",
                 ),
                 *_checkpoint(
-                    "ckpts/slat_flow_imgshape2tex_dit_1_3B_1024_bf16",
+                    "tex_slat_flow_model_1024",
                     2584672728,
                     "580401269059a339b8318ab9ced459a13ba63391721c83a6c383198c29e77686",
                 ),
                 *_checkpoint(
-                    "ckpts/shape_enc_next_dc_f16c32_fp16",
+                    "shape_slat_encoder",
                     708797208,
                     "f37c5ff5b983b68e9946060000f09bc131f3e84318a2c8b7430a81e4b4636c41",
                 ),
                 *_checkpoint(
-                    "ckpts/shape_dec_next_dc_f16c32_fp16",
+                    "shape_slat_decoder",
                     948490494,
                     "e3b718d3e43e4f8780e9a24ac6fff231811a67e3b058e336e10fe654c911d581",
                 ),
                 *_checkpoint(
-                    "ckpts/tex_dec_next_dc_f16c32_fp16",
+                    "tex_slat_decoder",
                     948458812,
                     "97ea69addea2ecd9312910f5f548234665eef51c088386180b7cd5b258645e3c",
                 ),
@@ -187,7 +194,7 @@ TRELLIS2 = PublishedSet(
             "25e0d31ffbebe4b5a97464dd851910efc3002d96",
             MIT,
             _checkpoint(
-                "ckpts/ss_dec_conv3d_16l8_fp16",
+                "sparse_structure_decoder",
                 147591972,
                 "1c76d4a40519aa2d711cc263a8404105231ac26db31d946bed48b84fee79009a",
                 "microsoft/TRELLIS-image-large",
@@ -204,19 +211,10 @@ DINOV3_SET = PublishedSet(
         "timm/vit_large_patch16_dinov3.lvd1689m",
         "timm/vit_large_patch16_dinov3_qkvb.lvd1689m",
     ),
-    encoder={
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_hidden_layers": 24,
-        "num_attention_heads": 16,
-        "num_register_tokens": 4,
-        "patch_size": 16,
-        "rope_theta": 100.0,
-        "layer_norm_eps": 1e-5,
-    },
+    encoder=NETWORKS["image_encoder"].args,
     parts=(
         Part(
-            DINOV3,
+            DINOV3_FOLDER,
             "ea8dc2863c51be0a264bab82070e3e8836b02d51",
             DINOV3_LICENCE,
             (
@@ -259,7 +257,7 @@ SETS = (TRELLIS2, DINOV3_SET, BIREFNET)
 def published(name: str) -> PublishedSet:
     """The published set of that name, written in any case. Raises EspalierError("bad_request")."""
     for entry in SETS:
-        if _plain(entry.name) == _plain(name):
+        if _plain(entry.name) == _plain(name) and not set(name) & set("/\\"):
             return entry
     names = ", ".join(entry.name for entry in SETS)
     raise EspalierError("bad_request", f"There is no model set “{name}”. Choose one of: {names}.")
@@ -271,7 +269,7 @@ def find(name: str, models: Path) -> Path | None:
     That is what a loader opens: the folder of a set of networks, the one file of a set that is a file. Only presence is
     looked at, not content. Raises EspalierError("bad_request") for a name that is not known.
     """
-    if _plain(name) == STARTER:
+    if name.lower() == STARTER:
         return STARTER_FOLDER
     entry = published(name)
     folder = models / entry.folder

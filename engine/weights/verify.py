@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EspalierError
+from ..models.dinov3 import DINOv3Config
 from ..models.registry import build_model
 from .checkpoint import fill, read_json
 from .configuration import read_configuration
@@ -84,7 +85,8 @@ def check_content(entry: PublishedSet, folder: Path, known: Collection[str], see
         check_networks(folder, [file.path for file in entry.files], known, seen)
     elif entry.check == "image_encoder":
         check_config(folder, entry.encoder or {})
-        check_network("DINOv3ViT", dict(entry.encoder or {}), folder / WEIGHTS, WEIGHTS not in known, seen)
+        args = dict(vars(DINOv3Config.from_published(dict(entry.encoder or {}))))
+        check_network("DINOv3ViT", args, folder / WEIGHTS, WEIGHTS not in known, seen)
 
 
 def check_networks(
