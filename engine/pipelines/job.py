@@ -14,6 +14,7 @@ from PIL import Image
 from safetensors.numpy import save
 
 from ..conditioning.image import Prepared, prepare_image
+from ..conditioning.matting import matte_for
 from ..conditioning.reader import open_image
 from ..errors import EspalierError
 from ..jobs import JobFolder
@@ -45,8 +46,8 @@ def prepare(job: JobFolder, request: Mapping[str, Any], report: Report) -> Prepa
     if not isinstance(name, str):
         raise EspalierError("bad_request", "The job names no input image. Start it again from an image.")
     image = open_image(job.file(name), str(request.get("image") or name))
-    background = "keep" if setting(request, "background", "auto") == "keep" else "auto"
-    prepared = prepare_image(image, background)
+    matting = setting(request, "matting", "auto")
+    prepared = prepare_image(image, matting, matte_for(matting, request.get("models_folder")))
     job.write_bytes("prepared.png", _png(prepared.image))
     job.write_bytes("mask.png", _png(prepared.mask))
     for note in prepared.notes:
