@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -19,7 +20,7 @@ from ..sparse import (
 )
 from ..sparse.resample import subdivision_of
 from .config import require
-from .layers import LayerNorm32, zero_
+from .layers import LayerNorm32, Linear, zero_
 
 # How a shortcut changes its channel count. The released weights average and repeat neighbouring channels, which passes
 # on position; narrow networks need every child to see the same channel, which passes on attributes (spec/starter.md 3).
@@ -46,10 +47,10 @@ class SparseConvNeXtBlock3d(nn.Module):
         super().__init__()
         self.norm = LayerNorm32(channels, eps=1e-6)
         self.conv = SparseConv3d(channels, channels, 3)
-        self.mlp = nn.Sequential(nn.Linear(channels, 4 * channels), nn.SiLU(), nn.Linear(4 * channels, channels))
+        self.mlp = nn.Sequential(Linear(channels, 4 * channels), nn.SiLU(), Linear(4 * channels, channels))
 
     def forward(self, x: SparseTensor) -> SparseTensor:
-        return x.replace(self.mlp(self.norm(self.conv(x).feats)) + x.feats)
+        return self.conv(x, after=lambda h, skip: self.mlp(self.norm(h)) + skip, skip=x.feats)
 
 
 class _ResidualPair(nn.Module):
@@ -64,10 +65,17 @@ class _ResidualPair(nn.Module):
         self.conv2 = zero_(SparseConv3d(out_channels, out_channels, 3))
 
     def first(self, x: SparseTensor) -> SparseTensor:
-        return self.conv1(x.replace(F.silu(self.norm1(x.feats))))
+        return self.conv1(x, before=lambda feats: F.silu(self.norm1(feats)))
 
-    def second(self, h: SparseTensor) -> Tensor:
-        return self.conv2(h.replace(F.silu(self.norm2(h.feats)))).feats
+    def second(self, h: SparseTensor, skip: Tensor, widen: Callable[[Tensor], Tensor]) -> SparseTensor:
+        """``widen`` brings rows of ``skip`` to the block's output channels. The features of ``h`` are used up."""
+        return self.conv2(
+            h,
+            before=lambda feats: F.silu(self.norm2(feats)),
+            after=lambda feats, skip: feats + widen(skip),
+            skip=skip,
+            reuse=True,
+        )
 
 
 class SparseResBlockS2C3d(_ResidualPair):
@@ -84,8 +92,8 @@ class SparseResBlockS2C3d(_ResidualPair):
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         h = space_to_channel(self.first(x))
-        skip = merge_channels(space_to_channel(x).feats, self.out_channels, self.shortcut)
-        return h.replace(self.second(h) + skip)
+        children = space_to_channel(x).feats
+        return self.second(h, children, lambda rows: merge_channels(rows, self.out_channels, self.shortcut))
 
 
 class SparseResBlockDownsample3d(_ResidualPair):
@@ -93,12 +101,12 @@ class SparseResBlockDownsample3d(_ResidualPair):
 
     def __init__(self, channels: int, out_channels: int) -> None:
         super().__init__(channels, out_channels, out_channels)
-        self.skip_connection = nn.Linear(channels, out_channels) if channels != out_channels else nn.Identity()
+        self.skip_connection = Linear(channels, out_channels) if channels != out_channels else nn.Identity()
 
     def forward(self, x: SparseTensor) -> SparseTensor:
         h = pool_children(x.replace(F.silu(self.norm1(x.feats))), "mean")
         h = self.conv1(h)
-        return h.replace(self.second(h) + self.skip_connection(pool_children(x, "mean").feats))
+        return self.second(h, pool_children(x, "mean").feats, self.skip_connection)
 
 
 class _UpBlock(_ResidualPair):
@@ -106,7 +114,7 @@ class _UpBlock(_ResidualPair):
 
     def __init__(self, channels: int, middle: int, out_channels: int, pred_subdiv: bool) -> None:
         super().__init__(channels, middle, out_channels)
-        self.to_subdiv = nn.Linear(channels, 8) if pred_subdiv else None
+        self.to_subdiv = Linear(channels, 8) if pred_subdiv else None
 
     def choose_children(self, x: SparseTensor, guide: Tensor | None) -> tuple[SparseTensor | None, Tensor | None]:
         """Subdivision logits [N, 8] on the block's input, and the mask to use where nothing is remembered."""
@@ -136,8 +144,8 @@ class SparseResBlockC2S3d(_UpBlock):
         logits, mask = self.choose_children(x, guide)
         subdivision = subdivision_of(x, mask)
         h = channel_to_space(self.first(x), subdivision)
-        skip = repeat_channels(channel_to_space(x, subdivision).feats, self.out_channels, self.shortcut)
-        return h.replace(self.second(h) + skip), logits
+        skip = channel_to_space(x, subdivision).feats
+        return self.second(h, skip, lambda rows: repeat_channels(rows, self.out_channels, self.shortcut)), logits
 
 
 class SparseResBlockUpsample3d(_UpBlock):
@@ -145,15 +153,14 @@ class SparseResBlockUpsample3d(_UpBlock):
 
     def __init__(self, channels: int, out_channels: int, pred_subdiv: bool = True) -> None:
         super().__init__(channels, out_channels, out_channels, pred_subdiv)
-        self.skip_connection = nn.Linear(channels, out_channels) if channels != out_channels else nn.Identity()
+        self.skip_connection = Linear(channels, out_channels) if channels != out_channels else nn.Identity()
 
     def forward(self, x: SparseTensor, guide: Tensor | None = None) -> tuple[SparseTensor, SparseTensor | None]:
         """As ``SparseResBlockC2S3d.forward``."""
         logits, mask = self.choose_children(x, guide)
         subdivision = subdivision_of(x, mask)
         h = self.conv1(copy_to_children(x.replace(F.silu(self.norm1(x.feats))), subdivision))
-        skip = self.skip_connection(copy_to_children(x, subdivision).feats)
-        return h.replace(self.second(h) + skip), logits
+        return self.second(h, copy_to_children(x, subdivision).feats, self.skip_connection), logits
 
 
 def tie_children_(block: SparseResBlockC2S3d) -> None:

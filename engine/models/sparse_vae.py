@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from ..sparse import SparseTensor
+from ..sparse import SparseTensor, chunk_rows, row_wise, wants_gradient
 from .config import require
 from .layers import Torso, final_norm, xavier_linears_, zero_
 from .sparse_blocks import (
@@ -30,6 +30,7 @@ UP_BLOCKS = {"SparseResBlockC2S3d", "SparseResBlockUpsample3d"}
 def _check_levels(config: ShapeEncoderConfig | ShapeDecoderConfig, change: tuple[str, ...], known: set[str]) -> None:
     levels = len(config.model_channels)
     same = levels == len(config.num_blocks) == len(config.block_type or config.num_blocks)
+    require(levels > 0, "autoencoder", "no levels")
     require(same and len(change) in (0, levels - 1), "autoencoder", "lists of different lengths")
     require(set(config.block_type) <= BLOCKS and set(change) <= known, "autoencoder", "unknown block type")
     require(config.shortcut in ("consecutive", "strided"), "autoencoder", f"shortcut={config.shortcut!r}")
@@ -112,7 +113,7 @@ class SparseEncoder(Torso):
         self, x: SparseTensor, sample_posterior: bool = False, return_raw: bool = False
     ) -> SparseTensor | tuple[SparseTensor, Tensor, Tensor]:
         """Return the latent (mean unless ``sample_posterior``), with mean and log-variance [N, C] if ``return_raw``."""
-        h = x.replace(self.input_layer(x.feats).to(self.dtype))
+        h = x.replace(_by_chunks(lambda feats: self.input_layer(feats).to(self.dtype), x.feats, self.input_layer))
         for level in self.blocks:
             for block in level:
                 h = block(h)
@@ -173,7 +174,8 @@ class SparseDecoder(Torso):
         h, logits = self.grow(z, self.levels, guide_subs)
         for block in self.blocks[-1]:
             h = block(h)
-        return h.replace(self.output_layer(final_norm(h.feats))), logits
+        out = _by_chunks(lambda feats: self.output_layer(final_norm(feats)), h.feats, self.output_layer)
+        return h.replace(out), logits
 
 
 class SparseUnetVaeEncoder(SparseEncoder):
@@ -199,6 +201,14 @@ class SparseUnetVaeDecoder(SparseDecoder):
         if guide_subs is not None and self.config.pred_subdiv:
             raise ValueError("a decoder that predicts its subdivision cannot be guided")
         return self.raw(z, guide_subs)[0]
+
+
+def _by_chunks(function: Callable[[Tensor], Tensor], feats: Tensor, layer: nn.Linear) -> Tensor:
+    """An end layer on the finest voxels, in chunks as long as those of the convolutions of its level."""
+    if wants_gradient(feats, layer.weight):
+        return function(feats)
+    width = max(layer.in_features, layer.out_features)
+    return row_wise(function, feats, size=chunk_rows(27 * width, feats.device))
 
 
 def initialise(model: SparseEncoder | SparseDecoder) -> None:

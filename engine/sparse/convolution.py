@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from .chunks import chunk_rows, row_wise, wants_gradient
 from .sites import Triple
 from .tensor import SparseTensor
 
-# Elements of the gathered matrix at a time. Constants, so that the same input always gives the same bytes. On a CPU the
-# chunk should stay in the cache; there, skipping absent neighbours tap by tap is slower up to about 256 channels.
+RowWise = Callable[..., Tensor]
+
+# Elements of the gathered matrix at a time in training, where the chunks' weight gradients are summed: fewer and larger
+# chunks than without gradients. On a CPU skipping absent neighbours tap by tap is slower up to about 256 channels.
 _CHUNK_ELEMENTS = {"cpu": 1 << 19, "cuda": 1 << 27}
 
 
@@ -108,14 +111,57 @@ class SparseConv3d(nn.Module):
         if self.bias is not None:
             nn.init.uniform_(self.bias, -bound, bound)
 
-    def forward(self, x: SparseTensor) -> SparseTensor:
-        feats, weight, bias = x.feats, self.weight, self.bias
-        device = feats.device.type
+    def forward(
+        self,
+        x: SparseTensor,
+        before: RowWise | None = None,
+        after: RowWise | None = None,
+        skip: Tensor | None = None,
+        reuse: bool = False,
+    ) -> SparseTensor:
+        """``after(convolution(before(x)), skip)``, with functions that treat every row [Ci], [Co], [Cs] alone.
+
+        Where no gradient is wanted all of it runs in chunks of constant size, so that nothing but input, padded input
+        and output is as long as the tensor. ``reuse`` lets it write the output over the features of ``x``.
+        """
+        weight, bias, dtype = self.weight, self.bias, x.dtype
+        device = x.device.type
         if torch.is_autocast_enabled(device):
             dtype = torch.get_autocast_dtype(device)
-            feats, weight, bias = feats.to(dtype), weight.to(dtype), None if bias is None else bias.to(dtype)
-        weight = weight.flatten(1, 3)
-        if weight.shape[1] == 1:
-            return x.replace(F.linear(feats, weight.squeeze(1), bias))
+        weight, bias = weight.flatten(1, 3).to(dtype), None if bias is None else bias.to(dtype)
         neighbours = x.sites.neighbours(self.kernel_size, self.dilation)
-        return x.replace(_SubmanifoldConvolution.apply(feats, weight, bias, neighbours))
+        if wants_gradient(x.feats, weight):
+            feats = x.feats if before is None else before(x.feats)
+            out = _SubmanifoldConvolution.apply(feats.to(dtype), weight, bias, neighbours)
+            return x.replace(out if after is None else after(out, skip))
+        return x.replace(_in_chunks(x.feats, weight, bias, neighbours, before, after, skip, dtype, reuse))
+
+
+def _in_chunks(
+    feats: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    neighbours: Tensor,
+    before: RowWise | None,
+    after: RowWise | None,
+    skip: Tensor | None,
+    dtype: torch.dtype,
+    reuse: bool,
+) -> Tensor:
+    matrix = weight.flatten(1).t()
+    size = chunk_rows(matrix.shape[0], feats.device)
+    padded = feats.new_empty(len(feats) + 1, feats.shape[1], dtype=dtype)
+    padded[-1] = 0
+    if before is None:
+        padded[:-1] = feats
+    else:
+        row_wise(before, feats, size=size, out=padded[:-1])
+
+    def convolve(neighbours: Tensor, *skip: Tensor) -> Tensor:
+        columns = _gather(padded, neighbours)
+        h = columns @ matrix if bias is None else torch.addmm(bias, columns, matrix)
+        return h if after is None else after(h, *skip)
+
+    inputs = (neighbours,) if skip is None else (neighbours, skip)
+    same = reuse and (len(weight), dtype) == (feats.shape[1], feats.dtype)
+    return row_wise(convolve, *inputs, size=size, out=feats if same else None)
