@@ -70,11 +70,6 @@ class SurfaceMesh:
         return vertices.float().numpy(), place[self.faces]
 
 
-def turn_z_up(vertices: np.ndarray) -> np.ndarray:
-    """Turn positions [V, 3] of a Y-up file, whose front faces +Z, into this engine's frame: (x, y, z) -> (x, -z, y)."""
-    return np.stack([vertices[:, 0], -vertices[:, 2], vertices[:, 1]], axis=1)
-
-
 def read_mesh(path: Path) -> SurfaceMesh:
     """Read ``mesh.npz``. Raises EspalierError("bad_input") when it is missing, damaged or no mesh."""
     try:
