@@ -13,6 +13,7 @@ from ..models.dinov3 import DINOv3Config
 from .checkpoint import load_checkpoint, load_network, read_json
 from .configuration import Configuration, read_configuration
 from .precision import Precision
+from .registry import image_encoder_folder
 
 
 class ModelSet:
@@ -37,10 +38,11 @@ class ModelSet:
         """The image encoder, from the set's own checkpoint or from a folder with the published files."""
         if "image_encoder" not in self._loaded:
             encoder = self.config.image_encoder
-            path = self.folder / encoder.path
             if encoder.name == "DINOv3ViT":
+                path = self.folder / encoder.path
                 self._loaded["image_encoder"] = load_checkpoint(path, self.device, self.precision)
             else:
+                path = image_encoder_folder(self.folder, encoder.path)
                 args = dict(vars(DINOv3Config.from_published(read_json(path / "config.json"))))
                 weights = path / "model.safetensors"
                 self._loaded["image_encoder"] = load_network("DINOv3ViT", args, weights, self.device, self.precision)
