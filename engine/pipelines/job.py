@@ -75,7 +75,11 @@ def model_set(request: Mapping[str, Any]) -> ModelSet:
     if _open_set is None or _open_set[0] != key:
         release()
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        _open_set = (key, load_model_set(folder, device))
+        models_folder = request.get("models_folder")
+        _open_set = (
+            key,
+            load_model_set(folder, device, models_folder=Path(models_folder) if models_folder else None),
+        )
     return _open_set[1]
 
 

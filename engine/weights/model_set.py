@@ -19,8 +19,16 @@ from .registry import image_encoder_folder
 class ModelSet:
     """The networks of one model set on one device."""
 
-    def __init__(self, folder: Path, config: Configuration, device: torch.device, precision: Precision) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: Configuration,
+        device: torch.device,
+        precision: Precision,
+        models_folder: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self.models_folder = models_folder
         self.config = config
         self.device = device
         self.precision = precision
@@ -42,7 +50,7 @@ class ModelSet:
                 path = self.folder / encoder.path
                 self._loaded["image_encoder"] = load_checkpoint(path, self.device, self.precision)
             else:
-                path = image_encoder_folder(self.folder, encoder.path)
+                path = image_encoder_folder(self.folder, encoder.path, self.models_folder)
                 args = dict(vars(DINOv3Config.from_published(read_json(path / "config.json"))))
                 weights = path / "model.safetensors"
                 self._loaded["image_encoder"] = load_network("DINOv3ViT", args, weights, self.device, self.precision)
@@ -53,7 +61,15 @@ class ModelSet:
         self._loaded.clear()
 
 
-def load_model_set(folder: str | Path, device: torch.device | str = "cpu", precision: Precision = "auto") -> ModelSet:
-    """Open the model set in ``folder``. Raises EspalierError("bad_config") without a usable configuration."""
+def load_model_set(
+    folder: str | Path,
+    device: torch.device | str = "cpu",
+    precision: Precision = "auto",
+    models_folder: Path | None = None,
+) -> ModelSet:
+    """Open the model set in ``folder``; an image encoder that it does not hold itself may lie in ``models_folder``.
+
+    Raises EspalierError("bad_config") without a usable configuration.
+    """
     folder = Path(folder)
-    return ModelSet(folder, read_configuration(folder), torch.device(device), precision)
+    return ModelSet(folder, read_configuration(folder), torch.device(device), precision, models_folder)
