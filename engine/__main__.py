@@ -22,6 +22,7 @@ COMMANDS = {
     "random-set": ".engine.weights.random_set",
     "models": ".engine.weights.models_command",
     "doctor": ".engine.doctor",
+    "convert": ".engine.convert",
 }
 
 
