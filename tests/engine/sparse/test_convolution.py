@@ -101,3 +101,15 @@ def test_the_neighbour_map_is_built_once_per_coordinate_set():
 def test_even_kernels_are_refused():
     with pytest.raises(ValueError, match="odd"):
         SparseConv3d(1, 1, 2)
+
+
+def test_weights_stored_in_half_precision_compute_in_that_of_their_input():
+    torch.manual_seed(0)
+    coords = random_sites()
+    conv = SparseConv3d(8, 8, 3).half()
+    x = SparseTensor(torch.randn(len(coords), 8), coords)
+    with torch.no_grad():
+        out = conv(x).feats
+        expected = conv.float()(x).feats
+    assert out.dtype == torch.float32
+    assert torch.equal(out, expected)
