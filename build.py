@@ -14,6 +14,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
   demo [--image PATH]    make an object from an image, with a picture of it, in build/demo
   test [arguments]       run every check and test; arguments go to pytest
   test --golden DIR      compare with the reference cases of a folder, tensor by tensor
+  doctor [--json]        say what works here and what does not, for a bug report
   extension              write dist/espalier-<version>.zip, for Blender's "Install from Disk"
   wheels                 make the engine's lock files in wheels/ anew from requirements/engine.txt
   bench                  measure what the README states, into build/bench
@@ -24,7 +25,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
 Everything runs in build/env, which the first command makes."""
 
 ENGINE = ROOT / "engine" / "__main__.py"
-IN_ENVIRONMENT = {"demo": "demo", "bench": "bench"}
+IN_ENVIRONMENT = {"demo": "demo", "bench": "bench", "doctor": "doctor"}
 IN_ENGINE = ("train", "eval", "random-set")
 
 

@@ -12,6 +12,7 @@ import getpass
 import json
 import os
 import re
+import textwrap
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -22,7 +23,7 @@ from . import doctor_checks, doctor_models, doctor_selftest
 from .doctor_checks import Check, Finding
 
 LIMIT_SECONDS = 20.0
-INDENT = 11
+INDENT, WIDTH = 11, 110
 MARKS = {"ok": " ", "note": "!", "broken": "X"}
 
 Named = tuple[str, Check, float]
@@ -55,8 +56,21 @@ def examine(data: Path, checks: tuple[Named, ...]) -> Iterator[Finding]:
 
 def line_of(finding: Finding) -> str:
     """A finding for people: a mark ("!" costs something, "X" broken), its name, its text in one or more lines."""
-    text = finding.text + (f"\n{finding.advice}" if finding.advice else "")
-    return f"{MARKS[finding.state]} {finding.name:<{INDENT}}" + text.replace("\n", "\n" + " " * (INDENT + 2))
+    lines = [*finding.text.split("\n"), *([finding.advice] if finding.advice else [])]
+    indent = " " * (INDENT + 2)
+    # A folded line goes on a little further in, so that what belongs together is seen.
+    folded = [
+        textwrap.fill(
+            line,
+            WIDTH,
+            initial_indent=indent,
+            subsequent_indent=indent + "  ",
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+        for line in lines
+    ]
+    return f"{MARKS[finding.state]} {finding.name:<{INDENT}}" + "\n".join(folded)[len(indent) :]
 
 
 def without_user(value: Any, home: str | None = None, user: str | None = None) -> Any:
