@@ -314,7 +314,7 @@ def sampler_params(defaults: SamplerParams, values: Mapping[str, Any]) -> Sample
 def _normalisation(key: str, value: Any) -> Normalisation:
     try:
         mean, std = (torch.tensor(value[part], dtype=torch.float32) for part in ("mean", "std"))
-    except (KeyError, TypeError, ValueError, RuntimeError):
+    except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
         raise _UnusableError(key) from None
     if mean.ndim != 1 or mean.shape != std.shape or not bool((std > 0).all() and mean.isfinite().all()):
         raise _UnusableError(key)
