@@ -71,15 +71,13 @@ def model_set(request: Mapping[str, Any]) -> ModelSet:
         raise EspalierError(
             "missing_model", f"The model {name} was not found in “{folder}”. Fetch it again or choose another model."
         )
-    key = (str(folder), *(file.stat().st_mtime_ns for file in files))
+    models_folder = request.get("models_folder")
+    key = (str(folder), str(models_folder), *(file.stat().st_mtime_ns for file in files))
     if _open_set is None or _open_set[0] != key:
         release()
         device = "cuda" if torch.cuda.is_available() else "cpu"
-        models_folder = request.get("models_folder")
-        _open_set = (
-            key,
-            load_model_set(folder, device, models_folder=Path(models_folder) if models_folder else None),
-        )
+        elsewhere = Path(models_folder) if models_folder else None
+        _open_set = (key, load_model_set(folder, device, models_folder=elsewhere))
     return _open_set[1]
 
 

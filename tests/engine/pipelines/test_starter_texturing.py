@@ -55,10 +55,7 @@ def part_errors(subject, uv, answers):
     points = np.einsum("tc,tci->ti", raster.barycentric, corners)
     labels = label_points(subject.asset, points, raster.face)
     truth = subject.materials.numpy()[labels.astype(int), :3]
-    answers = [
-        answer[raster.texel] if len(answer) == SIZE**2 else np.tile(answer, (len(labels), 1)) for answer in answers
-    ]
-    answers.append(np.tile(truth.mean(axis=0), (len(labels), 1)))
+    answers = [np.broadcast_to(answer, (SIZE**2, 3))[raster.texel] for answer in (*answers, truth.mean(axis=0))]
     errors = []
     for label in np.unique(labels):
         part = labels == label
