@@ -38,7 +38,7 @@ def write(folder, request, job, target, size):
             _discard(scene)
             _make_openable(temporary)
         else:
-            _write_glb(scene, temporary)
+            _write_glb(scene, temporary, use_visible=False)
             _discard(scene)
         os.replace(temporary, target)
     finally:
@@ -46,14 +46,38 @@ def write(folder, request, job, target, size):
     return len(asset.faces)
 
 
-def _write_glb(scene, path):
+def write_open_file(target):
+    """Write what is open to ``target`` (.glb, .blend), complete or not at all. Raises BadResult, OSError."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    temporary = target.with_name(f".{target.stem}.part{target.suffix}")
+    try:
+        if target.suffix == ".blend":
+            _save(temporary)
+        else:
+            scene = bpy.context.scene
+            # Shape keys are lost when modifiers are applied, so only where there is something to apply.
+            has_modifiers = any(mod.type != "ARMATURE" for item in scene.objects for mod in item.modifiers)
+            _write_glb(scene, temporary, use_visible=True, export_apply=has_modifiers)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _save(path):
+    try:
+        bpy.ops.wm.save_as_mainfile(filepath=str(path), copy=True, compress=True)
+    except RuntimeError as error:
+        raise BadResult(f"Blender could not save the file: {error}") from error
+
+
+def _write_glb(scene, path, **options):
     with (
         bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]),
         contextlib.redirect_stdout(io.StringIO()),
     ):
         try:
             bpy.ops.export_scene.gltf(
-                filepath=str(path), export_format="GLB", use_selection=False, use_active_scene=True, export_extras=True
+                filepath=str(path), export_format="GLB", use_active_scene=True, export_extras=True, **options
             )
         except RuntimeError as error:
             raise BadResult(f"Blender's glTF exporter failed: {error}") from error
@@ -70,7 +94,7 @@ def _make_openable(path):
             for area in screen.areas:
                 if area.type == "VIEW_3D":
                     area.spaces.active.shading.type = "MATERIAL"
-        bpy.ops.wm.save_as_mainfile(filepath=str(whole), copy=True, compress=True)
+        _save(whole)
         os.replace(whole, path)
     except RuntimeError as error:
         raise BadResult(f"Blender could not save the file: {error}") from error

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Jobs one after the other on one engine, pumped in a loop: there are no timers without a window."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import cli, preferences
+from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
+from ..request import MODEL_NOTES, STARTER
+from ..stages import duration, label
+
+# Failures that lie in what was asked for rather than in the doing.
+BAD_INPUT_CODES = {"bad_input", "missing_file"}
+
+
+def add_options(command, texture_size):
+    """Add the arguments that every command with jobs takes."""
+    command.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the results are written")
+    command.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
+    command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result (0)")
+    command.add_argument("--random-seed", action="store_true", help="draw a seed for each result")
+    command.add_argument("--model", type=Path, metavar="DIR", help="folder of a model set (default: the starter model)")
+    command.add_argument("--quality", metavar="KIND", help="one of the model's (default: the model's own)")
+    command.add_argument("--texture-size", type=int, default=texture_size, choices=(512, 1024, 2048, 4096))
+    cli.add_common(command)
+
+
+@dataclass(frozen=True)
+class Input:
+    """What an event is about: its ``label`` for people and its ``fields`` for programs."""
+
+    label: str
+    fields: dict[str, str]
+
+
+class Batch:
+    """A command that runs jobs. ``options`` are the parsed arguments, ``reporter`` is told what happens.
+
+    A command gives ``work`` (submit, ``pump``, write) and ``finish``. ``total`` counts the inputs, for the exit code.
+    """
+
+    def __init__(self, options, reporter):
+        self.options = options
+        self.reporter = reporter
+        self.queue: JobQueue | None = None
+        self.total = 0
+        self.failed = 0
+        self.bad = 0
+
+    def run(self):
+        """Do everything and return the exit code."""
+        self.queue = self._connect()
+        if self.queue is None:
+            return cli.FAILED
+        model, note = str(self.options.model or STARTER), ""
+        if self.options.model is None:
+            note = f"Starter model: {MODEL_NOTES[STARTER]}"
+        self.reporter.event("model", text=note, model=model)
+        self.work()
+        return self._exit_code()
+
+    def log_trace(self):
+        """Write the exception at hand into the log beside the jobs and return the file."""
+        log = self.options.output.absolute() / cli.JOBS_FOLDER / "blender.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+        return log
+
+    def close(self):
+        """Stop the engine."""
+        if self.queue is not None:
+            self.queue.shutdown()
+
+    def work(self):
+        """Submit, pump and write."""
+        raise NotImplementedError
+
+    def finish(self, job, about):
+        """Take over the result of a finished job that was made of the Input ``about``."""
+        raise NotImplementedError
+
+    def choices(self):
+        """What every request takes from the options."""
+        options = self.options
+        return {
+            "model": STARTER if options.model is None else options.model.name,
+            "model_path": options.model.absolute() if options.model is not None else None,
+            "quality": options.quality or STARTER,
+            "texture_size": options.texture_size,
+        }
+
+    def refuse(self, about, code, sentence, hint="", log=""):
+        """Report and count an Input that came to nothing."""
+        kind = "bad_input" if code in BAD_INPUT_CODES else "failed"
+        if kind == "bad_input":
+            self.bad += 1
+        else:
+            self.failed += 1
+        text = f"{about.label}: {sentence}" + (f" ({hint})" if hint else "")
+        self.reporter.event(kind, text=text, **about.fields, code=code, sentence=sentence, hint=hint, log=log)
+
+    def pump(self, orders):
+        """Run the queue until nothing is left to do. ``orders`` gives the Input of each job by its id."""
+        stages: dict[str, str] = {}
+        while self.queue.busy:
+            for job in self.queue.poll(cli.PUMP_SECONDS):
+                self._tell(job, orders[job.id], stages)
+            time.sleep(cli.PUMP_SECONDS)
+        for job in self.queue.waiting:
+            # The engine could not be started, so these never had their turn.
+            problem = self.queue.paused
+            self.refuse(orders[job.id], problem.code, problem.sentence, problem.hint, problem.log)
+
+    def _exit_code(self):
+        if self.bad == self.total:
+            return cli.BAD_INPUT
+        if not self.failed and not self.bad:
+            return cli.DONE
+        return cli.FAILED if self.failed + self.bad == self.total else cli.SOME_FAILED
+
+    def _connect(self):
+        data = preferences.data()
+        store = JobStore(self.options.output.absolute() / cli.JOBS_FOLDER / "jobs")
+        try:
+            named = (
+                find_python(self.options.engine_python, data, preferences.EXTENSION)
+                if self.options.engine_python
+                else None
+            )
+            python = named or preferences.engine_python()
+        except ClientError as error:
+            return self._no_engine(error.sentence)
+        if python is None:
+            return self._no_engine(
+                "There is no engine yet. Press Install Engine in the Espalier panel, or name one with --engine-python."
+            )
+        return JobQueue(store, EngineClient(python.path, preferences.EXTENSION, store.folder.parent / "engine.log"))
+
+    def _no_engine(self, sentence):
+        self.reporter.event("failed", text=sentence, sentence=sentence)
+
+    def _tell(self, job, about, stages):
+        if job.state == "running" and job.stage:
+            first = stages.get(job.id) != job.stage
+            stages[job.id] = job.stage
+            left = f", {duration(job.eta_s)} left" if job.eta_s else ""
+            text = f"{about.label}: {job.text or label(job.stage)}{left}" if first else ""
+            self.reporter.event(
+                "progress",
+                text=text,
+                **about.fields,
+                stage=job.stage,
+                step=job.step,
+                of=job.of,
+                fraction=job.fraction,
+                eta_s=job.eta_s,
+            )
+        elif job.state == "failed":
+            problem = job.problem
+            self.refuse(about, problem.code, problem.sentence, problem.hint, problem.log)
+        elif job.state == "finished":
+            self.finish(job, about)
