@@ -16,12 +16,10 @@ import signal
 import sys
 import threading
 import time
-import tomllib
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from io import FileIO, RawIOBase
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -124,7 +122,7 @@ class Server:
         """Greet, then work on what arrives until the client shuts the engine down or goes away."""
         facts = machine.describe()
         self._device = facts["device"]["type"]
-        self._send("hello", version=_version(), capabilities=sorted(self._handlers), **facts)
+        self._send("hello", version=machine.extension_version(), capabilities=sorted(self._handlers), **facts)
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
         while not self._leaving.is_set():
@@ -367,13 +365,3 @@ def _release_models() -> None:
 
 def _is_name(job: Any) -> bool:
     return isinstance(job, str) and len(job) <= _LONGEST
-
-
-def _version() -> str:
-    """Return the extension's version from its manifest."""
-    manifest = Path(__file__).resolve().parent.parent / "blender_manifest.toml"
-    try:
-        with manifest.open("rb") as file:
-            return str(tomllib.load(file)["version"])
-    except (OSError, tomllib.TOMLDecodeError, KeyError):
-        return "unknown"
