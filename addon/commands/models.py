@@ -54,6 +54,7 @@ def arguments(options):
             given.append("--accept-licence")
         if options.source:
             given += ["--from", options.source]
+    named = getattr(options, "names", [])
     if options.action == "import":
-        return [*given, "--", *(str(folder.absolute()) for folder in options.folders)]
-    return [*given, "--", *getattr(options, "names", [])]
+        named = [str(folder.absolute()) for folder in options.folders]
+    return [*given, "--", *named] if named else given
