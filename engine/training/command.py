@@ -22,7 +22,7 @@ from .image_encoder import ImageEncoderStage
 from .latents import LatentBank
 from .loop import Stage, Trainer
 from .presets import NEEDS, Preset, preset
-from .refinement import REFINEMENTS
+from .refinement import ShapeRefinement, TextureRefinement
 
 AUTOENCODERS = {stage.name: stage for stage in (SparseStructureVAE, ShapeVAE, TextureVAE)}
 READERS = {stage.name: stage for stage in (ImageEncoderStage, SparseStructureFlow)}
@@ -128,7 +128,10 @@ def build_stage(
         return READERS[name](*latents, batch, seed)
     flow, decoder, autoencoder = REFINED[name]
     networks = trained(flow, work / "image_encoder", train.device), trained(decoder, work / autoencoder, train.device)
-    return REFINEMENTS[name](*latents, *networks, batch, seed)
+    if name == "shape_refinement":
+        return ShapeRefinement(*latents, *networks, batch, seed)
+    shape_flow = trained("shape_slat_flow_model_64", work / "image_encoder", train.device)
+    return TextureRefinement(*latents, *networks, batch, seed, shape_flow)
 
 
 @torch.no_grad()

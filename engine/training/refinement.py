@@ -27,7 +27,8 @@ from .presets import RESOLUTION
 EXTRA_CELLS = 0.5
 MISSING_CELLS = 0.12
 """Largest shares of neighbouring cells added to, and of occupied cells taken from, a training structure."""
-SHAPE_BLUR = 0.4
+SHAPE_BLUR = 0.3
+GENERATED_SHARE = 0.5
 
 
 class _Refinement(AutoencoderStage):
@@ -92,9 +93,26 @@ class ShapeRefinement(_Refinement):
 
 
 class TextureRefinement(_Refinement):
-    """Image tokens and a blurred shape latent to voxel materials."""
+    """Image tokens and a shape latent to voxel materials.
+
+    Half of the batches stand on imperfect cells with the latent that ``shape_flow`` reads from the image, as generation
+    gives them; the other half on true cells with the blurred true latent, as texturing a mesh does.
+    """
 
     name = "texture_refinement"
+
+    def __init__(
+        self,
+        latents: LatentBank,
+        held_out: LatentBank,
+        flow: nn.Module,
+        decoder: nn.Module,
+        batch: int,
+        seed: int,
+        shape_flow: nn.Module,
+    ) -> None:
+        super().__init__(latents, held_out, flow, decoder, batch, seed)
+        self.shape_flow = shape_flow
 
     def modules(self) -> dict[str, nn.Module]:
         return {"tex_slat_flow_model_64": self.flow, "tex_slat_decoder": self.decoder}
@@ -103,19 +121,24 @@ class TextureRefinement(_Refinement):
         bank = latents.bank
         voxels, views = bank.voxels(ids), bank.draw_views(len(ids), g)
         attributes = bank.attributes(voxels, latents.materials[views % latents.colourings, ids.to(self.device)])
-        fine = Sites(voxels.coords)
-        sites = fine.coarsen().coarsen()
-        shape = latents.shape(ids).feats
-        blur = SHAPE_BLUR * torch.randn(shape.shape, generator=g, device=self.device)
         cond = latents.tokens[ids.to(self.device), views].float()
         mean, std = latents.texture_mean, latents.texture_std
         with self.autocast():
-            x0 = one_step(self.flow, sites, len(mean), cond, SparseTensor(shape + blur, sites), g)
+            if torch.rand((), generator=g, device=self.device) < GENERATED_SHARE:
+                sites, rows = imperfect_sites(bank, ids, voxels, g)
+                attributes = attributes[rows]
+                with torch.no_grad():
+                    shape = one_step(self.shape_flow, sites, len(latents.shape_moments[0]), cond, None, g)
+            else:
+                sites = Sites(voxels.coords).coarsen().coarsen()
+                shape = latents.shape(ids).feats
+                shape = shape + SHAPE_BLUR * torch.randn(shape.shape, generator=g, device=self.device)
+            x0 = one_step(self.flow, sites, len(mean), cond, SparseTensor(shape, sites), g)
             out = self.decoder(SparseTensor(x0 * std + mean, sites)).feats.float()
         error = out - (2 * attributes - 1)
         parts = error.detach().abs().mean(0) / 2
         values = {"rgb": parts[:3].mean(), "metallic": parts[3], "roughness": parts[4]}
-        return error.abs().mean() + error.square().mean(), values
+        return 2 * error.abs().mean() + error.square().mean(), values
 
 
 def imperfect_sites(bank: AssetBank, ids: Tensor, voxels: Voxels, generator: torch.Generator) -> tuple[Sites, Tensor]:
@@ -152,6 +175,3 @@ def _children(coords: Tensor, occupied: Tensor) -> Tensor:
     b, x, y, z = coords.long().unbind(1)
     parts = [occupied[b, 2 * x + (k & 1), 2 * y + (k >> 1 & 1), 2 * z + (k >> 2 & 1)] for k in range(8)]
     return torch.stack(parts, 1)
-
-
-REFINEMENTS = {stage.name: stage for stage in (ShapeRefinement, TextureRefinement)}

@@ -6,10 +6,10 @@ import torch
 from espalier.engine.starter.dataset import make_dataset
 from espalier.engine.training.autoencoders import fold_scale, trained
 from espalier.engine.training.bank import AssetBank, ragged_rows, token_batches
-from espalier.engine.training.command import AUTOENCODERS, READERS, _latents, build_stage
+from espalier.engine.training.command import AUTOENCODERS, READERS, REFINED, _latents, build_stage
 from espalier.engine.training.export import STAGE_OF, export_model_set, lean_to_recall, pack, quantise
 from espalier.engine.training.loop import Schedule, Trainer
-from espalier.engine.training.refinement import REFINEMENTS, imperfect_sites
+from espalier.engine.training.refinement import imperfect_sites
 from espalier.engine.weights.model_set import load_model_set
 
 STEPS = Schedule(seconds=600, max_steps=2, learning_rate=1e-3, warmup=1, log_every=1)
@@ -25,7 +25,7 @@ def bank():
 @pytest.fixture(scope="module")
 def work(bank, tmp_path_factory):
     folder = tmp_path_factory.mktemp("training")
-    for name in (*AUTOENCODERS, *READERS, *REFINEMENTS):
+    for name in (*AUTOENCODERS, *READERS, *REFINED):
         stage = build_stage(name, bank, bank, 1, folder, BATCH.get(name, 5000 if name in AUTOENCODERS else 500), 0)
         Trainer(stage, STEPS, folder / name, report=lambda _: None).run()
     return folder
