@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
 import platform
@@ -128,7 +129,8 @@ def data_folder(data: Path) -> Finding:
         probe.unlink()
         facts["free"] = shutil.disk_usage(data).free
     except OSError as error:
-        probe.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            probe.unlink()
         advice = "Allow writing there and free some space, or choose another data folder in the preferences."
         text = f"{data} cannot be written: {error.strerror or error}"
         return Finding("data", "broken", text, advice, facts)
