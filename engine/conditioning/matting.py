@@ -81,14 +81,17 @@ class BiRefNet:
         return logits[0, 0].astype(np.float32, copy=False)
 
 
-def matte_for(matting: Any, models_folder: str | Path | None) -> Callable[[Image.Image], Matte]:
+def matte_for(matting: Any, models_folder: Any) -> Callable[[Image.Image], Matte]:
     """Return what finds the subject of an opaque picture under the setting ``matting``.
 
-    ``models_folder`` is where the models lie, None when there is no such folder. Raises EspalierError("bad_request")
-    for a setting that is none of ``MATTINGS``, "missing_model" where BiRefNet was asked for and is not there.
+    Both are as a request has them; ``models_folder`` is where the models lie, None when there is no such folder. Raises
+    EspalierError("bad_request") for a setting that is none of ``MATTINGS`` and a folder that is no path,
+    "missing_model" where BiRefNet was asked for and is not there.
     """
     if matting not in MATTINGS:
         raise EspalierError("bad_request", f"There is no matting {matting!r}. Choose one of: {', '.join(MATTINGS)}.")
+    if not isinstance(models_folder, str | Path | None):
+        raise EspalierError("bad_request", "The job names no usable folder of models. Start the job again.")
     path = find(BIREFNET.name, Path(models_folder)) if models_folder else None
     if matting == "birefnet":
         if path is None:
