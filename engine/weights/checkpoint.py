@@ -56,28 +56,43 @@ def load_checkpoint(stem: Path, device: torch.device, precision: Precision = "au
 
     Raises EspalierError("bad_config" or "bad_weights") with the name of the file at fault.
     """
+    return load_network(*describe_checkpoint(stem), device, precision)
+
+
+def describe_checkpoint(stem: Path) -> tuple[str, dict[str, Any], Path]:
+    """Class and arguments of the network that ``<stem>.json`` describes, and the file with its weights.
+
+    Raises EspalierError("bad_config").
+    """
     sidecar = read_json(stem.with_name(stem.name + ".json"))
     name, args = sidecar.get("name"), sidecar.get("args")
     if not isinstance(name, str) or not isinstance(args, dict):
         raise EspalierError(
             "bad_config", f"The model's file “{stem.name}.json” does not describe a network. Fetch the model again."
         )
-    return load_network(name, args, stem.with_name(stem.name + ".safetensors"), device, precision)
+    return name, args, stem.with_name(stem.name + ".safetensors")
 
 
 def load_network(
-    name: str, args: dict[str, Any], weights: Path, device: torch.device, precision: Precision
+    name: str,
+    args: dict[str, Any],
+    weights: Path,
+    device: torch.device,
+    precision: Precision,
+    place: torch.device | None = None,
 ) -> nn.Module:
     """Build the network ``name`` in the precision that suits ``device`` and fill it from the file ``weights``.
 
-    On a CPU, parameters that are kept as they are stored are views of the mapped file.
+    ``place``: the device that holds it for now, where that is not the one it will run on. On a CPU, parameters that are
+    kept as they are stored are views of the mapped file.
     """
+    place = place or device
     file = SafetensorsFile(weights)
     model = sketch_network(name, args, device, precision)
     if device.type == "cuda":
         accumulate_in_float32()
-    fill(model, file, device)
-    return model.to(device).eval().requires_grad_(False)
+    fill(model, file, place)
+    return model.to(place).eval().requires_grad_(False)
 
 
 def sketch_network(name: str, args: dict[str, Any], device: torch.device, precision: Precision) -> nn.Module:

@@ -3,21 +3,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from ..errors import EspalierError
 from ..models.dinov3 import DINOv3Config
-from .checkpoint import load_checkpoint, load_network, read_json
+from .checkpoint import describe_checkpoint, load_network, read_json, sketch_network
 from .configuration import Configuration, read_configuration
 from .precision import Precision
 from .registry import image_encoder_folder
+from .residency import UNKNOWN, Budget, Residency, Use
+
+IMAGE_ENCODER = "image_encoder"
+"""The name under which ``ModelSet.plan`` and ``ModelSet.size`` know the image encoder."""
 
 
 class ModelSet:
-    """The networks of one model set on one device."""
+    """The networks of one model set on one device, in memory while they are needed (see ``residency``)."""
 
     def __init__(
         self,
@@ -32,33 +38,58 @@ class ModelSet:
         self.config = config
         self.device = device
         self.precision = precision
-        self._loaded: dict[str, nn.Module] = {}
+        self.residency = Residency(device, self._read, self.size)
+        self._sketches: dict[str, nn.Module] = {}
+        self._sizes: dict[str, int] = {}
 
     def model(self, name: str) -> nn.Module:
-        """The network ``name`` of pipeline.json, loaded on first use. Raises as ``load_checkpoint``."""
-        if name not in self._loaded:
-            if name not in self.config.models:
-                raise EspalierError("bad_config", f"The model set in “{self.folder}” has no {name}. Fetch it again.")
-            self._loaded[name] = load_checkpoint(self.folder / self.config.models[name], self.device, self.precision)
-        return self._loaded[name]
+        """The network ``name`` of pipeline.json, ready to run until the next one is asked for. Raises as
+        ``load_checkpoint``."""
+        self._check(name)
+        return self.residency.get(name)
 
     def image_encoder(self) -> nn.Module:
         """The image encoder, from the set's own checkpoint or from a folder with the published files."""
-        if "image_encoder" not in self._loaded:
-            encoder = self.config.image_encoder
-            if encoder.name == "DINOv3ViT":
-                path = self.folder / encoder.path
-                self._loaded["image_encoder"] = load_checkpoint(path, self.device, self.precision)
-            else:
-                path = image_encoder_folder(self.folder, encoder.path, self.models_folder)
-                args = dict(vars(DINOv3Config.from_published(read_json(path / "config.json"))))
-                weights = path / "model.safetensors"
-                self._loaded["image_encoder"] = load_network("DINOv3ViT", args, weights, self.device, self.precision)
-        return self._loaded["image_encoder"]
+        return self.residency.get(IMAGE_ENCODER)
+
+    def sketch(self, name: str) -> nn.Module:
+        """The network ``name`` without values: its configuration, shapes and precisions. Raises as ``model``."""
+        if name not in self._sketches:
+            kind, args, _ = self._described(name)
+            self._sketches[name] = sketch_network(kind, args, self.device, self.precision)
+        return self._sketches[name]
+
+    def size(self, name: str) -> int:
+        """Bytes of the weights of the network ``name`` in the precision in which they are kept. Raises as ``model``."""
+        if name not in self._sizes:
+            self._sizes[name] = sum(tensor.nbytes for tensor in self.sketch(name).state_dict().values())
+        return self._sizes[name]
+
+    def plan(self, uses: Sequence[Use], budget: Budget = UNKNOWN) -> None:
+        """Say in which order a run will ask for networks, and what memory there is. Raises as ``model``."""
+        self.residency.plan(uses, budget)
 
     def release(self) -> None:
         """Drop every loaded network and its memory."""
-        self._loaded.clear()
+        self.residency.release()
+
+    def _check(self, name: str) -> None:
+        if name not in self.config.models:
+            raise EspalierError("bad_config", f"The model set in “{self.folder}” has no {name}. Fetch it again.")
+
+    def _described(self, name: str) -> tuple[str, dict[str, Any], Path]:
+        """Class, arguments and weights file of the network ``name``."""
+        encoder = self.config.image_encoder
+        if name == IMAGE_ENCODER and encoder.name != "DINOv3ViT":
+            folder = image_encoder_folder(self.folder, encoder.path, self.models_folder)
+            args = dict(vars(DINOv3Config.from_published(read_json(folder / "config.json"))))
+            return "DINOv3ViT", args, folder / "model.safetensors"
+        if name != IMAGE_ENCODER:
+            self._check(name)
+        return describe_checkpoint(self.folder / (encoder.path if name == IMAGE_ENCODER else self.config.models[name]))
+
+    def _read(self, name: str, place: torch.device) -> nn.Module:
+        return load_network(*self._described(name), self.device, self.precision, place)
 
 
 def load_model_set(
