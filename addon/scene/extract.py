@@ -151,6 +151,9 @@ def _workshop(item):
         scene.collection.objects.link(copy)
         yield scene, copy
     finally:
+        if mesh.shape_keys is not None:
+            # They would outlive their mesh.
+            copy.shape_key_clear()
         bpy.data.objects.remove(copy)
         bpy.data.meshes.remove(mesh)
         bpy.data.scenes.remove(scene)

@@ -85,3 +85,26 @@ def result_folder(tmp_path):
         return tmp_path
 
     return write
+
+
+@pytest.fixture
+def engine(tmp_path, result_folder, monkeypatch):
+    """The registered extension with a stand-in engine and an image chosen in the panel."""
+    import espalier
+    from espalier.addon import preferences
+    from espalier.addon.client import EnginePython, JobQueue, JobStore
+    from espalier.addon.session import session
+
+    from .stand_in import StandIn, choose_image
+
+    stand_in = StandIn(result_folder())
+    python = EnginePython(tmp_path / "python", "preferences")
+    stand_in.python = python.path
+    monkeypatch.setattr(preferences, "engine_python", lambda: python)
+    monkeypatch.setattr(preferences, "data", lambda: tmp_path / "data")
+    espalier.register()
+    session.__init__()
+    session.queue = JobQueue(JobStore(tmp_path / "data" / "jobs"), stand_in)
+    choose_image()
+    yield stand_in
+    espalier.unregister()

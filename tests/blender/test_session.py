@@ -2,83 +2,14 @@
 """From pressing Generate to the object in the scene, and what users do meanwhile. The engine is a stand-in."""
 
 import json
-import shutil
 import time
 
 import bpy
-import espalier
-import numpy as np
 import pytest
 from espalier.addon import placing, preferences, pump
-from espalier.addon.client import EnginePython, EngineState, JobQueue, JobStore
-from espalier.addon.client.engine import Event
 from espalier.addon.session import session
 
-
-class StandIn:
-    """An engine that does to each job what the test says, at the next ``poll``."""
-
-    def __init__(self, result):
-        self.result, self.python = result, None
-        self.state, self.problem, self.broken, self.hello = EngineState.READY, None, False, None
-        self.submitted, self.events, self.running = [], [], True
-
-    def submit(self, job, folder):
-        self.submitted.append((job, folder))
-
-    def cancel(self, job):
-        self.events.append(Event("cancelled", job))
-        return "asked"
-
-    def poll(self, _max_seconds):
-        events, self.events = self.events, []
-        return events
-
-    def progress(self, stage="shape", step=3, of=12):
-        data = {"stage": stage, "step": step, "of": of, "eta_s": 40.0, "fraction": 0.25}
-        self.events.append(Event("progress", self.submitted[-1][0], data))
-
-    def finish(self):
-        job, folder = self.submitted[-1]
-        for file in self.result.glob("*.*"):
-            shutil.copy(file, folder / file.name)
-        (folder / "state.json").write_text(json.dumps({"state": "finished", "created": 1.0}))
-        self.events.append(Event("finished", job, {"seconds": {"shape": 2.0}, "peak_memory": {}}))
-
-    def fail(self):
-        data = {"code": "no_subject", "sentence": "There is nothing in it.", "hint": "Try another.", "log": ""}
-        self.events.append(Event("failed", self.submitted[-1][0], data))
-
-    def shutdown(self, _seconds=2.0):
-        self.running = False
-
-
-@pytest.fixture
-def engine(tmp_path, result_folder, monkeypatch):
-    """The registered extension with a stand-in engine and an image chosen in the panel."""
-    stand_in = StandIn(result_folder())
-    python = EnginePython(tmp_path / "python", "preferences")
-    stand_in.python = python.path
-    monkeypatch.setattr(preferences, "engine_python", lambda: python)
-    monkeypatch.setattr(preferences, "data", lambda: tmp_path / "data")
-    espalier.register()
-    session.__init__()
-    session.queue = JobQueue(JobStore(tmp_path / "data" / "jobs"), stand_in)
-    choose_image()
-    yield stand_in
-    espalier.unregister()
-
-
-def choose_image(name="red mug.png"):
-    image = bpy.data.images.new(name, 8, 8, alpha=True)
-    image.pixels.foreach_set(np.tile(np.float32([0.5, 0.25, 0.1, 1.0]), 64))
-    bpy.context.scene.espalier.image = image
-    return image
-
-
-def tick(times=3):
-    for _ in range(times):
-        pump._tick()
+from .stand_in import choose_image, tick
 
 
 def test_one_press_makes_one_object_at_the_cursor(engine):

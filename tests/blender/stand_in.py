@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An engine that does what a test says, and the hands of the user around it."""
+
+import json
+import shutil
+
+import bpy
+import numpy as np
+from espalier.addon import pump
+from espalier.addon.client import EngineState
+from espalier.addon.client.engine import Event
+
+
+class StandIn:
+    """An engine that does to each job what the test says, at the next ``poll``."""
+
+    def __init__(self, result):
+        self.result, self.python = result, None
+        self.state, self.problem, self.broken, self.hello = EngineState.READY, None, False, None
+        self.submitted, self.events, self.running = [], [], True
+
+    def submit(self, job, folder):
+        self.submitted.append((job, folder))
+
+    def cancel(self, job):
+        self.events.append(Event("cancelled", job))
+        return "asked"
+
+    def poll(self, _max_seconds):
+        events, self.events = self.events, []
+        return events
+
+    def progress(self, stage="shape", step=3, of=12):
+        data = {"stage": stage, "step": step, "of": of, "eta_s": 40.0, "fraction": 0.25}
+        self.events.append(Event("progress", self.submitted[-1][0], data))
+
+    def finish(self):
+        job, folder = self.submitted[-1]
+        for file in self.result.glob("*.*"):
+            shutil.copy(file, folder / file.name)
+        (folder / "state.json").write_text(json.dumps({"state": "finished", "created": 1.0}))
+        self.events.append(Event("finished", job, {"seconds": {"shape": 2.0}, "peak_memory": {}}))
+
+    def fail(self):
+        data = {"code": "no_subject", "sentence": "There is nothing in it.", "hint": "Try another.", "log": ""}
+        self.events.append(Event("failed", self.submitted[-1][0], data))
+
+    def shutdown(self, _seconds=2.0):
+        self.running = False
+
+
+def choose_image(name="red mug.png"):
+    image = bpy.data.images.new(name, 8, 8, alpha=True)
+    image.pixels.foreach_set(np.tile(np.float32([0.5, 0.25, 0.1, 1.0]), 64))
+    bpy.context.scene.espalier.image = image
+    return image
+
+
+def tick(times=3):
+    for _ in range(times):
+        pump._tick()
