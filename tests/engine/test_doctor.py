@@ -254,3 +254,20 @@ def test_build_py_passes_text_or_json_and_the_exit_code(tmp_path, bare_python, m
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[-1]["event"] == "verdict"
     assert Path(events[3]["facts"]["folder"]).name == tmp_path.name
+
+
+def test_card_that_cannot_be_used_is_told_with_what_to_do(tmp_path, monkeypatch):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("this machine's card can be used")
+    monkeypatch.setattr(machine, "cuda_device", lambda: ("NVIDIA Test 5090", 32 << 30))
+    monkeypatch.setattr(machine, "torch_has_cuda", lambda: False)
+    found = doctor_checks.device(tmp_path)
+    assert found.state == "note" and "NVIDIA Test 5090, but this torch is built without CUDA" in found.text
+    assert "cuda is missing" in doctor_checks.backends(tmp_path).text
+    monkeypatch.setattr(machine, "torch_has_cuda", lambda: True)
+    found = doctor_checks.device(tmp_path)
+    assert (found.state, found.text) == ("ok", "NVIDIA Test 5090, 34.4 GB")
+    with pytest.raises(EspalierError, match="Install a newer NVIDIA driver"):
+        doctor_selftest.load_torch(tmp_path)
