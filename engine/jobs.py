@@ -154,13 +154,12 @@ class JobFolder:
         numbers.
         """
         record = self.state()
-        random = dict(record.get("random") or {})
-        random[stage] = base64.b64encode(zlib.compress(state)).decode("ascii")
-        self.write_json(protocol.STATE_FILE, {**record, "random": random})
+        kept = base64.b64encode(zlib.compress(state)).decode("ascii")
+        self.write_json(protocol.STATE_FILE, {**record, "random": {**_random_states(record), stage: kept}})
 
     def random_state(self, stage: str) -> bytes | None:
         """Return the generator's state as it was after ``stage``; None when the job did not get there."""
-        text = (self.state().get("random") or {}).get(stage)
+        text = _random_states(self.state()).get(stage)
         try:
             return None if text is None else zlib.decompress(base64.b64decode(text, validate=True))
         except (ValueError, TypeError, zlib.error):
@@ -170,3 +169,8 @@ class JobFolder:
         """Show readers that this running job is alive: they take one whose state.json rests for long as interrupted."""
         with contextlib.suppress(OSError):
             os.utime(self.file(protocol.STATE_FILE))
+
+
+def _random_states(record: Mapping[str, Any]) -> Mapping[str, Any]:
+    kept = record.get("random")
+    return kept if isinstance(kept, dict) else {}

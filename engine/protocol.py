@@ -13,6 +13,7 @@ one, ``job``. Unknown fields are ignored; an unknown kind is answered with ``fai
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import shutil
@@ -143,7 +144,7 @@ class FrameDecoder:
         body = bytes(self._buffer[4 : 4 + length])
         del self._buffer[: 4 + length]
         try:
-            message = json.loads(body.decode("utf-8"))
+            message = _parse(body)
         except (ValueError, RecursionError) as error:
             raise BadFrame(f"A frame of {length} bytes is not UTF-8 JSON: {error}.") from error
         if not isinstance(message, dict):
@@ -209,7 +210,7 @@ def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
 def read_json(path: Path) -> dict[str, Any] | None:
     """Return the object in a JSON file, or None when the file is absent, unreadable, damaged, or holds no object."""
     try:
-        value = json.loads(path.read_bytes().decode("utf-8"))
+        value = _parse(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
@@ -245,6 +246,18 @@ def create_job_folder(
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return target
+
+
+def _parse(data: bytes) -> Any:
+    """Parse UTF-8 JSON. Raises ValueError, also for numbers that are not finite: they could not be written again."""
+    return json.loads(data.decode("utf-8"), parse_float=_finite, parse_constant=_finite)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is not a finite number")
+    return number
 
 
 def _replace(source: Path, target: Path) -> None:

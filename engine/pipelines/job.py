@@ -57,7 +57,7 @@ def prepare(job: JobFolder, request: Mapping[str, Any], report: Report) -> Prepa
 
 
 def model_set(request: Mapping[str, Any]) -> ModelSet:
-    """The model set of the request; the last one stays loaded between jobs."""
+    """The model set of the request; the last one stays loaded between jobs. Raises EspalierError."""
     global _open_set
     model = model_of(request)
     name, path = str(model.get("set") or STARTER), model.get("path")
@@ -72,6 +72,8 @@ def model_set(request: Mapping[str, Any]) -> ModelSet:
             "missing_model", f"The model {name} was not found in “{folder}”. Fetch it again or choose another model."
         )
     models_folder = request.get("models_folder")
+    if not isinstance(models_folder, str | None):
+        raise EspalierError("bad_request", "The job's folder for models is no path. Start the job again.")
     key = (str(folder), str(models_folder), *(file.stat().st_mtime_ns for file in files))
     if _open_set is None or _open_set[0] != key:
         release()
@@ -90,8 +92,11 @@ def release() -> None:
 
 
 def model_of(request: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The ``model`` entry of a request; the starter's where there is none."""
-    return request.get("model") or {"set": STARTER, "path": None}
+    """The ``model`` entry of a request; the starter's where there is none. Raises EspalierError("bad_request")."""
+    model = request.get("model") or {"set": STARTER, "path": None}
+    if not isinstance(model, Mapping) or not isinstance(model.get("path"), str | None):
+        raise EspalierError("bad_request", "The job does not say which model it is for. Start the job again.")
+    return model
 
 
 def quality_of(request: Mapping[str, Any], default: str) -> str:
