@@ -101,3 +101,10 @@ def test_busy_background_is_refused_with_what_to_do(seed):
 def test_picture_without_a_subject_is_refused(colour):
     with pytest.raises(EspalierError, match="No subject"):
         key_plain_background(picture(colour, noise=2))
+
+
+def test_background_that_is_not_wholly_plain_is_noted():
+    plain = picture((240, 240, 240), (disc(50), (90, 70, 60)))
+    assert not any("border" in note for note in key_plain_background(plain).notes)
+    leaving = picture((240, 240, 240), (disc(60, 80, 130), (90, 70, 60)))
+    assert any("of the border is plain background" in note for note in key_plain_background(leaving).notes)
