@@ -29,6 +29,8 @@ LOCK = ".lock"
 SPARE = 64 << 20
 """Bytes that stay free beside what a set needs: receipts, the file system's own tables."""
 _BLOCK = 4 << 20
+_EVENT_SECONDS, _LINE_SECONDS = 0.5, 10.0
+_SPEED_SECONDS = 2.0  # a speed seen for less than this says nothing yet
 
 Work = Literal["download", "import"]
 Say = Callable[..., None]
@@ -205,31 +207,30 @@ def link_or_copy(source: Path, target: Path, seen: Callable[[int], Any] = lambda
 
 
 class Progress:
-    """Bytes of a task as events: at most ``1 / interval`` a second, a line for people every ``line`` seconds.
+    """Bytes of a task as events: two a second at most, with a line for people every ten seconds.
 
     Speed is that of the last seconds: a resumed or stalled download must not be judged by its whole life.
     """
 
-    def __init__(self, say: Say, name: str, stage: str, total: int, interval: float = 0.5, line: float = 10.0) -> None:
+    def __init__(self, say: Say, name: str, stage: str, total: int) -> None:
         self.say, self.name, self.stage, self.total = say, name, stage, total
         self.done = 0
         self.file = ""
-        self._interval, self._line = interval, line
-        self._told = self._printed = -line
+        self._told = self._printed = -_LINE_SECONDS
         self._marks: list[tuple[float, int]] = []
 
     def __call__(self, count: int) -> None:
         """Count ``count`` more bytes; a negative number takes back what has to come again."""
         self.done += count
         now = time.monotonic()
-        if now - self._told < self._interval and self.done < self.total:
+        if now - self._told < _EVENT_SECONDS and self.done < self.total:
             return
         self._told = now
         self._marks = [*(mark for mark in self._marks if now - mark[0] < 15), (now, self.done)]
         began, before = self._marks[0]
-        speed = max(0.0, (self.done - before) / (now - began)) if now - began > 0.2 else 0.0
+        speed = max(0.0, (self.done - before) / (now - began)) if now - began > _SPEED_SECONDS else 0.0
         left = (self.total - self.done) / speed if speed else None
-        printed = now - self._printed >= self._line
+        printed = now - self._printed >= _LINE_SECONDS
         if printed:
             self._printed = now
         self.say(
