@@ -14,7 +14,7 @@ from ..errors import EspalierError
 from ..ovoxel import normalise_mesh
 
 MOST_FACES = 20_000_000
-"""Voxelising takes about 700 bytes a triangle at its peak: 14 GB here."""
+"""On a grid too fine for thinning, voxelising takes about 700 bytes a triangle: 14 GB here."""
 
 UV_SLACK = 1e-4
 """How far rounding may carry a coordinate out of the unit square; the texel is the same."""

@@ -32,6 +32,8 @@ from .texturing import Texturing
 
 MESH_FILE = "mesh.npz"
 DEFAULT_TEXTURE = 2048
+PREVIEW_FACES = 1_000_000
+"""More faces than this are thinned out for the small picture: each still has several to a pixel."""
 
 
 def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
@@ -62,7 +64,9 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     report("finish", 1, 3)
     maps = write_maps(job, baked.maps)
     report("finish", 2, 3)
-    job.write_bytes("preview.png", encode_png(render_preview(vertices, faces, mesh.uv, baked.maps["base_color"])))
+    seen = slice(None, None, -(-len(faces) // PREVIEW_FACES))
+    preview = render_preview(vertices, faces[seen], mesh.uv[seen], baked.maps["base_color"])
+    job.write_bytes("preview.png", encode_png(preview))
     counts = {
         "faces": len(faces),
         "covered_share": round(baked.covered_share, 4),
