@@ -24,7 +24,7 @@ from .arrays import (
     triangle_polygons,
     vertices_of,
 )
-from .unwrap import CannotUnwrap, unwrap
+from .unwrap import CannotUnwrap, discard, unwrap
 from .uv import TOLERANCE, find_copies, find_fault, lost_share, polygon_centres, uv_areas
 
 # The layer that is added to a mesh whose own UVs stay as they are, and the first layer of a mesh without any.
@@ -145,17 +145,12 @@ def _workshop(item):
     scene.frame_set(bpy.context.scene.frame_current)
     copy = item.copy()
     copy.data = item.data.copy()
-    mesh = copy.data
     try:
         copy.hide_viewport = False
         scene.collection.objects.link(copy)
         yield scene, copy
     finally:
-        if mesh.shape_keys is not None:
-            # They would outlive their mesh.
-            copy.shape_key_clear()
-        bpy.data.objects.remove(copy)
-        bpy.data.meshes.remove(mesh)
+        discard(copy)
         bpy.data.scenes.remove(scene)
 
 

@@ -37,8 +37,10 @@ def unwrap(mesh, matrix, texture_size):
     item = bpy.data.objects.new(mesh.name, mesh.copy())
     copy = item.data
     try:
-        if copy.shape_keys is not None:
+        keys = copy.shape_keys
+        if keys is not None:
             item.shape_key_clear()
+            bpy.data.batch_remove([keys])
         if abs(matrix.to_3x3().determinant()) > 1e-12:
             copy.transform(matrix)
         while len(copy.uv_layers):
@@ -55,9 +57,14 @@ def unwrap(mesh, matrix, texture_size):
             raise CannotUnwrap(f"could not be unwrapped, its UVs would {fault}: unwrap it by hand")
         return np.clip(corner_uv(copy, copy.uv_layers[0].name), 0.0, 1.0)
     finally:
-        bpy.data.objects.remove(item)
-        bpy.data.meshes.remove(copy)
+        discard(item)
         bpy.data.scenes.remove(scene)
+
+
+def discard(item):
+    """Remove an object with its mesh and shape keys, which in Blender would outlive a copied mesh."""
+    mesh = item.data
+    bpy.data.batch_remove([part for part in (item, mesh, mesh.shape_keys) if part is not None])
 
 
 def _fault(mesh):
