@@ -41,7 +41,7 @@ def queue(tmp_path_factory):
 def add(queue, tiny_set):
     """Return a function that queues a generation from a picture of a red square, or from other bytes."""
 
-    def make(data=None, name="square"):
+    def make(data=None, name="square", kind="generate", files=None):
         if data is None:
             pixels = np.zeros((80, 80, 4), np.uint8)
             pixels[15:65, 20:60] = (200, 40, 30, 255)
@@ -49,14 +49,14 @@ def add(queue, tiny_set):
             Image.fromarray(pixels).save(stream, "PNG")
             data = stream.getvalue()
         request = {
-            "kind": "generate",
+            "kind": kind,
             "settings": {"quality": "starter", "texture_size": 128, "faces": 500},
             "seed": 7,
             "model": {"set": "tiny", "path": str(tiny_set)},
             "online": False,
             "name": name,
         }
-        return queue.add(queue.store.create(request, data, ".png"))
+        return queue.add(queue.store.create(request, data, ".png", files))
 
     return make
 
@@ -71,7 +71,7 @@ def test_the_greeting_comes_within_six_seconds(queue):
     queue.engine.start()
     until(lambda: queue.engine.hello, queue.poll, 6)
     assert time.monotonic() - begun < 6
-    assert queue.engine.hello["capabilities"] == ["generate"]
+    assert queue.engine.hello["capabilities"] == ["generate", "texture"]
     assert queue.engine.hello["torch"] and queue.engine.hello["missing"] == []
 
 
@@ -87,6 +87,21 @@ def test_a_picture_becomes_arrays_and_maps(queue, add):
     assert {"structure", "shape", "material", "finish"} <= set(job.seconds)
     assert set(JobFolder(job.folder).state()["random"]) == {"structure", "shape", "material"}
     assert job.peak_memory["host"] > 50_000_000
+
+
+def test_a_mesh_and_a_picture_become_maps(queue, add):
+    stream = io.BytesIO()
+    corners = np.float32([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]])
+    faces = np.int32([[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]])
+    places = np.float32([[0, 0], [0.5, 0], [0, 0.5], [0.5, 0.5]])
+    uv = np.float32([[0.02, 0.02], [0.48, 0.02], [0.02, 0.48]]) + places[:, None]
+    np.savez(stream, vertices=corners, faces=faces, uv=uv)
+    job = finish(queue, add(name="tetrahedron", kind="texture", files={"mesh.npz": stream.getvalue()}))
+    assert job.state == "finished", job.problem
+    assert (job.folder / "base_color.png").is_file() and (job.folder / "orm.png").is_file() and job.preview.is_file()
+    assert list(job.seconds) == ["condition", "encode", "material", "decode", "finish"]
+    without_mesh = finish(queue, add(name="nothing", kind="texture"))
+    assert without_mesh.state == "failed" and without_mesh.problem.code == "bad_input"
 
 
 def test_cancel_in_the_middle_of_sampling_is_obeyed_within_a_second(queue, add):
