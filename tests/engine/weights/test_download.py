@@ -205,6 +205,27 @@ def test_missing_files_and_repositories_are_named(tiny, hub, models, say):
     assert "could not be reached" in refused("no_network", entry, models, say).sentence
 
 
+def test_a_configuration_that_a_repository_lacks_is_ours(tiny, hub, models, say, tmp_path):
+    import dataclasses
+
+    from espalier.engine.weights.registry import PublishedFile
+
+    entry, repositories, folder = tiny
+    ours = (folder / "pipeline.json").read_bytes()
+    (tmp_path / "ours.json").write_bytes(ours)
+    name = "texturing_pipeline.json"
+    file = PublishedFile(name, name, required=False, stand_in=tmp_path / "ours.json")
+    own, other = entry.parts
+    entry = dataclasses.replace(entry, parts=(dataclasses.replace(own, files=(*own.files, file)), other))
+    server = hub(repositories)
+    fetch(entry, models, say)
+    assert (models.place(entry) / name).read_bytes() == ours
+    models.remove(entry)
+    server.repositories[OWN][name] = ours + b" "
+    fetch(entry, models, say)
+    assert (models.place(entry) / name).read_bytes() == ours + b" " and models.is_complete(entry)
+
+
 def test_a_gate_is_told_before_anything_is_fetched_with_the_ways_around_it(tiny, hub, models, say, tmp_path):
     import dataclasses
 
