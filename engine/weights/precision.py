@@ -17,6 +17,9 @@ of one call; the error is that of a whole forward against float32, as a share of
 
 So flows, where the time is, take bfloat16 where the processor multiplies it in hardware. Decoders stay in float32: they
 run once, and their outputs are compared with zero (which voxels exist, which edges the surface crosses).
+
+Weights made in half precision stay in it wherever they run; a torso that computes in float32 widens them one layer at a
+time. For the linear layer 1536 -> 8192 that adds 9 % to the time of 1024 tokens and 3 % to that of 4096.
 """
 
 from __future__ import annotations

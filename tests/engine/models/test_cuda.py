@@ -3,6 +3,7 @@
 
 import pytest
 import torch
+from espalier.engine.models.attention import attend
 from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import SparseTensor, space_to_channel
 
@@ -65,6 +66,15 @@ def test_flow_models_agree_with_the_cpu(dtype):
     actual = model(x.to("cuda"), t.cuda(), cond.cuda()).feats.cpu()
     tolerance = 1e-3 if dtype == torch.float32 else 0.3
     torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_attention_accumulates_in_float32(dtype):
+    torch.manual_seed(0)
+    q, v = torch.randn(1, 3, 2, 64).to(dtype), (torch.randn(1, 20_000, 2, 64) + 1).to(dtype)
+    mean = v.double().mean(1).flatten(1).expand(3, -1)
+    out = attend(q.cuda(), torch.zeros_like(v).cuda(), v.cuda(), None)[0].cpu().double()
+    torch.testing.assert_close(out, mean, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
 def test_moving_a_tensor_keeps_what_it_remembers():

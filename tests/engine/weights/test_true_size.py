@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 
 import pytest
-from espalier.engine.weights.released import NETWORKS
 from espalier.tests.conftest import ROOT
 
 CHILD = Path(__file__).with_name("true_size.py")
@@ -79,12 +78,3 @@ def test_the_image_encoder_loads_in_the_size_of_its_file_and_runs(full_size):
     assert loaded["image_encoder"]["precisions"] == ["torch.float32"]
     assert result["shape"] == [1, 5 + 32 * 32, 1024]
     assert abs(result["mean"]) < 1e-3 and abs(result["deviation"] - 1) < 1e-2
-
-
-def test_the_command_leaves_what_is_there_alone(tmp_path):
-    (tmp_path / "pipeline.json").write_text("{}")
-    command = [sys.executable, "-I", ROOT / "engine" / "__main__.py", "random-set", tmp_path]
-    done = subprocess.run([*map(str, command), "--networks", *NETWORKS], capture_output=True, text=True)
-    assert done.returncode == 1
-    assert "is not empty" in done.stderr
-    assert (tmp_path / "pipeline.json").read_text() == "{}"
