@@ -90,7 +90,7 @@ class ModelsFolder:
         """
         pure = PurePosixPath(path)
         target = folder / path
-        if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path:
+        if pure.is_absolute() or ".." in pure.parts or "\\" in path or ":" in path or "\0" in path:
             raise _leaves(path)
         if not target.parent.resolve().is_relative_to(folder.resolve()):
             raise _leaves(path)

@@ -51,7 +51,8 @@ class OutsideError(AssertionError):
 
 def _outside(paths: list[str], folder: Path) -> list[str]:
     inside = (str(folder.resolve()), *_INSTALLED, *_SYSTEM)
-    resolved = {os.path.realpath(path) for path in paths if path and "\0" not in path}
+    # A single name comes with an open folder that it is in (so do shutil.rmtree's).
+    resolved = {os.path.realpath(path) for path in paths if os.path.dirname(path) and "\0" not in path}
     return sorted(path for path in resolved if not path.startswith(inside))
 
 
