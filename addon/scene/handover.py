@@ -7,6 +7,7 @@ The folder is described in ``engine/ovoxel/textured_mesh.py``. World space, Z up
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import bpy
 import numpy as np
@@ -14,7 +15,7 @@ import numpy as np
 from .arrays import corner_uv, corner_vertices, triangle_corners, vertices_of
 from .open_mesh import BadMesh
 from .pixels import encode_png, linear_to_srgb
-from .shading import ALPHA, read_material
+from .shading import ALPHA, Surface, Value, read_material
 
 MESH_TYPES = {"MESH", "CURVE", "SURFACE", "META", "FONT"}
 # More texels than voxels could show; larger images are scaled down to this many.
@@ -64,9 +65,13 @@ def _read(item, matrix, materials):
         uv = np.zeros((len(corners), 3, 2), dtype=np.float32)
         for slot in np.unique(slots):
             rows = slots == slot
-            number, surface = materials.number(_material_of(item, mesh, int(slot)))
-            numbers[rows] = number
-            uv[rows] = _placed(mesh, corners[rows], materials.placement(surface))
+            material = _material_of(item, mesh, int(slot))
+            numbers[rows], surface = materials.number(material)
+            colours = _attribute_colours(mesh, corners[rows], "" if material is None else surface.base_color.attribute)
+            if colours is None:
+                uv[rows] = _placed(mesh, corners[rows], materials.placement(surface))
+            else:
+                numbers[rows], uv[rows] = materials.paint(surface, colours)
         return {
             "vertices": vertices_of(mesh) @ matrix[:3, :3].T + matrix[:3, 3],
             "faces": corner_vertices(mesh)[corners],
@@ -83,6 +88,22 @@ def _material_of(item, mesh, slot):
         if slot < len(materials) and materials[slot] is not None:
             return materials[slot].original
     return None
+
+
+def _attribute_colours(mesh, corners, name):
+    """The mean colour of each triangle in a colour attribute ("" for the one that renders), sRGB uint8 [T, 3].
+
+    None when ``name`` is None or there is no such attribute.
+    """
+    attributes = mesh.color_attributes
+    if name is None or not len(attributes):
+        return None
+    attribute = attributes[name] if name in attributes else attributes[max(attributes.render_color_index, 0)]
+    colours = np.empty(len(attribute.data) * 4, dtype=np.float32)
+    attribute.data.foreach_get("color_srgb", colours)
+    colours = np.clip(np.nan_to_num(colours.reshape(-1, 4)[:, :3]), 0.0, 1.0)
+    rows = corners if attribute.domain == "CORNER" else corner_vertices(mesh)[corners]
+    return (colours[rows].mean(axis=1) * 255.0 + 0.5).astype(np.uint8)
 
 
 def _placed(mesh, corners, placement):
@@ -140,6 +161,25 @@ class _Materials:
             if lookup is not None:
                 return lookup.uv_layer, lookup.mapping
         return "", None
+
+    def paint(self, surface, colours):
+        """Add a material whose base colour is one colour uint8 [T, 3] a triangle; return its number and UVs [T, 3, 2].
+
+        Each triangle has a texel of its own; images for the other quantities would need other UVs and are left out.
+        """
+        side = int(np.ceil(np.sqrt(len(colours))))
+        palette = np.full((side * side, 4), 255, dtype=np.uint8)
+        palette[: len(colours), :3] = colours
+        file = f"colours-{len(self.described)}.png"
+        (self.folder / file).write_bytes(encode_png(palette.reshape(side, side, 4)))
+        texture = {"file": file, "channels": [0, 1, 2], "wrap": "clamp", "smooth": False}
+        white = Value((1.0, 1.0, 1.0)) if surface.base_color.attribute is None else surface.base_color
+        others = {name: replace(getattr(surface, name), lookup=None) for name in QUANTITIES[1:]}
+        described = self._describe("", Surface(base_color=white, **others))
+        self.described.append({**described, "base_color_texture": texture})
+        row, column = np.divmod(np.arange(len(colours)), side)
+        texels = np.stack([(column + 0.5) / side, 1.0 - (row + 0.5) / side], axis=1)
+        return len(self.described) - 1, np.repeat(texels[:, None], 3, axis=1)
 
     def _describe(self, name, surface):
         described = {"alpha_mode": _alpha_mode(surface.alpha), "alpha_cutoff": surface.alpha.cutoff or 0.5}

@@ -39,13 +39,15 @@ class Lookup:
 
 @dataclass(frozen=True)
 class Value:
-    """What a socket carries: ``factor`` (three linear numbers for colours, one for values) times an image.
+    """What a socket carries: ``factor`` (three linear numbers for colours, one for values) times an image, or times the
+    colour attribute of that name ("" for the one that renders).
 
     ``cutoff`` is set where a threshold makes 0 or 1 of it.
     """
 
     factor: tuple[float, ...]
     lookup: Lookup | None = None
+    attribute: str | None = None
     cutoff: float | None = None
     inverted: bool = False
 
@@ -124,6 +126,9 @@ class _Reader:
             return Value((1.0, 1.0, 1.0), self.lookup(node, path, RGB))
         if node.type in {"RGB", "VALUE"}:
             return Value(_numbers(source))
+        if node.type == "VERTEX_COLOR" or (node.type == "ATTRIBUTE" and node.attribute_type == "GEOMETRY"):
+            name = node.layer_name if node.type == "VERTEX_COLOR" else node.attribute_name
+            return Value((1.0, 1.0, 1.0), attribute=name)
         mixed = self.mixture(node, path, depth)
         return mixed or self.look_through(node, path, Value(_numbers(socket)), self.colour, depth)
 
@@ -159,10 +164,10 @@ class _Reader:
             return first
         if node.blend_type == "MIX" and share == 1.0:
             return second
-        if node.blend_type == "MULTIPLY" and (share == 1.0 or second.lookup is None):
+        if node.blend_type == "MULTIPLY" and (share == 1.0 or _is_constant(second)):
             scaled = tuple(1.0 - share + share * part for part in second.factor)
             return _product(first, replace(second, factor=scaled))
-        if node.blend_type == "MIX" and first.lookup is None and second.lookup is None:
+        if node.blend_type == "MIX" and _is_constant(first) and _is_constant(second):
             return Value(tuple((1.0 - share) * a + share * b for a, b in zip(first.factor, second.factor)))
         return None
 
@@ -275,11 +280,13 @@ def _mix_sockets(node):
     return None
 
 
+def _is_constant(value):
+    return value.lookup is None and value.attribute is None
+
+
 def _product(first, second):
-    if (
-        (first.lookup is not None and second.lookup is not None)
-        or first.cutoff is not None
-        or second.cutoff is not None
-    ):
+    """The product of two values where it is a constant times something, else None."""
+    plain, other = (first, second) if _is_constant(first) else (second, first)
+    if not _is_constant(plain) or plain.cutoff is not None or other.cutoff is not None:
         return None
-    return Value(tuple(a * b for a, b in zip(first.factor, second.factor)), first.lookup or second.lookup)
+    return replace(other, factor=tuple(a * b for a, b in zip(first.factor, second.factor)))

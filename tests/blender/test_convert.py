@@ -2,7 +2,6 @@
 """``convert``: mesh files of every kind become voxels with their colours in place, and voxels become mesh files."""
 
 import json
-import math
 import sys
 
 import bpy
@@ -10,12 +9,17 @@ import numpy as np
 import pytest
 from espalier.addon import cli, preferences
 from espalier.addon.scene import handover
-from espalier.addon.scene.open_mesh import BadMesh, open_mesh
-from espalier.addon.scene.shading import read_material
+from espalier.addon.scene.open_mesh import BadMesh
 from espalier.engine.ovoxel.ovoxel_file import decode_ovoxels, read_voxels
 from espalier.engine.ovoxel.vxz import write_vxz
-
-RED, GREEN, BLUE, WHITE = (230, 20, 30), (20, 200, 40), (30, 40, 220), (240, 240, 240)
+from espalier.tests.blender.painted import (
+    assert_painted_ball,
+    ball,
+    export_as,
+    places,
+    read_back,
+    textured,
+)
 
 
 @pytest.fixture
@@ -32,118 +36,11 @@ def convert(tmp_path, monkeypatch, capsys):
     return run
 
 
-def painted(name, pixels, is_data=False):
-    """A packed image of uint8 [height, width, 3 or 4], first row on top."""
-    pixels = np.asarray(pixels, np.uint8)
-    height, width = pixels.shape[:2]
-    whole = np.full((height, width, 4), 255, np.uint8)
-    whole[..., : pixels.shape[2]] = pixels
-    image = bpy.data.images.new(name, width, height, alpha=True)
-    image.colorspace_settings.is_data = is_data
-    image.pixels.foreach_set((whole[::-1] / np.float32(255)).astype(np.float32).ravel())
-    image.pack()
-    return image
-
-
-def quarters(size=64):
-    """An image of four colours: red and green above, blue and white below."""
-    pixels = np.empty((size, size, 3), np.uint8)
-    half = size // 2
-    pixels[:half, :half], pixels[:half, half:], pixels[half:, :half], pixels[half:, half:] = RED, GREEN, BLUE, WHITE
-    return pixels
-
-
-def link(tree, output, socket):
-    tree.links.new(output, socket)
-
-
-def image_node(tree, image):
-    node = tree.nodes.new("ShaderNodeTexImage")
-    node.image = image
-    return node
-
-
-def textured(name="Painted"):
-    """A material with a base colour image and one image for roughness and metallic, as the glTF importer makes it."""
-    material = bpy.data.materials.new(name)
-    material.use_nodes = True
-    tree = material.node_tree
-    shader = tree.nodes["Principled BSDF"]
-    link(tree, image_node(tree, painted("colour", quarters())).outputs["Color"], shader.inputs["Base Color"])
-    orm = np.zeros((64, 64, 3), np.uint8)
-    orm[:] = (255, 100, 0)
-    orm[:, 32:] = (255, 200, 255)
-    separate = tree.nodes.new("ShaderNodeSeparateColor")
-    link(tree, image_node(tree, painted("orm", orm, is_data=True)).outputs["Color"], separate.inputs["Color"])
-    link(tree, separate.outputs["Green"], shader.inputs["Roughness"])
-    link(tree, separate.outputs["Blue"], shader.inputs["Metallic"])
-    return material
-
-
-def project_from_front(item):
-    """UVs by position: u along x, v along z, over the object's extent."""
-    mesh = item.data
-    points = np.array([vertex.co for vertex in mesh.vertices])
-    low, high = points.min(0), points.max(0)
-    layer = mesh.uv_layers.active or mesh.uv_layers.new()
-    for loop in mesh.loops:
-        at = (points[loop.vertex_index] - low) / (high - low)
-        layer.uv[loop.index].vector = (0.01 + 0.98 * at[0], 0.01 + 0.98 * at[2])
-
-
-def ball(material, location=(3.0, -2.0, 5.0), radius=2.0):
-    bpy.ops.mesh.primitive_uv_sphere_add(segments=48, ring_count=32, radius=radius, location=location)
-    item = bpy.context.object
-    project_from_front(item)
-    if material is not None:
-        item.data.materials.append(material)
-    return item
-
-
-def places(ovoxels):
-    """Centres of the voxels in the unit box."""
-    return (ovoxels.coords + 0.5) / ovoxels.resolution - 0.5
-
-
-def mean_of(ovoxels, where):
-    return ovoxels.attrs[where].mean(0) * 255
-
-
-def assert_painted_ball(ovoxels):
-    """A sphere in the unit box with the four colours where they were painted."""
-    at = places(ovoxels)
-    surface = (ovoxels.coords + ovoxels.dual_vertices) / ovoxels.resolution - 0.5
-    assert abs(np.linalg.norm(surface, axis=1) - 0.5).max() < math.sqrt(3) / ovoxels.resolution
-    clear = (abs(at[:, 0]) > 0.08) & (abs(at[:, 2]) > 0.08)
-    left, upper = at[:, 0] < 0, at[:, 2] > 0
-    for where, colour in ((left & upper, RED), (~left & upper, GREEN), (left & ~upper, BLUE), (~left & ~upper, WHITE)):
-        assert abs(mean_of(ovoxels, where & clear)[:3] - colour).max() < 4
-    assert abs(mean_of(ovoxels, left & clear)[3:] - [0, 100, 255]).max() < 3
-    assert abs(mean_of(ovoxels, ~left & clear)[3:] - [255, 200, 255]).max() < 3
-
-
 def voxels_of(path):
     return decode_ovoxels(read_voxels(path), path.name)
 
 
-def export_as(path):
-    suffix = path.suffix
-    if suffix == ".glb":
-        bpy.ops.export_scene.gltf(filepath=str(path), export_format="GLB")
-    elif suffix == ".gltf":
-        bpy.ops.export_scene.gltf(filepath=str(path), export_format="GLTF_SEPARATE")
-    elif suffix == ".obj":
-        bpy.ops.wm.obj_export(filepath=str(path), path_mode="COPY")
-    elif suffix == ".ply":
-        bpy.ops.wm.ply_export(filepath=str(path))
-    elif suffix == ".stl":
-        bpy.ops.wm.stl_export(filepath=str(path))
-    elif suffix == ".fbx":
-        bpy.ops.export_scene.fbx(filepath=str(path), path_mode="COPY", embed_textures=True)
-    else:
-        bpy.ops.wm.save_as_mainfile(filepath=str(path))
-
-
+@pytest.mark.slow
 def test_textured_ball_goes_to_voxels_and_back_with_its_colours_in_place(convert, tmp_path):
     ball(textured())
     export_as(tmp_path / "ball.glb")
@@ -163,6 +60,7 @@ def test_textured_ball_goes_to_voxels_and_back_with_its_colours_in_place(convert
     assert_painted_ball(voxels_of(tmp_path / "again.vxz"))
 
 
+@pytest.mark.slow
 def test_voxels_become_a_blend_file_and_an_npz(convert, tmp_path):
     ball(textured())
     export_as(tmp_path / "ball.blend")
@@ -175,17 +73,6 @@ def test_voxels_become_a_blend_file_and_an_npz(convert, tmp_path):
     (item,) = bpy.data.objects
     assert max(item.dimensions) == pytest.approx(3.0, abs=1e-3) and item.name == "ball"
     assert all(image.packed_file for image in bpy.data.images if image.type == "IMAGE")
-
-
-def read_back(tmp_path, file, resolution=32):
-    """Hand over and voxelise in this process."""
-    from espalier.engine.ovoxel.textured_mesh import read_textured_mesh
-
-    folder = tmp_path / f"handed-{file.stem}-{file.suffix[1:]}"
-    folder.mkdir()
-    with open_mesh(file) as (scene, layer):
-        notes = handover.hand_over(scene, layer, folder)
-    return decode_ovoxels(read_textured_mesh(folder).voxelise(resolution), file.name, resolution), notes
 
 
 @pytest.mark.parametrize("suffix", [".gltf", ".obj", ".fbx", ".ply", ".stl"])
@@ -238,153 +125,6 @@ def test_blend_gives_what_is_seen_with_modifiers_instances_and_transforms(tmp_pa
     size = np.ptp(data["vertices"], axis=0)
     assert size == pytest.approx([4, 1, 4.5], abs=0.05)
     assert len(data["faces"]) > 24 + 80, "text is a surface too"
-
-
-def flat_material():
-    material = bpy.data.materials.new("Nodes")
-    material.use_nodes = True
-    return material, material.node_tree, material.node_tree.nodes["Principled BSDF"]
-
-
-def test_constants_in_groups_and_behind_reroutes_are_found():
-    material, tree, shader = flat_material()
-    group = bpy.data.node_groups.new("Paint", "ShaderNodeTree")
-    group.interface.new_socket("Tint", in_out="INPUT", socket_type="NodeSocketColor")
-    group.interface.new_socket("Out", in_out="OUTPUT", socket_type="NodeSocketColor")
-    first, last = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
-    mix = group.nodes.new("ShaderNodeMix")
-    mix.data_type, mix.blend_type = "RGBA", "MULTIPLY"
-    mix.inputs["Factor"].default_value = 1.0
-    link(group, first.outputs["Tint"], mix.inputs[6])
-    mix.inputs[7].default_value = (0.5, 0.5, 0.25, 1)
-    link(group, mix.outputs[2], last.inputs["Out"])
-    node = tree.nodes.new("ShaderNodeGroup")
-    node.node_tree = group
-    node.inputs["Tint"].default_value = (0.4, 0.8, 0.8, 1)
-    reroute = tree.nodes.new("NodeReroute")
-    link(tree, node.outputs["Out"], reroute.inputs[0])
-    link(tree, reroute.outputs[0], shader.inputs["Base Color"])
-    value = tree.nodes.new("ShaderNodeValue")
-    value.outputs[0].default_value = 0.75
-    link(tree, value.outputs[0], shader.inputs["Metallic"])
-    surface = read_material(material)
-    assert surface.base_color.factor == pytest.approx((0.2, 0.4, 0.2)) and surface.base_color.lookup is None
-    assert surface.metallic.factor == pytest.approx((0.75,)) and not surface.notes
-
-
-def test_a_principled_shader_inside_a_group_is_found():
-    material, tree, shader = flat_material()
-    tree.nodes.remove(shader)
-    group = bpy.data.node_groups.new("Shader", "ShaderNodeTree")
-    group.interface.new_socket("Rough", in_out="INPUT", socket_type="NodeSocketFloat")
-    group.interface.new_socket("BSDF", in_out="OUTPUT", socket_type="NodeSocketShader")
-    inner = group.nodes.new("ShaderNodeBsdfPrincipled")
-    first, last = group.nodes.new("NodeGroupInput"), group.nodes.new("NodeGroupOutput")
-    link(group, first.outputs["Rough"], inner.inputs["Roughness"])
-    link(group, inner.outputs["BSDF"], last.inputs["BSDF"])
-    node = tree.nodes.new("ShaderNodeGroup")
-    node.node_tree = group
-    node.inputs["Rough"].default_value = 0.125
-    link(tree, node.outputs["BSDF"], tree.nodes["Material Output"].inputs["Surface"])
-    assert read_material(material).roughness.factor == pytest.approx((0.125,))
-
-
-def test_images_times_factors_and_cut_out_alpha_are_understood():
-    material, tree, shader = flat_material()
-    picture = image_node(tree, painted("leaf", quarters()))
-    picture.extension, picture.interpolation = "MIRROR", "Closest"
-    mix = tree.nodes.new("ShaderNodeMix")
-    mix.data_type, mix.blend_type = "RGBA", "MULTIPLY"
-    mix.inputs["Factor"].default_value = 1.0
-    link(tree, picture.outputs["Color"], mix.inputs[6])
-    mix.inputs[7].default_value = (1.0, 0.5, 0.25, 1)
-    link(tree, mix.outputs[2], shader.inputs["Base Color"])
-    less, minus = tree.nodes.new("ShaderNodeMath"), tree.nodes.new("ShaderNodeMath")
-    less.operation, minus.operation = "LESS_THAN", "SUBTRACT"
-    link(tree, picture.outputs["Alpha"], less.inputs[0])
-    less.inputs[1].default_value = 0.3
-    minus.inputs[0].default_value = 1.0
-    link(tree, less.outputs[0], minus.inputs[1])
-    link(tree, minus.outputs[0], shader.inputs["Alpha"])
-    surface = read_material(material)
-    lookup = surface.base_color.lookup
-    assert surface.base_color.factor == pytest.approx((1.0, 0.5, 0.25))
-    assert (lookup.image.name, lookup.channels, lookup.wrap, lookup.smooth) == ("leaf", (0, 1, 2), "mirror", False)
-    assert surface.alpha.lookup.channels == (3,)
-    assert surface.alpha.cutoff == pytest.approx(0.3) and not surface.alpha.inverted
-    assert not surface.notes
-
-
-def test_what_is_not_understood_is_said_and_the_image_behind_it_taken():
-    material, tree, shader = flat_material()
-    hue = tree.nodes.new("ShaderNodeHueSaturation")
-    link(tree, image_node(tree, painted("wood", quarters())).outputs["Color"], hue.inputs["Color"])
-    link(tree, hue.outputs["Color"], shader.inputs["Base Color"])
-    noise = tree.nodes.new("ShaderNodeTexNoise")
-    link(tree, noise.outputs[0], shader.inputs["Roughness"])
-    surface = read_material(material)
-    assert surface.base_color.lookup.image.name == "wood"
-    assert len(surface.notes) == 2 and all(note.endswith(".") and "Nodes" in note for note in surface.notes)
-
-
-def test_constant_colours_keep_their_look(tmp_path):
-    material, _, shader = flat_material()
-    shader.inputs["Base Color"].default_value = (0.2, 0.5, 0.05, 1)
-    shader.inputs["Alpha"].default_value = 0.5
-    ball(material)
-    export_as(tmp_path / "a.blend")
-    ovoxels, _ = read_back(tmp_path, tmp_path / "a.blend")
-    # sRGB of 0.2, 0.5, 0.05; metallic 0, roughness 0.5, alpha 0.5.
-    assert abs(ovoxels.attrs.mean(0) * 255 - [124, 188, 63, 0, 127, 127]).max() < 2
-
-
-def test_values_and_colours_are_read_as_the_shader_sees_them(tmp_path):
-    material, tree, shader = flat_material()
-    grey = painted("grey", np.full((8, 8, 3), 128, np.uint8))
-    link(tree, image_node(tree, grey).outputs["Color"], shader.inputs["Roughness"])
-    linear = painted("linear", np.full((8, 8, 3), 128, np.uint8), is_data=True)
-    link(tree, image_node(tree, linear).outputs["Color"], shader.inputs["Base Color"])
-    ball(material)
-    export_as(tmp_path / "a.blend")
-    ovoxels, _ = read_back(tmp_path, tmp_path / "a.blend")
-    assert abs(ovoxels.attrs.mean(0)[[0, 4]] * 255 - [188, 55]).max() < 2
-
-
-def test_images_follow_their_uv_map_and_mapping(tmp_path):
-    material = textured()
-    tree = material.node_tree
-    (picture,) = [n for n in tree.nodes if n.type == "TEX_IMAGE" and n.image.name == "colour"]
-    (orm,) = [n for n in tree.nodes if n.type == "TEX_IMAGE" and n.image.name == "orm"]
-    uv, mapping = tree.nodes.new("ShaderNodeUVMap"), tree.nodes.new("ShaderNodeMapping")
-    uv.uv_map = "Second"
-    link(tree, uv.outputs["UV"], mapping.inputs["Vector"])
-    for node in (picture, orm):
-        link(tree, mapping.outputs["Vector"], node.inputs["Vector"])
-    item = ball(material)
-    first = np.empty(len(item.data.loops) * 2, np.float32)
-    item.data.uv_layers.active.uv.foreach_get("vector", first)
-    # The second layer is half the size and shifted; the Mapping node puts that right.
-    item.data.uv_layers.new(name="Second").uv.foreach_set("vector", first / 2 + 0.25)
-    mapping.inputs["Scale"].default_value = (2, 2, 1)
-    mapping.inputs["Location"].default_value = (-0.5, -0.5, 0)
-    export_as(tmp_path / "a.blend")
-    ovoxels, notes = read_back(tmp_path, tmp_path / "a.blend", 48)
-    assert_painted_ball(ovoxels)
-    assert not notes
-
-
-def test_missing_images_are_said_and_left_out(tmp_path):
-    material = textured()
-    ball(material)
-    for image in bpy.data.images:
-        if image.name == "colour":
-            image.filepath_raw = "//nowhere.png"
-            image.source = "FILE"
-            image.unpack(method="REMOVE") if image.packed_file else None
-    export_as(tmp_path / "a.blend")
-    ovoxels, notes = read_back(tmp_path, tmp_path / "a.blend")
-    assert len(notes) == 1 and "colour" in notes[0]
-    assert abs(ovoxels.attrs[:, :3].mean() - 1) < 0.01, "the factor alone"
 
 
 def test_bad_input_is_told_in_a_sentence(convert, tmp_path):
