@@ -26,7 +26,7 @@ def explain(error: BaseException, folder: Path) -> EspalierError:
         return EspalierError(
             "not_writable", f"Espalier may not use {where}. Allow it, or choose another data folder.", _line(error)
         )
-    if isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY):
+    if ran_out_of_memory(error):
         return EspalierError(
             "out_of_memory",
             "There is not enough memory for this job. Close other programs, or choose a lower quality.",
@@ -47,6 +47,11 @@ def explain(error: BaseException, folder: Path) -> EspalierError:
         "The engine met an error that it does not know. The log has the details; running the job again may help.",
         _line(error),
     )
+
+
+def ran_out_of_memory(error: BaseException) -> bool:
+    """Whether host or device had no memory left; torch raises a RuntimeError of its own."""
+    return isinstance(error, MemoryError) or any(text in str(error).lower() for text in _NO_MEMORY)
 
 
 def _line(error: BaseException) -> str:

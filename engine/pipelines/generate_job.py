@@ -11,6 +11,7 @@ from ..mesh.bake import MaterialVoxels
 from ..mesh.finish import FinishedAsset, FinishSettings, finish
 from ..mesh.png import encode_png
 from ..weights.configuration import Configuration
+from ..weights.memory_plan import run_within_memory
 from .asset import VoxelAsset
 from .image_to_3d import ImageTo3D
 from .job import (
@@ -46,7 +47,12 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     kind = quality_of(request, models.config.default_kind)
     models.config.kind(kind)
     settings, finishing = sampling_of(request), _finish_settings(request, models.config)
-    asset = ImageTo3D(models).run(prepared.image, seed_of(request), kind, settings, report, keep_in(job))
+    seed, pipeline = seed_of(request), ImageTo3D(models)
+
+    def generate() -> VoxelAsset:
+        return pipeline.run(prepared.image, seed, kind, settings, report, keep_in(job))
+
+    asset = run_within_memory(models, "generate", kind, settings.max_tokens, report.log, generate)
     finished = _finish(job, asset, finishing, report, cancelled)
     _write(job, request, finished, prepared.notes, kind, asset)
     report.preview("finish", "preview.png")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from ..errors import Cancelled
@@ -12,6 +13,8 @@ from ..mesh.bake import MaterialVoxels
 from ..mesh.bake_mesh import bake_mesh
 from ..mesh.finish import FinishSettings
 from ..mesh.png import encode_png
+from ..weights.memory_plan import run_within_memory
+from .asset import VoxelAsset
 from .job import (
     Report,
     counts_of,
@@ -51,19 +54,20 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     kind = quality_of(request, models.config.default_texturing_kind)
     models.config.texturing_kind(kind)
     settings, size = sampling_of(request), FinishSettings(texture_size=whole(request, "texture_size", DEFAULT_TEXTURE))
-    asset = Texturing(models).run(
-        vertices, faces, prepared.image, seed_of(request), kind, settings, report, keep_in(job)
-    )
+    seed, pipeline = seed_of(request), Texturing(models)
 
-    report("finish", 0, 3)
+    def texture() -> VoxelAsset:
+        return pipeline.run(vertices, faces, prepared.image, seed, kind, settings, report, keep_in(job))
+
+    asset = run_within_memory(models, "texture", kind, settings.max_tokens, report.log, texture)
+
+    report("finish", 0, 1)
     write_voxels(job, asset)
     if cancelled():
         raise Cancelled
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
-    baked = bake_mesh(vertices, faces, mesh.uv, material, size.texture_size)
-    report("finish", 1, 3)
+    baked = bake_mesh(vertices, faces, mesh.uv, material, size.texture_size, partial(report, "finish"))
     maps = write_maps(job, baked.maps)
-    report("finish", 2, 3)
     seen = slice(None, None, -(-len(faces) // PREVIEW_FACES))
     preview = render_preview(vertices, faces[seen], mesh.uv[seen], baked.maps["base_color"])
     job.write_bytes("preview.png", encode_png(preview))
@@ -74,6 +78,5 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
         "notes": list(prepared.notes),
     }
     write_result(job, request, kind, baked.alpha_mode, maps, counts, texture=True)
-    report("finish", 3, 3)
     report.preview("finish", "preview.png")
     return {"result": "result.json"}
