@@ -44,7 +44,7 @@ TYPICAL_SECONDS = {
         "decode": 0.15,
         "finish": 1.2,
     },
-    "texture": {"condition": 0.1, "encode": 0.5, "material": 0.8, "decode": 0.1, "finish": 1.5},
+    "texture": {"condition": 0.1, "encode": 0.1, "material": 0.15, "decode": 0.15, "finish": 3.3},
 }
 _PIECE = 1 << 16
 _LONGEST = 1000

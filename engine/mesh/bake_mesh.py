@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +14,8 @@ from .finish import texture_maps
 from .raster import UvRaster, rasterise
 
 FACES_AT_ONCE = 1_000_000
-"""Faces rasterised together; a constant, so that memory is bounded and the result the same everywhere."""
+TEXELS_AT_ONCE = 1_000_000
+"""Faces rasterised and texels sampled together: constants, so that memory is bounded and results are the same."""
 
 
 @dataclass(frozen=True)
@@ -29,19 +31,32 @@ class BakedMesh:
 
 
 def bake_mesh(
-    vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, material: MaterialVoxels, texture_size: int
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    uv: np.ndarray,
+    material: MaterialVoxels,
+    texture_size: int,
+    report: Callable[[int, int], None] = lambda step, of: None,
 ) -> BakedMesh:
     """Bake ``material`` onto faces [F, 3] of vertices [V, 3] (the material's frame) with uv [F, 3, 2].
 
     Each texel that a face covers takes the material at its own point of the surface: trilinear over the voxels there,
-    the nearest voxel's where there is none. Gutters are filled.
+    the nearest voxel's where there is none. Gutters are filled. ``report(step, of)`` may raise to cancel.
     """
     raster = rasterise_parts(uv, texture_size)
-    positions = np.einsum("tc,tci->ti", raster.barycentric, vertices[faces[raster.face]].astype(np.float64))
-    attributes = material.sample(positions)
+    parts = range(0, len(raster.texel), TEXELS_AT_ONCE)
+    attributes = np.empty((len(raster.texel), 6), dtype=np.float32)
+    report(1, len(parts) + 2)
+    for done, start in enumerate(parts, start=2):
+        part = slice(start, start + TEXELS_AT_ONCE)
+        corners = vertices[faces[raster.face[part]]].astype(np.float64)
+        attributes[part] = material.sample(np.einsum("tc,tci->ti", raster.barycentric[part], corners))
+        report(done, len(parts) + 2)
     mode = alpha_mode(attributes[:, ALPHA])
     share = len(raster.texel) / texture_size**2
-    return BakedMesh(texture_maps(raster, attributes, mode, None), mode, share)
+    maps = texture_maps(raster, attributes, mode, None)
+    report(len(parts) + 2, len(parts) + 2)
+    return BakedMesh(maps, mode, share)
 
 
 def rasterise_parts(uv: np.ndarray, size: int, faces_at_once: int = FACES_AT_ONCE) -> UvRaster:
