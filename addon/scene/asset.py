@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import json
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,12 @@ import numpy as np
 
 ALPHA_MODES = ("opaque", "mask", "blend")
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+# What numpy and zipfile raise for damaged archives, and Python for JSON of another form than expected.
+_DAMAGE = (
+    *(OSError, EOFError, MemoryError, RuntimeError, zipfile.BadZipFile, zlib.error),
+    *(ValueError, KeyError, AttributeError, TypeError, OverflowError),
+)
 
 
 class BadResult(Exception):  # noqa: N818 - its text is shown to people as it is
@@ -35,9 +42,9 @@ class Provenance:
         """What a job's request says."""
         return cls(
             image=str(request.get("image", "")),
-            seed=int(request.get("seed", 0)),
-            model=str(request.get("model", {}).get("set", "")),
-            settings=request.get("settings", {}),
+            seed=seed if isinstance(seed := request.get("seed"), int) else 0,
+            model=str(_table(request.get("model")).get("set", "")),
+            settings=_table(request.get("settings")),
             job=job,
         )
 
@@ -115,8 +122,12 @@ def read_texture(folder: Path) -> Texture:
         return Texture(
             maps={name: _read_map(folder, file) for name, file in info.get("maps", {}).items() if file},
             alpha_mode=info.get("alpha_mode", "opaque"),
-            report=info.get("report", {}),
+            report=_table(info.get("report")),
         )
+
+
+def _table(value: object) -> dict:
+    return value if isinstance(value, dict) else {}
 
 
 @contextlib.contextmanager
@@ -126,7 +137,7 @@ def _told(folder: Path) -> Iterator[None]:
         yield
     except FileNotFoundError as error:
         raise BadResult(f"The result is incomplete: {Path(error.filename).name} is missing in {folder}.") from error
-    except (OSError, ValueError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except _DAMAGE as error:
         raise BadResult(f"The result in {folder} cannot be read: {error}.") from error
 
 
@@ -136,7 +147,7 @@ def _optional(data: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
 
 
 def _read_map(folder: Path, name: str) -> bytes:
-    if Path(name).name != name:
+    if Path(name).name != name or name == "..":
         raise BadResult(f"The result names a texture outside its folder: {name}.")
     data = (folder / name).read_bytes()
     if not data.startswith(PNG_SIGNATURE):
