@@ -26,7 +26,8 @@ class TextureFiles(Batch):
 
     def __init__(self, options, reporter):
         super().__init__(options, reporter)
-        self.subjects = {}
+        # What applying a job's result has to know, and what to tell: by the job's id.
+        self.targets: dict[str, tuple[dict, tuple[str, ...]]] = {}
         self.done: list[str] = []
 
     def work(self):
@@ -51,11 +52,11 @@ class TextureFiles(Batch):
         from ..scene.extract import Refused
         from ..scene.retexture import apply_texture, find_object
 
-        subject, request = self.subjects[job.id], self.queue.store.read(job.folder).request
+        (target, notes), request = self.targets[job.id], self.queue.store.read(job.folder).request
         item = find_object(about.fields["object"])
         try:
             texture = read_texture(job.folder)
-            layer = apply_texture(item, texture, subject.target(), job.folder, Provenance.of(request, job.id))
+            layer = apply_texture(item, texture, target, job.folder, Provenance.of(request, job.id))
             self.queue.mark_built(job.id)
         except (BadResult, Refused) as error:
             return self.refuse(about, "bad_result", str(error))
@@ -64,12 +65,12 @@ class TextureFiles(Batch):
         self.done.append(item.name)
         self.reporter.event(
             "textured",
-            text=" ".join([f"{about.label}: textured.", *subject.notes]),
+            text=" ".join([f"{about.label}: textured.", *notes]),
             **about.fields,
             job=job.id,
             seed=request.get("seed"),
             uv_layer=layer,
-            notes=subject.notes,
+            notes=notes,
             seconds=job.seconds,
         )
 
@@ -83,7 +84,7 @@ class TextureFiles(Batch):
             self.total += 1
             return self.refuse(about, "bad_input", str(error))
         self.total += len(items)
-        self.subjects, self.done = {}, []
+        self.targets, self.done = {}, []
         orders = {}
         for item in items:
             part = Input(f"{mesh.name}, {item.name}", {**about.fields, "object": item.name})
@@ -107,7 +108,7 @@ class TextureFiles(Batch):
             return self.refuse(about, "bad_input", str(error))
         except ClientError as error:
             return self.refuse(about, error.code, error.sentence)
-        self.subjects[job.id] = subject
+        self.targets[job.id] = subject.target(), subject.notes
         return job
 
     def _write(self, about, mesh):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only place that writes ``bpy.data``: a finished result becomes an object in a scene.
+"""The only place that writes ``bpy.data``: a finished result becomes an object, or the texture of one.
 
 Takes arrays and encoded images; knows nothing of jobs, engines or the network.
 """

@@ -102,9 +102,11 @@ def extract(item, texture_size):
             evaluated = _evaluate(scene, copy)
             notes.append(_tell_layer(layer, faults))
         uv = evaluated.uv.get(layer)
-        uv = _for_texture(item.name, evaluated, uv, notes)
+        if uv is None or lost_share(uv[evaluated.corners], evaluated.surface) > MOST:
+            raise Refused(f"The modifiers of “{item.name}” make faces without UVs: apply these first (Object > Apply).")
+        triangles = _paint_once(item.name, evaluated, uv, notes) if len(item.modifiers) else uv[evaluated.corners]
         return Subject(
-            *_in_world(item.name, evaluated, copy.matrix_world, uv),
+            *_in_world(item.name, evaluated, copy.matrix_world, np.clip(triangles, 0.0, 1.0)),
             layer=layer,
             layer_uv=layer_uv,
             fingerprint=fingerprint(item.data, "" if layer_uv is not None else layer),
@@ -142,7 +144,7 @@ class _Evaluated:
 def _workshop(item):
     """A scene of its own with a copy of ``item`` and of its mesh, both gone afterwards."""
     scene = bpy.data.scenes.new(item.name)
-    scene.frame_set(bpy.context.scene.frame_current)
+    scene.frame_current = bpy.context.scene.frame_current
     copy = item.copy()
     copy.data = item.data.copy()
     try:
@@ -219,14 +221,12 @@ def _tell_layer(layer, fault):
     return f"Its UVs {fault}, so the texture uses the new UV layer “{layer}”."
 
 
-def _for_texture(name, evaluated, uv, notes):
-    """Return the UVs of the triangles [T, 3, 2], each texel used by one of them. Raises Refused.
+def _paint_once(name, evaluated, uv, notes):
+    """Return the UVs of the triangles [T, 3, 2] that modifiers made, each texel used by one of them. Raises Refused.
 
-    What modifiers copy onto the same texels is painted once: the copies get triangles without area, for which nothing
-    is painted, and show what the first one got.
+    What they copy onto the same texels is painted once: the copies get triangles without area, for which nothing is
+    painted, and show what the first one got.
     """
-    if uv is None or lost_share(uv[evaluated.corners], evaluated.surface) > MOST:
-        raise Refused(f"The modifiers of “{name}” make faces without UVs: apply these first (Object > Apply).")
     centres = polygon_centres(uv, evaluated.starts)
     counts = np.diff(np.append(evaluated.starts, len(uv)))
     # A Mirror or Array modifier may move its copies by whole tiles, where the texture repeats.
@@ -243,7 +243,7 @@ def _for_texture(name, evaluated, uv, notes):
         raise Refused(f"The modifiers of “{name}” move its UVs by a part of a tile: set their UV offsets to 0.")
     if lost_share(uv[evaluated.corners], evaluated.surface) > NOTED_LOSS:
         notes.append("Some faces that its modifiers make have no UVs of their own, and show one colour.")
-    return np.clip(triangles, 0.0, 1.0)
+    return triangles
 
 
 def _in_world(name, evaluated, matrix, uv):
