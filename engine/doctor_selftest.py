@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doctor's self-test: load torch, check the sparse convolution, make one object with the starter model.
+"""The doctor's self-test: load torch, check the sparse convolution, make an object with the starter model, plan memory.
 
 It runs in a process of its own, so that a library that crashes or hangs is a finding and not the doctor's end.
 """
@@ -20,6 +20,7 @@ from typing import Any
 
 from . import device_lock, machine
 from .doctor_checks import REPAIR, Finding
+from .doctor_memory import memory_plan
 from .errors import EspalierError
 from .failure import explain
 from .jobs import JobFolder
@@ -201,6 +202,7 @@ STEPS: tuple[tuple[str, Callable[[Path], dict[str, Any]]], ...] = (
     ("loading torch", load_torch),
     ("the sparse convolution", check_convolution),
     ("the starter model", generate),
+    ("the memory plan", memory_plan),
 )
 
 

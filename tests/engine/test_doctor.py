@@ -10,7 +10,7 @@ import venv
 from pathlib import Path
 
 import pytest
-from espalier.engine import device_lock, doctor, doctor_checks, doctor_models, doctor_selftest, machine
+from espalier.engine import device_lock, doctor, doctor_checks, doctor_memory, doctor_models, doctor_selftest, machine
 from espalier.engine.doctor_checks import Finding
 from espalier.engine.errors import EspalierError
 from espalier.engine.weights.models_folder import write_receipt
@@ -65,6 +65,8 @@ def test_working_engine_is_usable_and_says_what_it_has(tmp_path, free_device):
     assert steps[1]["difference"] < 1e-4
     assert set(steps[2]["stages"]) == {"prepare", "condition", "structure", "shape", "material", "decode", "finish"}
     assert steps[2]["faces"] > 100
+    assert set(steps[3]["plans"]["generate"]) == {"512", "1024", "1024_cascade", "1536_cascade"}
+    assert "TRELLIS.2-4B with " in findings["self-test"]["text"]
     assert list((tmp_path / "data").iterdir()) == []
 
 
@@ -128,6 +130,21 @@ def test_wrong_numbers_of_the_convolution_are_found(tmp_path, monkeypatch, capsy
         doctor_selftest.check_convolution(tmp_path)
     monkeypatch.setattr(convolution.SparseConv3d, "forward", right)
     assert doctor_selftest.check_convolution(tmp_path)["difference"] < 1e-5
+
+
+def test_memory_plan_follows_the_memory_there_is(tmp_path, monkeypatch):
+    import torch
+
+    if torch.cuda.is_available():
+        pytest.skip("the plan is made for this machine's card")
+    modes = {}
+    for amount in (1, 400):
+        monkeypatch.setattr(machine, "host_memory", lambda amount=amount: (amount << 30, amount << 30))
+        found = doctor_memory.memory_plan(tmp_path / str(amount))
+        modes[amount] = [plan["mode"] for kinds in found["plans"].values() for plan in kinds.values()]
+    assert set(modes[400]) == {"fits"}
+    assert set(modes[1]) == {"too_big"}
+    assert found["text"].count(" fits (") == len(modes[400])
 
 
 def test_failing_and_hanging_checks_do_not_stop_the_others(tmp_path):
