@@ -142,6 +142,20 @@ def image(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def twins(tmp_path_factory):
+    """A picture of a vase in two colours and its mesh without them, ``vertices`` and ``faces`` in an .npz file."""
+    import numpy as np
+    from espalier.engine.starter.asset import make_asset
+    from espalier.engine.starter.preview import render_picture, view_camera
+
+    vase = make_asset(UNSEEN + 1, "vase")
+    folder = tmp_path_factory.mktemp("twins")
+    render_picture(vase, view_camera(vase, YAW, ELEVATION), 512, UNSEEN + 1).save(folder / "painted vase.png")
+    np.savez(folder / "vase.npz", vertices=vase.vertices, faces=vase.faces)
+    return folder / "painted vase.png", folder / "vase.npz"
+
+
 def _tiny_starter(folder):
     from espalier.tests.tiny_set import write_tiny_set
 

@@ -7,6 +7,7 @@ import shutil
 import numpy as np
 import pytest
 
+from .colours import chroma, patch
 from .conftest import ELEVATION, HERE, ROOT, STARTER, YAW
 
 
@@ -76,14 +77,3 @@ def test_colours_are_those_of_the_image(walked, image):
             nearest = min(expected, key=lambda other: np.abs(expected[other] - got).sum())
             assert nearest == part
             assert np.abs(expected[part] - got).max() < 0.15
-
-
-def patch(picture, box, place):
-    """The median colour of a few pixels at a place in a box, both axes from 0 to 1, from the upper left."""
-    column, row = (round(box[axis] + place[axis] * (box[axis + 2] - box[axis])) for axis in (0, 1))
-    return np.median(picture[row - 3 : row + 4, column - 3 : column + 4, :3].reshape(-1, 3), axis=0)
-
-
-def chroma(colour):
-    """A colour without its brightness, which light changes."""
-    return colour / max(colour.sum(), 1.0)
