@@ -11,6 +11,7 @@ import torch
 from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.pipelines import job as shared
 from espalier.engine.pipelines import texture_job
+from espalier.engine.pipelines.surface_mesh import read_mesh
 from espalier.tests.engine.mesh.shapes import sphere
 from espalier.tests.engine.pipelines.helpers import Report, make_job
 from espalier.tests.tiny_set import BASE_COLOR, METALLIC, ROUGHNESS, write_tiny_set
@@ -239,6 +240,28 @@ def test_a_mesh_file_cut_at_any_place_ends_in_one_sentence(tmp_path, tiny_set):
         with pytest.raises(EspalierError) as caught:
             run(job)
         assert caught.value.code == "bad_input"
+
+
+def test_a_mesh_file_with_any_bytes_changed_is_read_or_refused(tmp_path):
+    """Stored and compressed: what is read has passed every check, the rest ends in a sentence."""
+    rng = np.random.default_rng(0)
+    path = tmp_path / "mesh.npz"
+    refused = 0
+    for write in (np.savez, np.savez_compressed):
+        stream = io.BytesIO()
+        write(stream, **ball())
+        whole = np.frombuffer(stream.getvalue(), np.uint8)
+        for _ in range(600):
+            damaged = whole.copy()
+            place = rng.integers(0, len(whole), 3)
+            damaged[place] = rng.integers(0, 256, 3)
+            path.write_bytes(damaged.tobytes())
+            try:
+                assert len(read_mesh(path).faces) == 224
+            except EspalierError as error:
+                assert error.code == "bad_input"
+                refused += 1
+    assert refused > 600
 
 
 def test_a_job_without_mesh_ends_in_one_sentence(tmp_path, tiny_set):
