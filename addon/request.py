@@ -15,6 +15,8 @@ MODEL_NOTES = {
     STARTER: "Simple shapes. For photographs, use TRELLIS.2-4B.",
     TRELLIS2: "Photographs and detailed objects.",
 }
+# How the subject of an image is found: by its transparency or else by looking; by only one of these; not at all.
+MATTINGS = ("auto", "alpha", "birefnet", "keyer", "none")
 MAX_SEED = 2**31 - 1
 IMAGE_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|gif|tiff?|tga|exr|hdr|jp2|psd|dds|dpx|cin)$", re.IGNORECASE)
 
@@ -31,29 +33,51 @@ def new_seed():
 
 
 def make_request(
-    name, image_name, seed, model=STARTER, model_path=None, quality=STARTER, texture_size=1024, faces=None
+    name,
+    image_name,
+    seed,
+    model=STARTER,
+    model_path=None,
+    quality=STARTER,
+    texture_size=1024,
+    faces=None,
+    matting=MATTINGS[0],
+    models_folder=None,
 ):
-    """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store."""
-    settings = {"quality": quality, "texture_size": texture_size, "faces": faces}
-    return _request("generate", name, image_name, seed, model, model_path, settings)
+    """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store.
+
+    ``models_folder`` is where downloaded models lie, among them those that find the subject of an image.
+    """
+    settings = {"quality": quality, "texture_size": texture_size, "faces": faces, "matting": matting}
+    return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
 
 
 def make_texture_request(
-    name, image_name, seed, target, model=STARTER, model_path=None, quality=STARTER, texture_size=1024
+    name,
+    image_name,
+    seed,
+    target,
+    model=STARTER,
+    model_path=None,
+    quality=STARTER,
+    texture_size=1024,
+    matting=MATTINGS[0],
+    models_folder=None,
 ):
     """Return the request of texturing a mesh; ``target`` (Subject.target) is what applying the result has to know."""
-    settings = {"quality": quality, "texture_size": texture_size}
-    request = _request("texture", name, image_name, seed, model, model_path, settings)
+    settings = {"quality": quality, "texture_size": texture_size, "matting": matting}
+    request = _request("texture", name, image_name, seed, model, model_path, models_folder, settings)
     return {**request, "mesh": MESH_FILE, "target": target}
 
 
-def _request(kind, name, image_name, seed, model, model_path, settings):
+def _request(kind, name, image_name, seed, model, model_path, models_folder, settings):
     return {
         "kind": kind,
         "name": name,
         "image": image_name,
         "seed": seed,
         "model": {"set": model, "path": str(model_path) if model_path is not None else None},
+        "models_folder": str(models_folder) if models_folder is not None else None,
         "settings": settings,
         "online": False,
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import cli, preferences
 from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
-from ..request import MODEL_NOTES, STARTER
+from ..request import MATTINGS, MODEL_NOTES, STARTER
 from ..stages import duration, label
 
 # Failures that lie in what was asked for rather than in the doing.
@@ -26,6 +26,7 @@ def add_options(command, texture_size):
     command.add_argument("--model", type=Path, metavar="DIR", help="folder of a model set (default: the starter model)")
     command.add_argument("--quality", metavar="KIND", help="one of the model's (default: the model's own)")
     command.add_argument("--texture-size", type=int, default=texture_size, choices=(512, 1024, 2048, 4096))
+    command.add_argument("--matting", default=MATTINGS[0], choices=MATTINGS, help="how the subject is found (auto)")
     cli.add_common(command)
 
 
@@ -91,6 +92,8 @@ class Batch:
             "model_path": options.model.absolute() if options.model is not None else None,
             "quality": options.quality or STARTER,
             "texture_size": options.texture_size,
+            "matting": options.matting,
+            "models_folder": preferences.data() / "models",
         }
 
     def refuse(self, about, code, sentence, hint="", log=""):

@@ -238,3 +238,12 @@ def test_weights_in_files_beside_the_network_are_read_and_those_outside_refused(
                 entry.value = "../weights.bin"
     path.write_bytes(content.SerializeToString())
     refused("bad_weights", "outside its folder", BiRefNet, path)
+
+
+def test_command_line_offers_what_the_engine_knows():
+    from espalier.addon import request
+    from espalier.engine.conditioning.image import MATTINGS
+
+    assert request.MATTINGS == MATTINGS
+    made = request.make_request("Chair", "chair.png", 1, matting="keyer", models_folder="/models")
+    assert (made["settings"]["matting"], made["models_folder"]) == ("keyer", "/models")
