@@ -47,7 +47,7 @@ class Convert:
         self.options = options
         self.reporter = reporter
         self.engine: EngineCommand | None = None
-        self.folder = tempfile.TemporaryDirectory(prefix="espalier-convert-", ignore_cleanup_errors=True)
+        self.between: tempfile.TemporaryDirectory[str] | None = None
 
     def run(self):
         """Convert and return the exit code."""
@@ -64,8 +64,9 @@ class Convert:
             return self._refuse("The size must be more than 0 metres.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            self.between = tempfile.TemporaryDirectory(prefix="espalier-convert-", ignore_cleanup_errors=True)
         except OSError as error:
-            return self._refuse(f"{target.parent} cannot be made: {error.strerror or error}.", "failed", cli.FAILED)
+            return self._refuse_writing(error.filename or target.parent, error)
         target = export.unused(target)
         if not is_voxels:
             return self._mesh_to_voxels(source, target)
@@ -81,7 +82,8 @@ class Convert:
         """End the engine if it still runs, and remove what lay between."""
         if self.engine is not None:
             self.engine.close()
-        self.folder.cleanup()
+        if self.between is not None:
+            self.between.cleanup()
 
     def _mesh_to_voxels(self, source, target):
         from ..scene.handover import hand_over
@@ -90,13 +92,15 @@ class Convert:
         self.reporter.event("progress", text=f"Reading {source.name}", stage="read")
         try:
             with open_mesh(source) as (scene, layer):
-                notes = hand_over(scene, layer, Path(self.folder.name))
+                notes = hand_over(scene, layer, Path(self.between.name))
         except BadMesh as error:
             return self._refuse(str(error))
+        except OSError as error:
+            return self._refuse_writing(self.between.name, error)
         for note in notes:
             self.reporter.event("note", text=note)
         resolution = RESOLUTION if self.options.resolution is None else self.options.resolution
-        return self._run_engine("mesh-to-voxels", self.folder.name, target, "--resolution", resolution)
+        return self._run_engine("mesh-to-voxels", self.between.name, target, "--resolution", resolution)
 
     def _voxels_to_mesh(self, source, target):
         from ..scene import export
@@ -106,24 +110,26 @@ class Convert:
         arguments = ["--texture-size", options.texture_size, "--faces", options.faces]
         if options.resolution is not None:
             arguments += ["--resolution", options.resolution]
-        code = self._run_engine("voxels-to-mesh", source, self.folder.name, *arguments)
+        code = self._run_engine("voxels-to-mesh", source, self.between.name, *arguments)
         if code != cli.DONE:
             return code
         self.reporter.event("progress", text=f"Writing {target.name}", stage="write")
         request = {"name": source.stem, "image": "", "settings": {}}
         try:
-            faces = export.write(Path(self.folder.name), request, "", target, options.size)
+            faces = export.write(Path(self.between.name), request, "", target, options.size)
         except BadResult as error:
             return self._refuse(str(error), "failed", cli.FAILED)
         except OSError as error:
-            sentence = f"{target} cannot be written: {error.strerror or error}."
-            return self._refuse(sentence, "failed", cli.FAILED)
+            return self._refuse_writing(target, error)
         self.reporter.event("finished", text=f"{target}, {faces:,} faces", file=str(target), faces=faces)
         return cli.DONE
 
     def _run_engine(self, *arguments):
         self.engine = EngineCommand(self.options, self.reporter, "convert", [str(part) for part in arguments])
         return self.engine.run()
+
+    def _refuse_writing(self, path, error):
+        return self._refuse(f"{path} cannot be written: {error.strerror or error}.", "failed", cli.FAILED)
 
     def _refuse(self, sentence, kind="bad_input", code=cli.BAD_INPUT):
         self.reporter.event(kind, text=sentence, code=kind, sentence=sentence)

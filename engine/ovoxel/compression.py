@@ -6,8 +6,6 @@ from __future__ import annotations
 import lzma
 import zlib
 
-import zstandard
-
 COMPRESSIONS = ("none", "deflate", "lzma", "zstd")
 HIGHEST_LEVEL = {"none": 0, "deflate": 9, "lzma": 9, "zstd": 22}
 
@@ -27,7 +25,9 @@ def compress(name: str, data: bytes, level: int) -> bytes:
     if name == "lzma":
         return lzma.compress(data, lzma.FORMAT_RAW, filters=_lzma2(level))
     if name == "zstd":
-        return zstandard.ZstdCompressor(level=level, write_checksum=False, write_content_size=True).compress(data)
+        from zstandard import ZstdCompressor
+
+        return ZstdCompressor(level=level, write_checksum=False, write_content_size=True).compress(data)
     return data
 
 
@@ -49,7 +49,7 @@ def decompress(name: str, data: bytes, level: int, limit: int) -> bytes:
             plain, done = _read_zstd(data, limit), True
         else:
             plain, done = data, True
-    except (zlib.error, lzma.LZMAError, EOFError, zstandard.ZstdError) as error:
+    except (zlib.error, lzma.LZMAError, EOFError) as error:
         raise BadStream("its compressed data is damaged") from error
     if len(plain) > limit:
         raise BadStream("its compressed data holds more than it says")
@@ -59,10 +59,16 @@ def decompress(name: str, data: bytes, level: int, limit: int) -> bytes:
 
 
 def _read_zstd(data: bytes, limit: int) -> bytes:
-    # A frame that states its size is unpacked into a buffer of that size, whatever the limit: look first.
-    if zstandard.frame_content_size(data) > limit:
-        raise BadStream("its compressed data holds more than it says")
-    return zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompress(data, max_output_size=limit)
+    # An engine installed by an earlier version lacks it, and only this kind of file needs it.
+    import zstandard
+
+    try:
+        # A frame that states its size is unpacked into a buffer of that size, whatever the limit: look first.
+        if zstandard.frame_content_size(data) > limit:
+            raise BadStream("its compressed data holds more than it says")
+        return zstandard.ZstdDecompressor(max_window_size=_LARGEST_WINDOW).decompress(data, max_output_size=limit)
+    except zstandard.ZstdError as error:
+        raise BadStream("its compressed data is damaged") from error
 
 
 def _lzma2(level: int) -> list[dict[str, int]]:
