@@ -156,7 +156,8 @@ def _instead(models: ModelSet, job: Job, plan: MemoryPlan, budget: Budget, max_t
     others = memory_plans(models, job, budget, max_tokens)
     fitting = [other for other in others if other.mode != "too_big" and other.peak_bytes < plan.peak_bytes]
     if fitting:
-        return f"Quality {max(fitting, key=lambda other: other.peak_bytes).kind} would fit."
+        # The largest, and of equals the last of the set's order.
+        return f"Quality {max(reversed(fitting), key=lambda other: other.peak_bytes).kind} would fit."
     return "Close other programs, or use the starter model."
 
 
