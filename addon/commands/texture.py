@@ -75,12 +75,12 @@ class TextureFiles(Batch):
         )
 
     def _texture_file(self, mesh, source, suffix):
-        from ..scene.load import CannotOpen, open_meshes
+        from ..scene.open_mesh import BadMesh, open_instead
 
         about = Input(mesh.name, {"mesh": str(mesh)})
         try:
-            items = open_meshes(mesh.absolute())
-        except CannotOpen as error:
+            items = open_instead(mesh.absolute())
+        except BadMesh as error:
             self.total += 1
             return self.refuse(about, "bad_input", str(error))
         self.total += len(items)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Opens the mesh files that Blender can read, in a scene of their own."""
+"""Opens the mesh files that Blender can read: in a scene of their own, or in place of what is open."""
 
 import contextlib
 import io
@@ -19,26 +19,50 @@ def open_mesh(path):
 
     For background use: a .blend takes the place of the open file, its scripts do not run. Raises BadMesh.
     """
-    if not path.is_file():
-        raise BadMesh(f"The file {path} is not there. Check its name.")
-    suffix = path.suffix.lower()
-    if suffix not in SUFFIXES:
-        raise BadMesh(f"“{path.name}” is no mesh file that Blender reads: choose one of {', '.join(SUFFIXES)}.")
-    if suffix == ".blend":
-        with _telling(path):
-            bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
+    if path.suffix.lower() == ".blend":
+        _read(path)
         yield bpy.context.scene, bpy.context.view_layer
         return
     scene = bpy.data.scenes.new(path.stem)
     try:
         layer = scene.view_layers[0]
         override = {"scene": scene, "view_layer": layer, "collection": scene.collection}
-        with _telling(path), bpy.context.temp_override(**override), contextlib.redirect_stdout(io.StringIO()):
-            _importer(suffix)(filepath=str(path))
+        with bpy.context.temp_override(**override):
+            _read(path)
         yield scene, layer
     finally:
         bpy.data.batch_remove([*scene.collection.all_objects])
         bpy.data.scenes.remove(scene)
+
+
+def open_instead(path):
+    """Open the file ``path`` in place of what is open and return the mesh objects to be seen in its scene, one for each
+    mesh: linked duplicates count once. For background use. Raises BadMesh.
+    """
+    if path.suffix.lower() != ".blend":
+        bpy.ops.wm.read_homefile(use_empty=True)
+    _read(path)
+    layer = bpy.context.view_layer
+    layer.update()
+    seen = [item for item in bpy.context.scene.objects if item.type == "MESH" and item.visible_get(view_layer=layer)]
+    if not seen:
+        raise BadMesh(f"“{path.name}” shows no mesh. Choose a file with a mesh in its open scene.")
+    return list({item.data: item for item in reversed(seen)}.values())[::-1]
+
+
+def _read(path):
+    """Open a .blend, or import another file into the scene of the context."""
+    if not path.is_file():
+        raise BadMesh(f"The file {path} is not there. Check its name.")
+    suffix = path.suffix.lower()
+    if suffix not in SUFFIXES:
+        raise BadMesh(f"“{path.name}” is no mesh file that Blender reads: choose one of {', '.join(SUFFIXES)}.")
+    # Importers print, and on the command line our output is read by programs.
+    with _telling(path), contextlib.redirect_stdout(io.StringIO()):
+        if suffix == ".blend":
+            bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False, use_scripts=False)
+        else:
+            _importer(suffix)(filepath=str(path))
 
 
 def _importer(suffix):

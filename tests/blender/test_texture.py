@@ -132,7 +132,8 @@ def test_job_says_everything_the_engine_needs(painter):
     request = json.loads((folder / "request.json").read_text())
     assert (request["kind"], request["mesh"], request["input"]) == ("texture", "mesh.npz", "input.png")
     assert (request["seed"], request["name"], request["image"]) == (7, "Suzanne", "red mug.png")
-    assert request["settings"] == {"quality": "starter", "texture_size": 512} and request["online"] is False
+    assert request["settings"] == {"quality": "starter", "texture_size": 512, "matting": "auto"}
+    assert request["online"] is False
     with np.load(folder / "mesh.npz") as mesh:
         assert (
             mesh["vertices"].shape == (507, 3) and mesh["faces"].shape == (968, 3) and mesh["uv"].shape == (968, 3, 2)
@@ -307,6 +308,33 @@ def test_one_undo_restores_the_object(painter):
     item = bpy.data.objects[name]
     assert [layer.name for layer in item.data.uv_layers] == ["UVMap"] and not item.material_slots
     assert "espalier_image" not in item
+
+
+def test_undo_while_the_job_runs_does_not_lose_the_object(painter):
+    item = add()
+    bpy.ops.ed.undo_push(message="Ready")
+    bpy.ops.espalier.texture()
+    tick()
+    item.location.x = 3
+    bpy.ops.ed.undo_push(message="Move")
+    bpy.ops.ed.undo()
+    painter.finish()
+    tick()
+    item = bpy.data.objects["Suzanne"]
+    assert item.location.x == 0 and item.active_material is not None
+
+
+def test_gltf_export_takes_the_texture_by_the_new_layer(painter, tmp_path):
+    item = add()
+    overlap(item)
+    texture(painter)
+    path = tmp_path / "a.glb"
+    bpy.ops.export_scene.gltf(filepath=str(path), export_format="GLB", use_selection=True)
+    header = json.loads(path.read_bytes()[20 : 20 + int.from_bytes(path.read_bytes()[12:16], "little")])
+    (material,) = header["materials"]
+    assert {
+        texture["texCoord"] for texture in material["pbrMetallicRoughness"].values() if isinstance(texture, dict)
+    } == {1}
 
 
 def test_identifier_finds_the_object_under_any_name():
