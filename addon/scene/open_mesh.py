@@ -81,10 +81,10 @@ def _importer(suffix):
 
 @contextlib.contextmanager
 def _telling(path):
-    """Put what an importer raises into a sentence: operators tell RuntimeError, the glTF importer anything."""
+    """Put what an importer raises into a sentence. One that is switched off in Blender is an AttributeError."""
     try:
         yield
-    except Exception as error:
+    except (RuntimeError, AttributeError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         reason = lines[-1].removeprefix("Error: ").rstrip(".")
         raise BadMesh(f"Blender cannot read “{path.name}”: {reason}. Check that the file is whole.") from error
