@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from ..errors import EspalierError
 from ..models.layers import Torso
@@ -21,6 +23,8 @@ SCALE = ".scale"
 
 CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 """Entries by which published configurations ask for Python files beside them to be run."""
+
+_FILLING = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_", "div", "mul"}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -97,11 +101,25 @@ def load_network(
 
 def sketch_network(name: str, args: dict[str, Any], device: torch.device, precision: Precision) -> nn.Module:
     """The network ``name`` in the precisions that suit ``device``, without values: its parameters are on "meta"."""
-    with torch.device("meta"):
+    with torch.device("meta"), _Unfilled():
         model = build_model(name, args)
     if isinstance(model, Torso):
         model.convert_to(stored_dtype(name, args, device, precision), run_dtype(name, args, device, precision))
     return model
+
+
+class _Unfilled(TorchFunctionMode):
+    """Leaves new parameters on "meta" as they are. To draw numbers there, torch imports its compiler, for seconds."""
+
+    def __torch_function__(
+        self, function: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if getattr(function, "__name__", "") in _FILLING:
+            tensor = args[0] if args else kwargs["tensor"]
+            if tensor.is_meta:
+                return tensor
+        return (torch.empty if function is torch.randn else function)(*args, **kwargs)
 
 
 def fill(model: nn.Module, file: SafetensorsFile, device: torch.device) -> None:

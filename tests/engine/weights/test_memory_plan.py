@@ -3,6 +3,9 @@
 
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from espalier.tests.engine.pipelines.released_set import write_released_set
 from espalier.tests.tiny_set import write_tiny_set
 from PIL import Image
 
+ROOT = Path(__file__).parents[3]
 GB = 1 << 30
 PICTURE = Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8))
 
@@ -287,3 +291,18 @@ def test_memory_in_use_by_loaded_networks_counts_as_available(tiny, monkeypatch)
     assert free_memory(models).device == empty + models.size("shape_slat_decoder")
     monkeypatch.setattr(machine, "host_memory", lambda: (0, 0))
     assert free_memory(models) == Budget()
+
+
+def test_opening_a_set_does_not_import_torchs_compiler():
+    """It takes seconds, which the first job would wait for."""
+    program = (
+        "import sys; from espalier.engine.weights.model_set import load_model_set;"
+        "from espalier.engine.weights.memory_plan import memory_plans, free_memory;"
+        f"models = load_model_set({str(STARTER_FOLDER)!r}); memory_plans(models, 'generate', free_memory(models), 1);"
+        "[models.model(name) for name in models.config.models]; models.image_encoder();"
+        "sys.exit('torch._dynamo' in sys.modules)"
+    )
+    start = (
+        f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); runpy.run_path({str(ROOT / 'tests/conftest.py')!r});"
+    )
+    subprocess.run([sys.executable, "-c", start + program], check=True, timeout=120)
