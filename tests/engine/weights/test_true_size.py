@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from espalier.tests.conftest import ROOT
+from espalier.engine.weights.random_set import write_random_set
 
 CHILD = Path(__file__).with_name("true_size.py")
 MAXIMUM_RISE = 1.25
@@ -23,20 +23,17 @@ pytestmark = [
 ]
 
 
-def run(*command):
-    done = subprocess.run([sys.executable, "-I", "-X", "utf8", *map(str, command)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
-
-
 @pytest.fixture
 def full_size(tmp_path):
-    """Write these networks with the command, do a task of ``true_size.py``, remove the files whatever happens."""
+    """Write these networks, do a task of ``true_size.py`` in a child process, remove the files whatever happens."""
     folder = tmp_path / "set"
 
     def task(name, *networks):
-        run(ROOT / "engine" / "__main__.py", "random-set", folder, "--networks", *networks)
-        report = json.loads(run(CHILD, folder, name).splitlines()[-1])
+        write_random_set(folder, networks)
+        child = [sys.executable, "-I", "-X", "utf8", str(CHILD), str(folder), name]
+        done = subprocess.run(child, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        report = json.loads(done.stdout.splitlines()[-1])
         print(report)
         for network, loaded in report["loaded"].items():
             assert 0.5 < loaded["rise"] <= MAXIMUM_RISE, network

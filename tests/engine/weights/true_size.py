@@ -32,12 +32,12 @@ def load(models, name, file):
 
 
 def flow(pipeline, torch):
-    """One velocity of 64 tokens: a single Euler step without guidance."""
+    """One velocity of 64 tokens under the 261 of a picture of 256 x 256: a single Euler step without guidance."""
     from espalier.engine.pipelines.stages import Settings
 
     cells = torch.cartesian_prod(torch.arange(1), *[torch.arange(8, 12)] * 3).int()
     noise = torch.Generator().manual_seed(1)
-    cond = torch.randn(1, 1029, 1024, generator=noise)
+    cond = torch.randn(1, 5 + 16 * 16, 1024, generator=noise)
     one_step = Settings(samplers={"shape": {"steps": 1, "guidance_strength": 1.0}})
     latent = pipeline.shape_latent("shape_slat_flow_model_512", cells, cond, noise, one_step, lambda step, of: None)
     return {"shape": list(latent.feats.shape), **summary(latent.feats)}
