@@ -40,17 +40,3 @@ def pytest_configure(config):
         raise pytest.UsageError(f"{folder} holds no reference cases (folders with a case.json).")
     config.option.golden = str(folder)
     config.pluginmanager.register(GoldenReport(lines=given is not None), "golden-report")
-
-
-def pytest_collection_modifyitems(items):
-    for item in items:
-        if "golden" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.parity)
-
-
-@pytest.fixture(scope="session")
-def golden(request):
-    """Return a loader of reference cases; a case that the chosen folder does not hold skips its test."""
-    from espalier.tests.golden import GoldenFolder
-
-    return GoldenFolder(Path(request.config.getoption("--golden")))

@@ -4,7 +4,8 @@
 import torch
 
 from .case import Case
-from .networks import build, cast, sparse
+from .low_precision import compare_bfloat16, explicit, fused
+from .networks import build, sparse
 from .runners import compares
 
 
@@ -14,8 +15,7 @@ def dense_flow(case: Case) -> None:
     inputs = [case.input(name) for name in ("x", "t", "cond")]
     case.close("out", model(*inputs))
     case.close("rope_phases_re_im", torch.view_as_real(model.rope_phases))
-    cast(case, model)
-    case.loosely("lowp.bf16.out", model(*inputs))
+    compare_bfloat16(case, model, lambda: model(*inputs), "out", fused)
 
 
 @compares("SLatFlowModel", "model(SparseTensor(")
@@ -28,5 +28,4 @@ def sparse_flow(case: Case) -> None:
     if "out_varlen_cond.feats" in case:
         lengths = [case.input(name) for name in case.numbered("cond_list.{}")]
         case.close("out_varlen_cond.feats", model(x, t, lengths, extra).feats)
-    cast(case, model)
-    case.loosely("lowp.bf16.out.feats", model(x, t, cond, extra).feats)
+    compare_bfloat16(case, model, lambda: model(x, t, cond, extra).feats, "out.feats", explicit)

@@ -1,0 +1,60 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Flow models in bfloat16: the blocks round where the reference rounds; only attention is more exact than it there."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from unittest.mock import patch
+
+import torch
+import torch.nn.functional as F
+from espalier.engine.models import attention
+from espalier.engine.models.transformer import FlowTransformer
+from torch import Tensor
+
+from .case import Case
+from .networks import cast
+
+Run = Callable[[], Tensor]
+
+SAME_MAX, SAME_MEAN = 1e-2, 3e-4
+"""With the reference's attention all bits agree; a processor that multiplies bfloat16 in another way moves a few."""
+
+
+def fused(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The attention kernel of the recorded dense case: fused, in bfloat16."""
+    q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+def explicit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """The attention kernel of the recorded sparse cases: an explicit softmax, every step rounded to bfloat16."""
+    q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
+    scores = q @ k.transpose(-1, -2) / math.sqrt(q.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask[:, None, None, :], float("-inf"))
+    return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
+
+
+def compare_bfloat16(case: Case, model: FlowTransformer, run: Run, output: str, kernel: Callable[..., Tensor]) -> None:
+    """Compare ``lowp.bf16.<output>``: as it runs, with the attention it was recorded with, and how far it is from
+    float32, with and without bfloat16 arithmetic, in comparison with the reference.
+    """
+    name = f"lowp.bf16.{output}"
+    exact, recorded = case.recorded(output), case.recorded(name)
+    cast(case, model)
+    ours = run()
+    case.loosely(name, ours)
+    with patch.object(attention, "attend", kernel):
+        distance = (run() - recorded).abs()
+    close = distance.mean().item() < SAME_MEAN
+    case.record(f"{name}, with its attention", distance.max().item(), SAME_MAX, "it differs in most places", close)
+    theirs = mean_square(recorded - exact)
+    case.record(f"{name}, mean square from float32", mean_square(ours - exact), 1.5 * theirs)
+    model.convert_to(torch.bfloat16, compute=torch.float32)
+    case.record(f"{name}, weights alone, mean square from float32", mean_square(run() - exact), 0.7 * theirs)
+
+
+def mean_square(difference: Tensor) -> float:
+    return difference.square().mean().item()
