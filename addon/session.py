@@ -136,7 +136,8 @@ class Session:
         """Record that a result stands in the scene."""
         self.ready.remove(job_id)
         self.orders.pop(job_id, None)
-        self.messages.append(Message(text, job=job_id))
+        job = self.queue.jobs.get(job_id) if self.queue is not None else None
+        self.messages.append(Message(text, " ".join(job.notes) if job is not None else "", job=job_id))
         if self.queue is not None:
             self.queue.mark_built(job_id)
 

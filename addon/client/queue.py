@@ -13,12 +13,16 @@ from .engine import EngineClient, Event
 from .errors import ClientError, Problem
 from .store import JobStore, StoredJob
 
+# A job has a handful; an engine gone wild must not fill the panel.
+MAX_NOTES = 20
 ENDED = (protocol.FINISHED, protocol.BUILT, protocol.FAILED, protocol.CANCELLED)
 
 
 @dataclass
 class Job:
-    """A job of this session. ``state`` is one of protocol.STATES; the rest is what the engine said last."""
+    """A job of this session. ``state`` is one of protocol.STATES; the rest is what the engine said last, and in
+    ``notes`` all that it noted for the user.
+    """
 
     id: str
     folder: Path
@@ -32,6 +36,7 @@ class Job:
     text: str = ""
     preview: Path | None = None
     problem: Problem | None = None
+    notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory: dict[str, Any] = field(default_factory=dict)
     cancelling: bool = False
@@ -154,6 +159,8 @@ class JobQueue:
             job.text = data["text"] if isinstance(data.get("text"), str) else ""
         elif event.kind == "preview":
             job.preview = job.folder / Path(data["file"]).name
+        elif event.kind == "log" and len(job.notes) < MAX_NOTES:
+            job.notes.append(str(data["text"]))
         elif event.kind == "finished":
             job.seconds, job.peak_memory = data["seconds"], data["peak_memory"]
             job.fraction, job.eta_s = 1.0, 0.0

@@ -109,14 +109,19 @@ class Batch:
     def pump(self, orders):
         """Run the queue until nothing is left to do. ``orders`` gives the Input of each job by its id."""
         stages: dict[str, str] = {}
+        noted: dict[str, int] = {}
         while self.queue.busy:
             for job in self.queue.poll(cli.PUMP_SECONDS):
+                self._tell_notes(job.notes[noted.get(job.id, 0) :], orders[job.id])
+                noted[job.id] = len(job.notes)
                 self._tell(job, orders[job.id], stages)
             time.sleep(cli.PUMP_SECONDS)
         for job in self.queue.waiting:
             # The engine could not be started, so these never had their turn.
             problem = self.queue.paused
             self.refuse(orders[job.id], problem.code, problem.sentence, problem.hint, problem.log)
+        # The next file's jobs may start the engine again, and nothing is known of these any more then.
+        self.queue.clear_waiting()
 
     def _exit_code(self):
         if self.bad == self.total:
@@ -145,6 +150,10 @@ class Batch:
 
     def _no_engine(self, sentence):
         self.reporter.event("failed", text=sentence, sentence=sentence)
+
+    def _tell_notes(self, notes, about):
+        for note in notes:
+            self.reporter.event("note", text=f"{about.label}: {note}", **about.fields, note=note)
 
     def _tell(self, job, about, stages):
         if job.state == "running" and job.stage:

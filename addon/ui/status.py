@@ -54,6 +54,8 @@ def draw_status(layout, context):
     if job is not None:
         fraction, text = describe(job)
         _draw_progress(layout, fraction, text, ids.OP_CANCEL)
+        for note in job.notes:
+            _draw_note(layout, context, note)
     waiting = session.waiting()
     if waiting:
         layout.label(text=f"{waiting} more waiting", icon="TIME")
@@ -110,11 +112,15 @@ def _draw_message(layout, context, message):
     column.alert = message.is_error
     draw_sentence(column, message.text, context, "ERROR" if message.is_error else "CHECKMARK")
     if message.hint:
-        hint = layout.column()
-        hint.active = False
-        draw_sentence(hint, message.hint, context, "BLANK1")
+        _draw_note(layout, context, message.hint)
     if message.is_error:
         row = layout.row(align=True)
         if message.job and message.can_retry:
             row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = message.job
         row.operator(ids.OP_OPEN_LOG, icon="TEXT")
+
+
+def _draw_note(layout, context, text):
+    column = layout.column()
+    column.active = False
+    draw_sentence(column, text, context, "BLANK1")

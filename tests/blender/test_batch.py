@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that run jobs: what they tell of them, and an engine that does not start."""
+
+from types import SimpleNamespace
+
+from espalier.addon.client import JobQueue, JobStore
+from espalier.addon.client.engine import Event
+from espalier.addon.commands.batch import Batch, Input
+
+
+class Engine:
+    """Fails every job as one that does not start, or notes something and finishes it."""
+
+    def __init__(self, works):
+        self.works, self.broken, self.events = works, not works, []
+
+    def submit(self, job, _folder):
+        if self.works:
+            self.events.append(Event("log", job, {"level": "info", "text": "The background is not plain."}))
+            self.events.append(Event("finished", job, {"seconds": {}, "peak_memory": {}}))
+        else:
+            problem = {"code": "engine_broken", "sentence": "The engine does not start.", "hint": "", "log": ""}
+            self.events.append(Event("failed", job, problem))
+
+    def poll(self, _max_seconds):
+        events, self.events = self.events, []
+        return events
+
+
+class Told(Batch):
+    """Collects events; results are not taken over."""
+
+    def __init__(self, folder, works):
+        self.events = []
+        super().__init__(SimpleNamespace(), self)
+        self.queue = JobQueue(JobStore(folder), Engine(works))
+
+    def event(self, kind, text="", **fields):
+        self.events.append((kind, text))
+
+    def finish(self, job, about):
+        self.event("finished", about.label)
+
+    def order(self, *names):
+        jobs = [self.queue.add(self.queue.store.create({"name": name}, b"image", ".png")) for name in names]
+        return {job.id: Input(job.name, {}) for job in jobs}
+
+
+def test_what_the_engine_notes_is_told_before_the_result(tmp_path):
+    batch = Told(tmp_path, works=True)
+    batch.pump(batch.order("vase"))
+    assert batch.events == [("note", "vase: The background is not plain."), ("finished", "vase")]
+
+
+def test_jobs_that_never_began_are_told_once_and_do_not_begin_with_the_next_file(tmp_path):
+    batch = Told(tmp_path, works=False)
+    batch.pump(batch.order("first", "second"))
+    batch.pump(batch.order("third"))
+    assert batch.events == [("failed", f"{name}: The engine does not start.") for name in ("first", "second", "third")]
