@@ -220,12 +220,12 @@ def create_job_folder(
     store: Path,
     name: str,
     request: Mapping[str, Any],
-    data: bytes,
+    data: bytes | None,
     suffix: str,
     files: Mapping[str, bytes] | None = None,
 ) -> Path:
     """Make the folder of a waiting job: ``input<suffix>`` with ``data``, request.json naming it, state.json, and
-    ``files`` by their names.
+    ``files`` by their names. Without ``data`` the job has no input of its own.
 
     The folder is filled beside its final place and then renamed, so it appears whole or not at all. ``store`` is made
     when it is missing. Raises FileExistsError when the job exists, OSError of the file system.
@@ -237,9 +237,11 @@ def create_job_folder(
     temporary = store / f".{name}.part"
     temporary.mkdir()
     try:
-        for file, content in {**(files or {}), f"input{suffix}": data}.items():
+        if data is not None:
+            files, request = {**(files or {}), f"input{suffix}": data}, {**request, "input": f"input{suffix}"}
+        for file, content in (files or {}).items():
             write_bytes(temporary / file, content, sync=False)
-        write_json(temporary / REQUEST_FILE, {**request, "input": f"input{suffix}"}, sync=False)
+        write_json(temporary / REQUEST_FILE, dict(request), sync=False)
         write_json(temporary / STATE_FILE, {"state": WAITING, "stage": "", "created": time.time()}, sync=False)
         temporary.rename(target)
     except BaseException:

@@ -45,6 +45,7 @@ TYPICAL_SECONDS = {
         "finish": 1.2,
     },
     "texture": {"condition": 0.1, "encode": 0.1, "material": 0.15, "decode": 0.15, "finish": 3.3},
+    "refinish": {"finish": 1.2},
 }
 _PIECE = 1 << 16
 _LONGEST = 1000
@@ -337,7 +338,8 @@ def main(arguments: list[str]) -> int:
         print("usage: engine serve (no arguments)", file=sys.stderr)
         return 2
     stdin, stdout = take_standard_streams()
-    return serve(stdin, stdout, {"generate": _generate, "texture": _texture}, _release_models, TYPICAL_SECONDS)
+    handlers = {"generate": _generate, "texture": _texture, "refinish": _refinish}
+    return serve(stdin, stdout, handlers, _release_models, TYPICAL_SECONDS)
 
 
 # The jobs are imported with the first of them: that loads torch, and the greeting should not wait for it.
@@ -355,6 +357,14 @@ def _texture(
     from .pipelines import texture_job
 
     return texture_job.run(job, report, cancelled)
+
+
+def _refinish(
+    job: JobFolder, report: Callable[[str, int, int], None], cancelled: Callable[[], bool]
+) -> Mapping[str, Any]:
+    from .pipelines import refinish_job
+
+    return refinish_job.run(job, report, cancelled)
 
 
 def _release_models() -> None:

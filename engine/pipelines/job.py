@@ -59,18 +59,8 @@ def prepare(job: JobFolder, request: Mapping[str, Any], report: Report) -> Prepa
 def model_set(request: Mapping[str, Any]) -> ModelSet:
     """The model set of the request; the last one stays loaded between jobs. Raises EspalierError."""
     global _open_set
-    model = model_of(request)
-    name, path = str(model.get("set") or STARTER), model.get("path")
-    if path is None and name != STARTER:
-        raise EspalierError(
-            "missing_model", f"The model {name} is not on this computer. Fetch it, or choose the starter model."
-        )
-    folder = STARTER_FOLDER if path is None else Path(path)
+    folder = model_folder(request)
     files = [folder / file for file in FILES if (folder / file).is_file()]
-    if not files:
-        raise EspalierError(
-            "missing_model", f"The model {name} was not found in “{folder}”. Fetch it again or choose another model."
-        )
     models_folder = request.get("models_folder")
     if not isinstance(models_folder, str | None):
         raise EspalierError("bad_request", "The job's folder for models is no path. Start the job again.")
@@ -81,6 +71,22 @@ def model_set(request: Mapping[str, Any]) -> ModelSet:
         elsewhere = Path(models_folder) if models_folder else None
         _open_set = (key, load_model_set(folder, device, models_folder=elsewhere))
     return _open_set[1]
+
+
+def model_folder(request: Mapping[str, Any]) -> Path:
+    """The folder of the request's model set. Raises EspalierError("missing_model" or "bad_request")."""
+    model = model_of(request)
+    name, path = str(model.get("set") or STARTER), model.get("path")
+    if path is None and name != STARTER:
+        raise EspalierError(
+            "missing_model", f"The model {name} is not on this computer. Fetch it, or choose the starter model."
+        )
+    folder = STARTER_FOLDER if path is None else Path(path)
+    if not any((folder / file).is_file() for file in FILES):
+        raise EspalierError(
+            "missing_model", f"The model {name} was not found in “{folder}”. Fetch it again or choose another model."
+        )
+    return folder
 
 
 def release() -> None:
@@ -194,8 +200,9 @@ def write_result(
 
 
 def counts_of(asset: VoxelAsset) -> dict[str, int]:
-    """What a report says of the voxels behind a result."""
-    return {"voxels": len(asset.coords), "tokens": len(asset.latents["coords"]), "resolution": asset.resolution}
+    """What a report says of the voxels behind a result, and of their latents where these are known."""
+    tokens = {"tokens": len(asset.latents["coords"])} if asset.latents else {}
+    return {"voxels": len(asset.coords), **tokens, "resolution": asset.resolution}
 
 
 def write_tensors(job: JobFolder, name: str, arrays: Mapping[str, np.ndarray]) -> None:

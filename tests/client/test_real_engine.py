@@ -71,7 +71,7 @@ def test_the_greeting_comes_within_six_seconds(queue):
     queue.engine.start()
     until(lambda: queue.engine.hello, queue.poll, 6)
     assert time.monotonic() - begun < 6
-    assert queue.engine.hello["capabilities"] == ["generate", "texture"]
+    assert queue.engine.hello["capabilities"] == ["generate", "refinish", "texture"]
     assert queue.engine.hello["torch"] and queue.engine.hello["missing"] == []
 
 

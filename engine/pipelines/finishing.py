@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The last stage of a generated object: its surface is finished with the request's settings and written as the result.
+
+Generating and finishing again do the same here, so the same voxels and settings give the same files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from ..jobs import JobFolder
+from ..mesh.bake import MaterialVoxels
+from ..mesh.finish import FinishedAsset, FinishSettings, finish
+from ..mesh.png import encode_png
+from .asset import VoxelAsset
+from .job import Report, counts_of, setting, whole, write_maps, write_result
+from .preview import render_preview
+
+
+def finish_settings(request: Mapping[str, Any], repair: str, smoothing: int) -> FinishSettings:
+    """What the request asks for; ``repair`` and ``smoothing``, the model's suggestions, where it does not say.
+
+    Raises EspalierError("bad_request" or "bad_settings").
+    """
+    faces = setting(request, "faces", None)
+    return FinishSettings(
+        target_faces=None if faces is None else whole(request, "faces", 0),
+        texture_size=whole(request, "texture_size", FinishSettings().texture_size),
+        repair=setting(request, "repair", repair),
+        smoothing=whole(request, "smoothing", smoothing),
+    )
+
+
+def finish_surface(
+    job: JobFolder,
+    request: Mapping[str, Any],
+    asset: VoxelAsset,
+    surface: tuple[np.ndarray, np.ndarray],
+    settings: FinishSettings,
+    kind: str,
+    notes: tuple[str, ...],
+    report: Report,
+    cancelled: Callable[[], bool],
+) -> None:
+    """Finish ``surface`` (``asset.surface()``) and write arrays, maps, preview and, last, result.json.
+
+    ``kind`` and ``notes`` are for result.json. Raises EspalierError, Cancelled, OSError.
+    """
+    material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
+    finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
+    maps = write_maps(job, finished.maps)
+    job.write_npz(
+        "result.npz", vertices=finished.vertices, faces=finished.faces, normals=finished.normals, uv=finished.uv
+    )
+    preview = render_preview(finished.vertices, finished.faces, finished.uv, finished.maps["base_color"])
+    job.write_bytes("preview.png", encode_png(preview))
+    counts = {**_without_times(job, finished), **counts_of(asset), "notes": list(notes)}
+    bounds = {"min": finished.vertices.min(axis=0).tolist(), "max": finished.vertices.max(axis=0).tolist()}
+    write_result(job, request, kind, finished.alpha_mode, maps, counts, bounds=bounds)
+    report.preview("finish", "preview.png")
+
+
+def _without_times(job: JobFolder, finished: FinishedAsset) -> dict[str, Any]:
+    """The finishing's report; its times go to log.txt, for results repeat byte for byte."""
+    counts = dict(finished.report)
+    seconds = counts.pop("seconds", {})
+    job.log("finishing took " + ", ".join(f"{name} {value:.2f} s" for name, value in seconds.items()))
+    return counts

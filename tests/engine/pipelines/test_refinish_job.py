@@ -1,0 +1,171 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Finishing again: the same bytes as a generation with those settings, and one sentence for every damaged source."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from espalier.engine import protocol
+from espalier.engine.errors import Cancelled, EspalierError
+from espalier.engine.jobs import JobFolder
+from espalier.engine.pipelines import generate_job, refinish_job
+from espalier.engine.pipelines import job as shared
+from espalier.tests.engine.pipelines.helpers import Report, make_job
+from espalier.tests.tiny_set import write_tiny_set
+from safetensors.numpy import load_file, save_file
+
+
+@pytest.fixture(scope="module")
+def tiny_set(tmp_path_factory):
+    yield write_tiny_set(tmp_path_factory.mktemp("set"))
+    shared.release()
+
+
+@pytest.fixture(scope="module")
+def generated(tmp_path_factory, tiny_set):
+    """A finished generation."""
+    job = make_job(tmp_path_factory.mktemp("store"), tiny_set, "first")
+    generate_job.run(job, Report(), lambda: False)
+    return job
+
+
+def refinish(store, source, settings, name="again", **options):
+    """Run a new job that finishes ``source`` again; give its folder and report."""
+    request = {"kind": "refinish", "source": str(source), "settings": settings, "name": "thing"}
+    job = JobFolder(protocol.create_job_folder(store, name, request, None, ""))
+    report = Report(**options)
+    refinish_job.run(job, report, lambda: False)
+    return job, report
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"quality": "starter", "texture_size": 256, "faces": 200, "repair": "watertight"},
+        {"quality": "starter", "texture_size": 64, "faces": None, "repair": "clean", "smoothing": 3},
+    ],
+)
+def test_result_is_that_of_a_generation_with_these_settings(tmp_path, tiny_set, generated, settings):
+    whole = make_job(tmp_path, tiny_set, "whole", settings=settings)
+    generate_job.run(whole, Report(), lambda: False)
+    job, report = refinish(tmp_path, generated.path, settings)
+    results = [path.name for path in whole.path.glob("*.png") if path.name not in ("prepared.png", "mask.png")]
+    results = [name for name in results if not name.startswith("input")]
+    assert {"base_color.png", "orm.png", "preview.png"} <= set(results)
+    for name in (*results, "result.npz"):
+        assert (job.path / name).read_bytes() == (whole.path / name).read_bytes(), name
+        assert (job.path / name).read_bytes() != (generated.path / name).read_bytes(), name
+    ours, theirs = (json.loads((path / "result.json").read_text()) for path in (job.path, whole.path))
+    theirs["report"].pop("tokens")
+    theirs["report"]["notes"] = []
+    assert ours == theirs
+    assert report.stages() == ["finish"] and report.previews == ["preview.png"]
+
+
+def test_what_is_left_out_is_as_it_was(tmp_path, generated):
+    job, _ = refinish(tmp_path, generated.path, {})
+    for name in ("result.npz", "base_color.png", "orm.png"):
+        assert (job.path / name).read_bytes() == (generated.path / name).read_bytes(), name
+
+
+def test_source_is_only_read(tmp_path, generated):
+    before = {path.name: path.read_bytes() for path in generated.path.iterdir()}
+    refinish(tmp_path, generated.path, {"faces": 100})
+    assert {path.name: path.read_bytes() for path in generated.path.iterdir()} == before
+
+
+def test_object_outlives_its_model(tmp_path, generated):
+    folder = tmp_path / "moved"
+    shutil.copytree(generated.path, folder)
+    request = {**generated.request(), "model": {"set": "tiny", "path": str(tmp_path / "gone")}}
+    JobFolder(folder).write_json("request.json", request)
+    job, report = refinish(tmp_path, folder, {"faces": 100})
+    assert report.logs == [refinish_job.GONE]
+    assert len(np.load(job.path / "result.npz")["faces"]) <= 100
+
+
+def test_cancel_leaves_no_result(tmp_path, generated):
+    with pytest.raises(Cancelled):
+        refinish(tmp_path, generated.path, {}, cancel_at="finish")
+    assert not (tmp_path / "again" / "result.json").exists()
+
+
+@pytest.mark.parametrize(
+    "source, sentence",
+    [
+        (None, "name its whole folder"),
+        (3, "name its whole folder"),
+        ("first", "name its whole folder"),
+        ("/nowhere\0", "name its whole folder"),
+        ("/nowhere/first", "does not exist any more"),
+    ],
+)
+def test_a_source_that_is_no_folder_is_refused(tmp_path, source, sentence):
+    request = {"kind": "refinish", "source": source, "settings": {}}
+    job = JobFolder(protocol.create_job_folder(tmp_path, "again", request, None, ""))
+    with pytest.raises(EspalierError, match=sentence) as caught:
+        refinish_job.run(job, Report(), lambda: False)
+    assert caught.value.code == "bad_request"
+
+
+@pytest.mark.parametrize(
+    "request_file, sentence",
+    [(None, "is no job"), ("{", "is no job"), ('{"kind": "texture"}', "of the kind 'texture'")],
+)
+def test_a_folder_that_is_no_generation_is_refused(tmp_path, request_file, sentence):
+    source = tmp_path / "source"
+    source.mkdir()
+    if request_file is not None:
+        (source / "request.json").write_text(request_file)
+    with pytest.raises(EspalierError, match=sentence):
+        refinish(tmp_path, source, {})
+
+
+@pytest.mark.parametrize(
+    "settings, code",
+    [
+        ({"texture_size": 1}, "bad_settings"),
+        ({"texture_size": 100_000}, "bad_settings"),
+        ({"faces": 0}, "bad_settings"),
+        ({"faces": "few"}, "bad_request"),
+        ({"repair": "magic"}, "bad_settings"),
+        ({"smoothing": 1.5}, "bad_request"),
+    ],
+)
+def test_bad_settings_are_refused(tmp_path, generated, settings, code):
+    with pytest.raises(EspalierError) as caught:
+        refinish(tmp_path, generated.path, settings)
+    assert caught.value.code == code
+
+
+DAMAGE = {
+    "missing": lambda path, _: path.unlink(),
+    "empty": lambda path, _: path.write_bytes(b""),
+    "truncated": lambda path, _: path.write_bytes(path.read_bytes()[:-100]),
+    "foreign": lambda path, _: path.write_bytes(b"PK" * 4000),
+    "no voxels": lambda path, t: save_file({k: v if k == "resolution" else v[:0] for k, v in t.items()}, path),
+    "no colours": lambda path, t: save_file({k: v for k, v in t.items() if k != "attrs"}, path),
+    "no grid": lambda path, t: save_file({**t, "resolution": np.zeros(1, np.int32)}, path),
+    "a grid too fine": lambda path, t: save_file({**t, "resolution": np.array([1 << 30], np.int32)}, path),
+    "too few colours": lambda path, t: save_file({**t, "attrs": t["attrs"][:-1].copy()}, path),
+    "another type": lambda path, t: save_file({**t, "coords": t["coords"].astype(np.float32)}, path),
+    "outside": lambda path, t: save_file({**t, "coords": t["coords"] + np.int32(30)}, path),
+    "below": lambda path, t: save_file({**t, "coords": t["coords"] - np.int32(30)}, path),
+    "twice": lambda path, t: save_file({**t, "coords": np.repeat(t["coords"][:1], len(t["coords"]), axis=0)}, path),
+    "far off": lambda path, t: save_file({**t, "vertices": t["vertices"] * np.float32(1e6)}, path),
+    "no number": lambda path, t: save_file({**t, "vertices": t["vertices"] * np.float32("nan")}, path),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_damaged_voxels_end_in_one_sentence(tmp_path, generated, damage):
+    folder = tmp_path / "source"
+    shutil.copytree(generated.path, folder)
+    tensors = load_file(folder / "voxels.safetensors")
+    DAMAGE[damage](folder / "voxels.safetensors", tensors)
+    with pytest.raises(EspalierError, match=r"“voxels.safetensors” of the job “source”") as caught:
+        refinish(tmp_path, folder, {})
+    assert caught.value.sentence.endswith("Generate the object again.")
+    assert caught.value.code == "bad_input"
+    assert not (tmp_path / "again" / "result.json").exists()
