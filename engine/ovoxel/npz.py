@@ -26,6 +26,7 @@ COORDS = "coord"
 
 _MAX_MEMBERS = 256
 _MAX_ITEM_BYTES = 8
+_MAX_INT32 = 2**31 - 1
 _SUFFIX = ".npy"
 _NPY = re.compile(rb"\x93NUMPY[\x01-\x03]\x00")
 _ARRAY_HEADER = re.compile(
@@ -61,7 +62,7 @@ def read_npz(source: Path | str | bytes) -> Voxels:
     coords = arrays.pop(COORDS, None)
     if coords is None:
         raise EspalierError("bad_input", f"“{name}” holds no voxels: it has no array “{COORDS}”. Choose another file.")
-    if coords.dtype.kind not in "iu" or (coords.size and int(coords.max()) > np.iinfo(np.int32).max):
+    if coords.dtype.kind not in "iu" or (coords.size and max(int(coords.max()), -int(coords.min())) > _MAX_INT32):
         raise damaged(name, "its coordinates are no whole numbers of a usable size")
     try:
         return Voxels(coords.astype(np.int32), arrays)

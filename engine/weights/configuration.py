@@ -316,7 +316,7 @@ def _normalisation(key: str, value: Any) -> Normalisation:
         mean, std = (torch.tensor(value[part], dtype=torch.float32) for part in ("mean", "std"))
     except (KeyError, TypeError, ValueError, OverflowError, RuntimeError):
         raise _UnusableError(key) from None
-    if mean.ndim != 1 or mean.shape != std.shape or not bool((std > 0).all() and mean.isfinite().all()):
+    if mean.ndim != 1 or mean.shape != std.shape or not bool(((std > 0) & (std + mean).isfinite()).all()):
         raise _UnusableError(key)
     return Normalisation(mean, std)
 

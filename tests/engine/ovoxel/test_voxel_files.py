@@ -273,6 +273,14 @@ def npy(description, data=b""):
         ),
         pytest.param(
             npz_of(
+                coord=npy(
+                    "{'descr': '<i8', 'fortran_order': False, 'shape': (1, 3), }", struct.pack("<q", 1 - 2**32) * 3
+                )
+            ),
+            id="negative beyond 32 bits",
+        ),
+        pytest.param(
+            npz_of(
                 coord=npy("{'descr': '<u2', 'fortran_order': False, 'shape': (0, 3), }"),
                 a=npy("{'descr': '|u1', 'fortran_order': False, 'shape': (1,), }", b"1"),
             ),

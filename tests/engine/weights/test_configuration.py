@@ -147,6 +147,7 @@ def broken(change):
         lambda args: args["shape_slat_sampler"].update(params={"guidance_interval": [1]}),
         lambda args: args.update(tex_slat_normalization={"mean": [0], "std": [0]}),
         lambda args: args.update(tex_slat_normalization={"mean": ["a"], "std": [1]}),
+        lambda args: args.update(tex_slat_normalization={"mean": [0], "std": [float("inf")]}),
         lambda args: args.update(image_cond_model={"name": "os.system", "args": {}}),
         lambda args: args.update(pipeline_types={}),
         lambda args: args["pipeline_types"]["32"].update(shape="absent"),
