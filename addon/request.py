@@ -6,7 +6,6 @@ import re
 
 MESH_FILE = "mesh.npz"
 STARTER, TRELLIS2 = "starter", "trellis2-4b"
-MODEL_NAMES = {STARTER: "Starter", TRELLIS2: "TRELLIS.2-4B"}
 # The qualities of the panel as the published model set names them; the shape of a mesh to texture needs no cascade.
 QUALITY_KINDS = {"DRAFT": "512", "STANDARD": "1024_cascade", "FINE": "1536_cascade"}
 TEXTURE_KINDS = {"DRAFT": "512", "STANDARD": "1024", "FINE": "1536"}

@@ -21,7 +21,7 @@ def why_not(scene):
     if scene.espalier.image is None:
         return "Choose or open an image first"
     if scene.espalier.model == "TRELLIS2" and preferences.trellis2_folder() is None:
-        return "The weights of TRELLIS.2-4B are not on this computer: name their folder in the preferences"
+        return "The weights of TRELLIS.2-4B are not on this computer: download them, or name their folder"
     return ""
 
 

@@ -105,9 +105,11 @@ def _draw_model(column, settings, context):
     note.active = False
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:
-        draw_sentence(
-            column, "Its weights are not on this computer: name their folder in the preferences.", context, "ERROR"
+        text = (
+            "Its weights are not on this computer: name their folder in the preferences, or run "
+            "“blender --online-mode --command espalier models download TRELLIS.2-4B DINOv3”."
         )
+        draw_sentence(column, text, context, "ERROR")
         column.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")
 
 

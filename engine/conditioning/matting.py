@@ -97,8 +97,8 @@ def matte_for(matting: Any, models_folder: Any) -> Callable[[Image.Image], Matte
         if path is None:
             raise EspalierError(
                 "missing_model",
-                f"{BIREFNET.name} is not on this computer. Download it in the preferences, run “blender --command "
-                f"espalier models download {BIREFNET.name}”, or choose another way to find the subject.",
+                f"{BIREFNET.name} is not on this computer. Run “blender --online-mode --command espalier models "
+                f"download {BIREFNET.name}”, or choose another way to find the subject.",
             )
         return BiRefNet(path)
     if matting == "auto" and path is not None:

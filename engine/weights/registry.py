@@ -294,8 +294,8 @@ def image_encoder_folder(set_folder: Path, repository: str, models: Path | None 
             return place
     raise EspalierError(
         "missing_model",
-        f"The image encoder {DINOV3_SET.name}, which this model works with, is not on this computer. Download it in "
-        f"the preferences, or run “blender --command espalier models download {DINOV3_SET.name}”.",
+        f"The image encoder {DINOV3_SET.name}, which this model works with, is not on this computer. Run “blender "
+        f"--online-mode --command espalier models download {DINOV3_SET.name}”.",
         f"Looked for {WEIGHTS} with {CONFIG} in: {', '.join(map(str, places))}",
     )
 
