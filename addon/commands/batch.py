@@ -23,7 +23,12 @@ def add_options(command, texture_size):
     command.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
     command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result (0)")
     command.add_argument("--random-seed", action="store_true", help="draw a seed for each result")
-    command.add_argument("--model", type=Path, metavar="DIR", help="folder of a model set (default: the starter model)")
+    command.add_argument(
+        "--model",
+        type=Path,
+        metavar="MODEL",
+        help="a downloaded model, or the folder of one (default: the starter model)",
+    )
     command.add_argument("--quality", metavar="KIND", help="one of the model's (default: the model's own)")
     command.add_argument("--texture-size", type=int, default=texture_size, choices=(512, 1024, 2048, 4096))
     command.add_argument("--matting", default=MATTINGS[0], choices=MATTINGS, help="how the subject is found (auto)")
@@ -86,10 +91,10 @@ class Batch:
 
     def choices(self):
         """What every request takes from the options."""
-        options = self.options
+        options, model = self.options, self._model()
         return {
-            "model": STARTER if options.model is None else options.model.name,
-            "model_path": options.model.absolute() if options.model is not None else None,
+            "model": STARTER if model is None else model.name,
+            "model_path": model,
             "quality": options.quality or STARTER,
             "texture_size": options.texture_size,
             "matting": options.matting,
@@ -122,6 +127,14 @@ class Batch:
             self.refuse(orders[job.id], problem.code, problem.sentence, problem.hint, problem.log)
         # The next file's jobs may start the engine again, and nothing is known of these any more then.
         self.queue.clear_waiting()
+
+    def _model(self):
+        """The folder of the model: as it was named, else the downloaded one of that name; None is the starter."""
+        named = self.options.model
+        if named is None:
+            return None
+        downloaded = preferences.data() / "models" / named
+        return downloaded if downloaded.is_dir() and not named.is_dir() else named.absolute()
 
     def _exit_code(self):
         if self.bad == self.total:

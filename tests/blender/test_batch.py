@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands that run jobs: what they tell of them, and an engine that does not start."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
+from espalier.addon import preferences
 from espalier.addon.client import JobQueue, JobStore
 from espalier.addon.client.engine import Event
 from espalier.addon.commands.batch import Batch, Input
@@ -57,3 +60,18 @@ def test_jobs_that_never_began_are_told_once_and_do_not_begin_with_the_next_file
     batch.pump(batch.order("first", "second"))
     batch.pump(batch.order("third"))
     assert batch.events == [("failed", f"{name}: The engine does not start.") for name in ("first", "second", "third")]
+
+
+@pytest.mark.parametrize("place", ["named", "downloaded", "nowhere"])
+def test_a_model_is_named_by_its_folder_or_as_it_was_downloaded(tmp_path, monkeypatch, place):
+    monkeypatch.setattr(preferences, "data", lambda: tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+    downloaded = tmp_path / "data" / "models" / "TRELLIS.2-4B"
+    downloaded.mkdir(parents=True)
+    name = {"named": "mine", "downloaded": "TRELLIS.2-4B", "nowhere": "other"}[place]
+    (tmp_path / "mine").mkdir()
+    batch = Told(tmp_path / "jobs", works=True)
+    batch.options = SimpleNamespace(model=Path(name), quality=None, texture_size=512, matting="auto")
+    choices = batch.choices()
+    assert choices["model"] == name
+    assert choices["model_path"] == (downloaded if place == "downloaded" else tmp_path / name)
