@@ -17,7 +17,17 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import EspalierError
 from .dinov3_files import settle
-from .models_folder import ModelsFolder, Progress, Say, digest, gigabytes, link_or_copy, read_receipt, write_receipt
+from .models_folder import (
+    RECEIPT,
+    ModelsFolder,
+    Progress,
+    Say,
+    digest,
+    gigabytes,
+    link_or_copy,
+    read_receipt,
+    write_receipt,
+)
 from .registry import Part, PublishedFile, PublishedSet
 from .verify import check_content
 
@@ -156,6 +166,7 @@ def _download(entry: PublishedSet, wanted: Sequence[Wanted], models: ModelsFolde
             "revision": item.remote.commit,
         }
         write_receipt(staging, receipt)
+    _drop_others(staging, [item.file.path for item in wanted])
     say(
         "progress",
         f"{entry.name}: checking",
@@ -226,6 +237,14 @@ def _fetch(target: Path, item: Wanted, hub: Hub, progress: Progress) -> str:
         f"The model file “{target.name}” arrived damaged twice and was refused. Try again later.",
         f"{item.remote.repository}, {item.remote.path}",
     )
+
+
+def _drop_others(folder: Path, paths: Sequence[str]) -> None:
+    """Delete what a cut download from elsewhere, or of an earlier state, left: it would go into place with the set."""
+    kept = {folder / path for path in (*paths, RECEIPT)}
+    for path in list(folder.rglob("*")):
+        if path not in kept and (path.is_symlink() or not path.is_dir()):
+            path.unlink()
 
 
 def _partial(target: Path, item: Wanted) -> Path:

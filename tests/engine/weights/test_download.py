@@ -101,6 +101,19 @@ def test_a_dead_line_keeps_what_arrived_for_the_next_run(single, hub, models, sa
     assert server.gets() == ["bytes=262144-"] and models.is_complete(entry)
 
 
+def test_what_a_cut_download_of_an_earlier_state_left_does_not_stay(single, hub, models, say):
+    entry, repositories = single
+    entry = without_checksums(entry)
+    server = hub(repositories)
+    server.cuts = [300_000] + [0] * 100
+    refused("no_network", entry, models, say)
+    server.cuts.clear()
+    server.repositories["test/single"]["onnx/model.onnx"] = b"the next state"
+    fetch(entry, models, say)
+    found = read_folder(models.place(entry))
+    assert found.pop("espalier.json") and found == {"onnx/model.onnx": b"the next state"}
+
+
 def test_a_server_without_byte_ranges_is_read_from_the_start(single, hub, models, say):
     entry, repositories = single
     server = hub(repositories)
