@@ -13,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-# Never from free memory: the same input must always give the same bytes. On a CPU a chunk should stay in the cache and
-# its padding should cost little; elsewhere a chunk of the widest matrix holds about this many elements.
-_CPU_ROWS = 256
+# Never from free memory: the same input must always give the same bytes. On a CPU a chunk should stay near the cache,
+# its padding cost little, and threads not meet too often; elsewhere a chunk of the widest matrix holds about this many
+# elements.
+_CPU_ROWS = 1024
 _ELEMENTS = 1 << 27
 _FEWEST_ROWS = 1024
 

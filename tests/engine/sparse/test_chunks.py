@@ -46,7 +46,7 @@ def test_all_chunks_have_one_shape_and_the_tail_is_padded_with_zeros(count):
 
 
 def test_chunks_are_constants_of_the_device_and_the_width():
-    assert chunk_rows(27 * 64, CPU) == chunk_rows(27 * 1024, CPU) == 256
+    assert chunk_rows(27 * 64, CPU) == chunk_rows(27 * 1024, CPU) == 1024
     cuda = torch.device("cuda")
     assert [chunk_rows(27 * width, cuda) for width in (64, 128, 256, 512, 1024)] == [65536, 32768, 16384, 8192, 4096]
 
@@ -54,8 +54,8 @@ def test_chunks_are_constants_of_the_device_and_the_width():
 @pytest.mark.parametrize("bias", [True, False])
 def test_convolution_with_its_neighbours_in_chunks_equals_the_one_with_gradients(bias):
     torch.manual_seed(0)
-    conv, coords = SparseConv3d(4, 6, 3, bias=bias), plane(25)
-    feats, skip = torch.randn(625, 4), torch.randn(625, 2)
+    conv, coords = SparseConv3d(4, 6, 3, bias=bias), plane(40)
+    feats, skip = torch.randn(1600, 4), torch.randn(1600, 2)
 
     def run(feats):
         return conv(SparseTensor(feats, coords), F.silu, lambda h, skip: h * skip[:, :1] + 1, skip).feats
@@ -70,8 +70,8 @@ def test_convolution_with_its_neighbours_in_chunks_equals_the_one_with_gradients
 
 def test_output_takes_the_place_of_the_input_only_when_asked_to():
     torch.manual_seed(0)
-    conv, coords = SparseConv3d(4, 4, 3), plane(25)
-    feats = torch.randn(625, 4)
+    conv, coords = SparseConv3d(4, 4, 3), plane(40)
+    feats = torch.randn(1600, 4)
     with torch.no_grad():
         expected = conv(SparseTensor(feats.clone(), coords)).feats
         kept = feats.clone()
@@ -104,7 +104,7 @@ def test_decoders_split_every_level_and_equal_their_unsplit_form(name):
     with torch.no_grad():
         parts = model.raw(x.fresh())[0].feats
     # 400, 3200 and 25600 voxels
-    assert calls == [256] * (2 + 13 + 100)
+    assert calls == [1024] * (1 + 4 + 25)
     calls.clear()
     model.requires_grad_(True)
     whole = model.raw(x.fresh())[0].feats
@@ -120,4 +120,4 @@ def test_intermediate_values_stay_small():
     block.mlp[0].register_forward_hook(lambda module, inputs, out: conv_rows.append(out.numel()))
     with torch.inference_mode():
         model.raw(SparseTensor(torch.randn(400, 4), plane(20)))
-    assert max(conv_rows) == 256 * 4 * 8
+    assert max(conv_rows) == 1024 * 4 * 8
