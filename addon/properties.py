@@ -29,6 +29,12 @@ TEXTURE_SIZES = (
     ("4096", "4096 px", "Texture maps of 4096 × 4096 pixels"),
 )
 
+REPAIRS = (
+    ("MODEL", "As the Model Suggests", "What suits the surfaces of the model best"),
+    ("CLEAN", "Clean", "Mend the surface; what is open stays open"),
+    ("WATERTIGHT", "Watertight", "The closed outer skin of the object, for printing and booleans"),
+)
+
 
 def _is_input(_settings, image):
     still = image.type in {"IMAGE", "UV_TEST"} and image.source in {"FILE", "GENERATED"}
@@ -80,6 +86,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
     texture_size: bpy.props.EnumProperty(
         name="Textures", description="Size of the texture maps", items=TEXTURE_SIZES, default="1024"
     )
+    repair: bpy.props.EnumProperty(name="Repair", description="How the surface is mended", items=REPAIRS)
     limit_faces: bpy.props.BoolProperty(
         name="Limit Faces", description="Simplify the mesh to a number of faces of your choice"
     )

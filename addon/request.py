@@ -16,6 +16,8 @@ MODEL_NOTES = {
 }
 # How the subject of an image is found: by its transparency or else by looking; by only one of these; not at all.
 MATTINGS = ("auto", "alpha", "birefnet", "keyer", "none")
+# How the surface is mended; None is as the model suggests.
+REPAIRS = ("clean", "watertight")
 MAX_SEED = 2**31 - 1
 IMAGE_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|gif|tiff?|tga|exr|hdr|jp2|psd|dds|dpx|cin)$", re.IGNORECASE)
 
@@ -40,6 +42,7 @@ def make_request(
     quality=STARTER,
     texture_size=1024,
     faces=None,
+    repair=None,
     matting=MATTINGS[0],
     models_folder=None,
 ):
@@ -47,8 +50,37 @@ def make_request(
 
     ``models_folder`` is where downloaded models lie, among them those that find the subject of an image.
     """
-    settings = {"quality": quality, "texture_size": texture_size, "faces": faces, "matting": matting}
+    settings = {
+        "quality": quality,
+        "texture_size": texture_size,
+        "faces": faces,
+        "repair": repair,
+        "matting": matting,
+    }
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
+
+
+def make_refinish_request(name, source, made, texture_size=1024, faces=None, repair=None):
+    """Return the request of finishing a generation again: ``source`` is its folder, ``made`` its request.
+
+    What is None is as the model suggests; all other settings are as they were.
+    """
+    settings = made.get("settings")
+    return {
+        "kind": "refinish",
+        "name": name,
+        "source": str(source),
+        "image": made.get("image", ""),
+        "seed": made.get("seed", 0),
+        "model": made.get("model"),
+        "settings": {
+            **(settings if isinstance(settings, dict) else {}),
+            "texture_size": texture_size,
+            "faces": faces,
+            "repair": repair,
+        },
+        "online": False,
+    }
 
 
 def make_texture_request(

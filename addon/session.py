@@ -44,6 +44,20 @@ class TextureOrder:
 
 
 @dataclass(frozen=True)
+class ReplaceOrder:
+    """Which object a result takes the place of: its name, and the identifier that it has in the file open then."""
+
+    operator: ClassVar[str] = ids.OP_REPLACE_RESULT
+    scene: str
+    name: str
+    uid: int
+    opened: int
+
+
+AnyOrder = Order | TextureOrder | ReplaceOrder
+
+
+@dataclass(frozen=True)
 class Message:
     """Something to tell the user. ``job`` is the job that it is about, if any; without ``can_retry``, running it again
     would not help.
@@ -63,7 +77,7 @@ class Session:
     def __init__(self):
         self.queue: JobQueue | None = None
         self.install: EngineInstall | None = None
-        self.orders: dict[str, Order | TextureOrder] = {}
+        self.orders: dict[str, AnyOrder] = {}
         self.ready: list[str] = []
         self.messages: list[Message] = []
         self.opened = 0
@@ -100,10 +114,10 @@ class Session:
 
     def submit(
         self,
-        source: Path | bytes,
+        source: Path | bytes | None,
         suffix: str,
         request: dict,
-        order: Order | TextureOrder,
+        order: AnyOrder,
         files: Mapping[str, bytes] | None = None,
     ) -> Job:
         """Store a job, with further ``files`` in its folder, and queue it. Raises ClientError."""

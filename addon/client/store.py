@@ -82,18 +82,18 @@ class JobStore:
     def create(
         self,
         request: Mapping[str, Any],
-        image: Path | bytes,
+        image: Path | bytes | None,
         suffix: str = "",
         files: Mapping[str, bytes] | None = None,
     ) -> StoredJob:
         """Make the folder of a new waiting job and return it.
 
         ``request`` is what goes into request.json (kind, settings, seed, model, online, name); its ``input`` is set
-        here. ``image`` is a file, copied byte for byte, or the bytes themselves with their ``suffix`` (".png");
-        ``files`` are further files of the folder by name.
+        here. ``image`` is a file, copied byte for byte, or the bytes themselves with their ``suffix`` (".png"), or
+        None for a job that needs none; ``files`` are further files of the folder by name.
         Raises ClientError with the codes missing_file, bad_input, no_space, not_writable, file_system.
         """
-        if isinstance(image, bytes):
+        if image is None or isinstance(image, bytes):
             data = image
         else:
             data, suffix = _read_input(Path(image)), suffix or Path(image).suffix

@@ -6,7 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ..client import ClientError
-from ..request import make_request, new_seed, object_name
+from ..request import REPAIRS, make_request, new_seed, object_name
 from ..stages import duration
 from .batch import Batch, Input, add_options
 
@@ -17,6 +17,7 @@ def add_to(commands):
     generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     generate.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
     generate.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
+    generate.add_argument("--repair", choices=REPAIRS, help="how the surface is mended (default: the model's own)")
     add_options(generate, texture_size=1024)
     generate.set_defaults(start=Generate)
 
@@ -67,7 +68,8 @@ class Generate(Batch):
         from ..scene.pixels import BadImage, source_of_file
 
         seed = new_seed() if self.options.random_seed else self.options.seed
-        request = make_request(object_name(image.name), image.name, seed, faces=self.options.faces, **self.choices())
+        finishing = {"faces": self.options.faces, "repair": self.options.repair}
+        request = make_request(object_name(image.name), image.name, seed, **finishing, **self.choices())
         try:
             source, suffix = source_of_file(image.absolute())
             return self.queue.add(self.queue.store.create(request, source, suffix))

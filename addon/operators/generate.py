@@ -9,8 +9,8 @@ from ..request import QUALITY_KINDS, STARTER, TRELLIS2, make_request, new_seed, 
 from ..session import Order, session
 
 
-def why_not(scene):
-    """Why Generate cannot be pressed, as a sentence; "" when it can."""
+def no_engine():
+    """Why no job can be started, as a sentence; "" when one can."""
     if session.install is not None:
         return "The engine is being installed"
     try:
@@ -18,6 +18,14 @@ def why_not(scene):
             return "There is no engine yet: press Install Engine"
     except ClientError as error:
         return error.sentence.rstrip(".")
+    return ""
+
+
+def why_not(scene):
+    """Why Generate cannot be pressed, as a sentence; "" when it can."""
+    reason = no_engine()
+    if reason:
+        return reason
     if scene.espalier.image is None:
         return "Choose or open an image first"
     if scene.espalier.model == "TRELLIS2" and preferences.trellis2_folder() is None:
@@ -81,9 +89,17 @@ class ESPALIER_OT_retry(bpy.types.Operator):
 def _request(settings):
     return make_request(
         name=object_name(settings.image.name),
-        faces=settings.faces if settings.limit_faces else None,
-        **choices(settings, QUALITY_KINDS),
+        **{**choices(settings, QUALITY_KINDS), **finishing(settings)},
     )
+
+
+def finishing(settings):
+    """What the panel says of mesh and maps."""
+    return {
+        "faces": settings.faces if settings.limit_faces else None,
+        "texture_size": int(settings.texture_size),
+        "repair": None if settings.repair == "MODEL" else settings.repair.lower(),
+    }
 
 
 def choices(settings, kinds):

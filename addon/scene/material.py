@@ -61,6 +61,14 @@ def build_material(name, maps, alpha_mode, uv_layer=None):
     return material
 
 
+def name_material(material, name):
+    """Give a material and its maps the names that ``build_material`` gives them where these are free."""
+    material.name = name
+    for node in material.node_tree.nodes:
+        if node.type == "TEX_IMAGE":
+            node.image.name = f"{name} {node.label}"
+
+
 def _place_by(tree, uv_layer):
     uv = _node(tree, "ShaderNodeUVMap", -960, 0)
     uv.uv_map = uv_layer

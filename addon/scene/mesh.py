@@ -20,12 +20,18 @@ def stand_on_ground(vertices, size):
 
 
 def build_mesh(name, vertices, faces, uv=None, normals=None):
-    """Return a new mesh of triangles.
+    """Return a new mesh of triangles; the arguments are those of ``fill_mesh``."""
+    mesh = bpy.data.meshes.new(name)
+    fill_mesh(mesh, vertices, faces, uv, normals)
+    return mesh
+
+
+def fill_mesh(mesh, vertices, faces, uv=None, normals=None):
+    """Give an empty mesh its triangles.
 
     ``vertices`` float32 [V, 3], ``faces`` int32 [F, 3], ``uv`` float32 [F, 3, 2], ``normals`` float32 [V, 3] or
     [F, 3, 3]. Without normals the shading is smooth with edges sharper than 40 degrees kept.
     """
-    mesh = bpy.data.meshes.new(name)
     corners = faces.size
     mesh.vertices.add(len(vertices))
     mesh.loops.add(corners)
@@ -44,7 +50,6 @@ def build_mesh(name, vertices, faces, uv=None, normals=None):
         mesh.set_sharp_from_angle(angle=SMOOTH_ANGLE)
     else:
         _set_normals(mesh, normals)
-    return mesh
 
 
 def _set_normals(mesh, normals):

@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..client import EngineState
+from ..history import generation_of
 from ..operators.texture import targets
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
 from ..session import session
@@ -41,7 +42,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         header, body = layout.panel(ids.SECTION_OUTPUT, default_closed=True)
         header.label(text="Output")
         if body is not None:
-            _draw_output(_settings_column(body), settings)
+            _draw_output(_settings_column(body), settings, context)
         header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
         header.label(text="Engine")
         if body is not None:
@@ -64,17 +65,21 @@ def _texture_label(context):
     return f"Texture {len(items)} Objects" if items else "Texture"
 
 
-def _draw_output(column, settings):
+def _draw_output(column, settings, context):
     if settings.mode == "TEXTURE":
         column.prop(settings, "texture_size")
         return
     column.prop(settings, "size")
     column.prop(settings, "texture_size")
+    column.prop(settings, "repair")
     row = column.row(heading="Limit Faces")
     row.prop(settings, "limit_faces", text="")
     faces = row.row()
     faces.active = settings.limit_faces
     faces.prop(settings, "faces", text="")
+    if context.active_object is not None and generation_of(context.active_object) is not None:
+        column.separator()
+        column.operator(ids.OP_FINISH_AGAIN)
 
 
 def _draw_engine(layout):

@@ -34,7 +34,13 @@ def test_request_says_everything_the_engine_needs(engine):
     tick()
     request = json.loads((engine.submitted[0][1] / "request.json").read_text())
     assert request["seed"] == 7 and request["name"] == "red mug" and request["input"] == "input.png"
-    assert request["settings"] == {"quality": "starter", "texture_size": 512, "faces": 5000, "matting": "auto"}
+    assert request["settings"] == {
+        "quality": "starter",
+        "texture_size": 512,
+        "faces": 5000,
+        "repair": None,
+        "matting": "auto",
+    }
     assert request["models_folder"].endswith("models")
     assert request["model"] == {"set": "starter", "path": None} and request["online"] is False
     assert (engine.submitted[0][1] / "input.png").read_bytes().startswith(b"\x89PNG")
