@@ -21,11 +21,9 @@ from ..jobs import JobFolder
 from ..mesh.png import encode_png
 from ..weights.configuration import FILES
 from ..weights.model_set import ModelSet, load_model_set
+from ..weights.registry import STARTER, STARTER_FOLDER
 from .asset import VoxelAsset
 from .stages import MAX_TOKENS, Keep, Settings
-
-STARTER = "starter"
-STARTER_FOLDER = Path(__file__).resolve().parent.parent / "starter" / "weights"
 
 _open_set: tuple[tuple[str | int, ...], ModelSet] | None = None
 
