@@ -87,8 +87,10 @@ def start_process(
     try:
         log_file.parent.mkdir(parents=True, exist_ok=True)
         if log_file.exists():
-            log_file.replace(log_file.with_name(log_file.name + ".1"))
-        log = log_file.open("wb")
+            # On Windows a log that another Blender's process is writing cannot be moved: then both write into it.
+            with contextlib.suppress(PermissionError):
+                log_file.replace(log_file.with_name(log_file.name + ".1"))
+        log = log_file.open("ab")
     except OSError as error:
         raise from_os_error(error, log_file.parent) from error
     with log:

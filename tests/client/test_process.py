@@ -85,6 +85,18 @@ def test_a_started_process_leads_its_own_group_and_gets_the_clean_environment(tm
     assert int(log.with_name("engine.log.1").read_text()) != process.pid
 
 
+def test_a_log_that_another_process_holds_as_on_windows_is_shared(tmp_path, monkeypatch):
+    def held(path, _target):
+        raise PermissionError(13, "The process cannot access the file because it is being used by another process")
+
+    log = tmp_path / "engine.log"
+    log.write_text("the other one\n")
+    monkeypatch.setattr(Path, "replace", held)
+    process = start_process([sys.executable, "-c", "import os; os.write(2, b'this one')"], log)
+    process.communicate()
+    assert process.returncode == 0 and log.read_text() == "the other one\nthis one"
+
+
 def test_paths_with_spaces_and_letters_of_any_language_work(tmp_path, extension, client):
     engine = client(extension(name="Erweiterungen für Zoë 椅子"))
     engine.log_file = tmp_path / "Daten für Zoë" / "engine.log"
