@@ -124,6 +124,7 @@ class ModelsFolder:
                 old = self._own_folder(self.path / OLD) / entry.folder
                 _delete(old)
                 _move_away(path, old)  # at once out of reach of a loader; deleting takes a while
+                (old / RECEIPT).unlink(missing_ok=True)  # a removal that is cut short is not undone
                 found = True
         _delete(self.path / OLD)
         return found

@@ -257,6 +257,21 @@ def test_removing_takes_the_set_and_what_was_downloaded_of_it(tiny, copied, mode
     assert not models.place(entry).exists() and models.arrived(entry) == 0 and copied.is_dir()
 
 
+def test_a_removal_that_was_cut_short_is_not_undone(tiny, copied, models, say, monkeypatch):
+    def cut(_path):
+        raise KeyboardInterrupt
+
+    entry, _, _ = tiny
+    bring(entry, [copied], models, say)
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "rmtree", cut)
+        with pytest.raises(KeyboardInterrupt):
+            models.remove(entry)
+    with models.locked("a test", say):
+        pass
+    assert not models.place(entry).exists() and not (models.path / ".old").exists()
+
+
 def test_a_file_system_without_hard_links_is_copied_to(tmp_path, monkeypatch):
     import os
 
