@@ -24,9 +24,14 @@ def job_of(item) -> StoredJob | None:
 def generation_of(item) -> StoredJob | None:
     """The generation whose voxels the object is made of, when they are still there; None otherwise."""
     stored = job_of(item)
-    if stored is not None and stored.request.get("kind") == "refinish":
+    return None if stored is None else generation_behind(stored)
+
+
+def generation_behind(stored: StoredJob) -> StoredJob | None:
+    """The generation that a job is, or finished again, when its voxels are still there; None otherwise."""
+    if stored.request.get("kind") == "refinish":
         source = Path(str(stored.request.get("source", "")))
         stored = JobStore(source.parent).read(source)
-    if stored is None or stored.request.get("kind") != "generate" or not (stored.folder / VOXELS_FILE).is_file():
+    if stored.request.get("kind") != "generate" or not (stored.folder / VOXELS_FILE).is_file():
         return None
     return stored

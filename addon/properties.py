@@ -4,6 +4,7 @@
 import bpy
 
 from . import ids
+from .request import TEXTURE_SIZES
 
 MODES = (
     ("GENERATE", "Generate", "Make a new object from the image"),
@@ -22,13 +23,7 @@ QUALITIES = (
     ("STANDARD", "Standard", "Grid of 1024 in two steps"),
     ("FINE", "Fine", "Grid of 1536 in two steps: the most detail, time and memory"),
 )
-TEXTURE_SIZES = (
-    ("512", "512 px", "Texture maps of 512 × 512 pixels"),
-    ("1024", "1024 px", "Texture maps of 1024 × 1024 pixels"),
-    ("2048", "2048 px", "Texture maps of 2048 × 2048 pixels"),
-    ("4096", "4096 px", "Texture maps of 4096 × 4096 pixels"),
-)
-
+TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
 REPAIRS = (
     ("MODEL", "As the Model Suggests", "What suits the surfaces of the model best"),
     ("CLEAN", "Clean", "Mend the surface; what is open stays open"),
@@ -84,7 +79,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         set=_set_size,
     )
     texture_size: bpy.props.EnumProperty(
-        name="Textures", description="Size of the texture maps", items=TEXTURE_SIZES, default="1024"
+        name="Textures", description="Size of the texture maps", items=TEXTURES, default="1024"
     )
     repair: bpy.props.EnumProperty(name="Repair", description="How the surface is mended", items=REPAIRS)
     limit_faces: bpy.props.BoolProperty(

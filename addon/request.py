@@ -18,6 +18,8 @@ MODEL_NOTES = {
 MATTINGS = ("auto", "alpha", "birefnet", "keyer", "none")
 # How the surface is mended; None is as the model suggests.
 REPAIRS = ("clean", "watertight")
+# Texels along a side of the maps, as panel and command line offer them.
+TEXTURE_SIZES = (512, 1024, 2048, 4096)
 MAX_SEED = 2**31 - 1
 IMAGE_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|gif|tiff?|tga|exr|hdr|jp2|psd|dds|dpx|cin)$", re.IGNORECASE)
 
@@ -60,12 +62,12 @@ def make_request(
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
 
 
-def make_refinish_request(name, source, made, texture_size=1024, faces=None, repair=None):
+def make_refinish_request(name, source, made, settings):
     """Return the request of finishing a generation again: ``source`` is its folder, ``made`` its request.
 
-    What is None is as the model suggests; all other settings are as they were.
+    ``settings`` are what shall be otherwise than it was (texture_size, faces, repair); None is as the model suggests.
     """
-    settings = made.get("settings")
+    before = made.get("settings")
     return {
         "kind": "refinish",
         "name": name,
@@ -73,12 +75,7 @@ def make_refinish_request(name, source, made, texture_size=1024, faces=None, rep
         "image": made.get("image", ""),
         "seed": made.get("seed", 0),
         "model": made.get("model"),
-        "settings": {
-            **(settings if isinstance(settings, dict) else {}),
-            "texture_size": texture_size,
-            "faces": faces,
-            "repair": repair,
-        },
+        "settings": {**(before if isinstance(before, dict) else {}), **settings},
         "online": False,
     }
 

@@ -10,17 +10,23 @@ from pathlib import Path
 
 from .. import cli, preferences
 from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
-from ..request import MATTINGS, MODEL_NOTES, STARTER
+from ..request import MATTINGS, MODEL_NOTES, STARTER, TEXTURE_SIZES
 from ..stages import duration, label
 
 # Failures that lie in what was asked for rather than in the doing.
 BAD_INPUT_CODES = {"bad_input", "missing_file"}
 
 
-def add_options(command, texture_size):
+def add_output(command):
     """Add the arguments that every command with jobs takes."""
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the results are written")
     command.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
+    cli.add_common(command)
+
+
+def add_options(command, texture_size):
+    """Add the arguments that every command with a model takes."""
+    add_output(command)
     command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result (0)")
     command.add_argument("--random-seed", action="store_true", help="draw a seed for each result")
     command.add_argument(
@@ -30,9 +36,8 @@ def add_options(command, texture_size):
         help="a downloaded model, or the folder of one (default: the starter model)",
     )
     command.add_argument("--quality", metavar="KIND", help="one of the model's (default: the model's own)")
-    command.add_argument("--texture-size", type=int, default=texture_size, choices=(512, 1024, 2048, 4096))
+    command.add_argument("--texture-size", type=int, default=texture_size, choices=TEXTURE_SIZES)
     command.add_argument("--matting", default=MATTINGS[0], choices=MATTINGS, help="how the subject is found (auto)")
-    cli.add_common(command)
 
 
 @dataclass(frozen=True)
@@ -62,12 +67,14 @@ class Batch:
         self.queue = self._connect()
         if self.queue is None:
             return cli.FAILED
-        model, note = str(self.options.model or STARTER), ""
-        if self.options.model is None:
-            note = f"Starter model: {MODEL_NOTES[STARTER]}"
-        self.reporter.event("model", text=note, model=model)
+        self.tell_model()
         self.work()
         return self._exit_code()
+
+    def tell_model(self):
+        """Say which model works, and what the starter is good for."""
+        note = f"Starter model: {MODEL_NOTES[STARTER]}" if self.options.model is None else ""
+        self.reporter.event("model", text=note, model=str(self.options.model or STARTER))
 
     def log_trace(self):
         """Write the exception at hand into the log beside the jobs and return the file."""

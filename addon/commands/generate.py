@@ -15,11 +15,16 @@ def add_to(commands):
     """Add the command to the command line."""
     generate = commands.add_parser("generate", help="make one object of each image")
     generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    generate.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
-    generate.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
-    generate.add_argument("--repair", choices=REPAIRS, help="how the surface is mended (default: the model's own)")
+    add_shape(generate, "the model's own")
     add_options(generate, texture_size=1024)
     generate.set_defaults(start=Generate)
+
+
+def add_shape(command, default):
+    """Add the arguments about the object itself; ``default`` says what its surface is otherwise."""
+    command.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
+    command.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
+    command.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended (default: {default})")
 
 
 class Generate(Batch):

@@ -38,7 +38,7 @@ class ESPALIER_OT_finish_again(bpy.types.Operator):
     def execute(self, context):
         item = context.active_object
         made = generation_of(item)
-        request = make_refinish_request(item.name, made.folder, made.request, **finishing(context.scene.espalier))
+        request = make_refinish_request(item.name, made.folder, made.request, finishing(context.scene.espalier))
         order = ReplaceOrder(context.scene.name, item.name, item.session_uid, session.opened)
         try:
             session.submit(None, "", request, order)
