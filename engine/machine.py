@@ -18,6 +18,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from .container_memory import memory_limits
+
 # Modules that the engine cannot work without.
 REQUIRED = ("numpy", "torch", "safetensors", "PIL", "scipy", "fast_simplification", "xatlas", "psutil")
 MIB = 1 << 20
@@ -62,12 +64,18 @@ def extension_version() -> str:
 
 
 def host_memory() -> tuple[int, int]:
-    """Return the machine's memory and what of it is free to use, in bytes; zeros where the system does not tell."""
+    """Return the memory that this process may have and what of it is free to use, in bytes; zeros where unknown.
+
+    That is the machine's, or less in a container or a service with a limit of its own.
+    """
     if sys.platform == "linux":
         with contextlib.suppress(OSError, KeyError, ValueError):
             lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
             amounts = {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if line.endswith("kB")}
-            return amounts["MemTotal"], amounts["MemAvailable"]
+            total, free = amounts["MemTotal"], amounts["MemAvailable"]
+            # A group without a limit of its own says a number beyond every memory in version 1.
+            limit, left = memory_limits() or (total, free)
+            return min(total, limit), min(free, left)
     if sys.platform == "win32":
         return _windows_memory()
     with contextlib.suppress(OSError, ValueError, AttributeError):
