@@ -78,6 +78,13 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         get=_get_size,
         set=_set_size,
     )
+    draft: bpy.props.BoolProperty(
+        name="Draft",
+        description=(
+            "For a quick look: the whole mesh with its materials at the vertices, without unwrapping it or making "
+            "texture maps. Finish Again turns it into a finished object"
+        ),
+    )
     texture_size: bpy.props.EnumProperty(
         name="Textures", description="Size of the texture maps", items=TEXTURES, default="1024"
     )

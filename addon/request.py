@@ -45,6 +45,7 @@ def make_request(
     texture_size=1024,
     faces=None,
     repair=None,
+    draft=False,
     matting=MATTINGS[0],
     models_folder=None,
 ):
@@ -57,6 +58,7 @@ def make_request(
         "texture_size": texture_size,
         "faces": faces,
         "repair": repair,
+        "draft": draft,
         "matting": matting,
     }
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
@@ -65,7 +67,8 @@ def make_request(
 def make_refinish_request(name, source, made, settings):
     """Return the request of finishing a generation again: ``source`` is its folder, ``made`` its request.
 
-    ``settings`` are what shall be otherwise than it was (texture_size, faces, repair); None is as the model suggests.
+    ``settings`` are what shall be otherwise than it was (texture_size, faces, repair, draft); None is as the model
+    suggests.
     """
     before = made.get("settings")
     return {

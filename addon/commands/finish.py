@@ -29,7 +29,7 @@ def add_to(commands):
 
 
 class Finish(Generate):
-    """Runs the command. What the options leave out is as it was."""
+    """Runs the command. What the options leave out is as it was; drafts become finished objects."""
 
     def tell_model(self):
         """No model works here."""
@@ -53,7 +53,7 @@ class Finish(Generate):
             return self.refuse(about, "bad_input", sentence)
         options = self.options
         asked = {"faces": options.faces, "repair": options.repair, "texture_size": options.texture_size}
-        settings = {name: value for name, value in asked.items() if value is not None}
+        settings = {"draft": False, **{name: value for name, value in asked.items() if value is not None}}
         request = make_refinish_request(made.name, made.folder, made.request, settings)
         try:
             return self.queue.add(self.queue.store.create(request, None))

@@ -98,6 +98,7 @@ def finishing(settings):
     return {
         "faces": settings.faces if settings.limit_faces else None,
         "texture_size": int(settings.texture_size),
+        "draft": settings.draft,
         "repair": None if settings.repair == "MODEL" else settings.repair.lower(),
     }
 

@@ -69,7 +69,8 @@ class Asset:
     """A finished object: Z up, inside [-0.5, 0.5]^3, front towards -Y.
 
     ``vertices`` float32 [V, 3]; ``faces`` int32 [F, 3]; ``normals`` float32 [V, 3] or [F, 3, 3] (one per corner) or
-    None; ``uv`` float32 [F, 3, 2] or None, origin at the lower left of the maps. Raises BadResult for arrays that do
+    None; ``uv`` float32 [F, 3, 2] or None, origin at the lower left of the maps. A draft has no maps but ``attributes``
+    float32 [V, 6] in 0..1: base colour r, g, b (sRGB), metallic, roughness, alpha. Raises BadResult for arrays that do
     not fit each other.
     """
 
@@ -78,6 +79,7 @@ class Asset:
     uv: np.ndarray | None = None
     normals: np.ndarray | None = None
     texture: Texture = Texture()
+    attributes: np.ndarray | None = None
 
     def __post_init__(self):
         vertices, faces = self.vertices, self.faces
@@ -93,6 +95,8 @@ class Asset:
             raise BadResult("The result's texture coordinates do not fit its faces: its files are damaged.")
         if self.normals is not None and self.normals.shape not in {(len(vertices), 3), (len(faces), 3, 3)}:
             raise BadResult("The result's normals fit neither its vertices nor its corners: its files are damaged.")
+        if self.attributes is not None and self.attributes.shape != (len(vertices), 6):
+            raise BadResult("The result's materials do not fit its vertices: its files are damaged.")
 
 
 def read_result(folder: Path) -> Asset:
@@ -108,6 +112,7 @@ def read_result(folder: Path) -> Asset:
             uv=_optional(data, "uv"),
             normals=_optional(data, "normals"),
             texture=texture,
+            attributes=_optional(data, "attributes"),
         )
 
 

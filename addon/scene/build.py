@@ -10,8 +10,8 @@ import bpy
 
 from .. import ids
 from .asset import Asset, Provenance
-from .material import build_material
-from .mesh import build_mesh, stand_on_ground
+from .material import build_draft_material, build_material
+from .mesh import build_mesh, set_materials, stand_on_ground
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,9 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     """
     size = placement.size / scene.unit_settings.scale_length
     mesh = build_mesh(name, stand_on_ground(asset.vertices, size), asset.faces, asset.uv, asset.normals)
-    mesh.materials.append(build_material(name, asset.texture.maps, asset.texture.alpha_mode))
+    mesh.materials.append(material_of(name, asset))
+    if asset.attributes is not None:
+        set_materials(mesh, asset.attributes)
     item = bpy.data.objects.new(name, mesh)
     item.location = placement.location
     record(item, provenance)
@@ -38,6 +40,13 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     if view_layer is not None:
         _make_active(view_layer, item)
     return item
+
+
+def material_of(name, asset: Asset):
+    """A new material that shows the maps of an asset, or the attributes of a draft."""
+    if asset.attributes is not None:
+        return build_draft_material(name, asset.texture.alpha_mode)
+    return build_material(name, asset.texture.maps, asset.texture.alpha_mode)
 
 
 def record(item, provenance):

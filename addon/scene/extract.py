@@ -89,8 +89,8 @@ def extract(item, texture_size):
     obstacle = find_obstacle(item)
     if obstacle:
         raise Refused(obstacle)
-    with _workshop(item) as (scene, copy):
-        evaluated = _evaluate(scene, copy)
+    with _workshop(item) as (scene, copy, material):
+        evaluated = _evaluate(scene, copy, material)
         if not len(evaluated.corners):
             raise Refused(f"“{item.name}” has no faces: there is nothing to texture.")
         if not np.isfinite(evaluated.points).all():
@@ -99,12 +99,14 @@ def extract(item, texture_size):
         layer_uv, notes = None, []
         if not layer:
             layer, layer_uv = _make_layer(item.name, copy, texture_size)
-            evaluated = _evaluate(scene, copy)
+            evaluated = _evaluate(scene, copy, material)
             notes.append(_tell_layer(layer, faults))
         uv = evaluated.uv.get(layer)
         if uv is None or lost_share(uv[evaluated.corners], evaluated.surface) > MOST:
             raise Refused(f"The modifiers of “{item.name}” make faces without UVs: apply these first (Object > Apply).")
         triangles = _paint_once(item.name, evaluated, uv, notes) if len(item.modifiers) else uv[evaluated.corners]
+        if not evaluated.shows.all():
+            notes.append(_tell_hidden(evaluated.shows.any()))
         return Subject(
             *_in_world(item.name, evaluated, copy.matrix_world, np.clip(triangles, 0.0, 1.0)),
             layer=layer,
@@ -126,7 +128,10 @@ def fingerprint(mesh, layer=""):
 
 @dataclass(frozen=True)
 class _Evaluated:
-    """The mesh with its modifiers: ``points`` float64 [V, 3], ``corners`` [T, 3] into ``vertex`` [L] and ``uv``."""
+    """The mesh with its modifiers: ``points`` float64 [V, 3], ``corners`` [T, 3] into ``vertex`` [L] and ``uv``.
+
+    ``shows`` bool [T] tells which triangles have the material of the object's slots and not one that modifiers set.
+    """
 
     points: np.ndarray
     vertex: np.ndarray
@@ -134,6 +139,7 @@ class _Evaluated:
     corners: np.ndarray
     polygons: np.ndarray
     uv: dict[str, np.ndarray]
+    shows: np.ndarray
 
     @property
     def surface(self):
@@ -142,21 +148,34 @@ class _Evaluated:
 
 @contextlib.contextmanager
 def _workshop(item):
-    """A scene of its own with a copy of ``item`` and of its mesh, both gone afterwards."""
+    """A scene of its own with a copy of ``item`` and of its mesh, and the material in all slots of the copy, as the
+    texture's is going to be; all are gone afterwards.
+    """
     scene = bpy.data.scenes.new(item.name)
     scene.frame_current = bpy.context.scene.frame_current
     copy = item.copy()
     copy.data = item.data.copy()
+    material = bpy.data.materials.new(item.name)
     try:
+        fill_slots(copy, material)
         copy.hide_viewport = False
         scene.collection.objects.link(copy)
-        yield scene, copy
+        yield scene, copy, material
     finally:
         discard(copy)
+        bpy.data.materials.remove(material)
         bpy.data.scenes.remove(scene)
 
 
-def _evaluate(scene, copy):
+def fill_slots(item, material):
+    """Put a material into every slot of an object, and into a new one where it has none."""
+    if not len(item.material_slots):
+        item.data.materials.append(material)
+    for slot in item.material_slots:
+        slot.material = material
+
+
+def _evaluate(scene, copy, material):
     view_layer = scene.view_layers[0]
     view_layer.update()
     evaluated = copy.evaluated_get(view_layer.depsgraph)
@@ -169,9 +188,27 @@ def _evaluate(scene, copy):
             corners=triangle_corners(mesh),
             polygons=triangle_polygons(mesh),
             uv={layer.name: corner_uv(mesh, layer.name) for layer in mesh.uv_layers},
+            shows=_shows(evaluated, mesh, material),
         )
     finally:
         evaluated.to_mesh_clear()
+
+
+def _shows(evaluated, mesh, material):
+    """Return which triangles [T] of an evaluated mesh have ``material``, bool."""
+    has = [slot.material is not None and slot.material.original == material for slot in evaluated.material_slots]
+    numbers = np.empty(len(mesh.loop_triangles), dtype=np.int32)
+    mesh.loop_triangles.foreach_get("material_index", numbers)
+    # Faces that name a slot beyond the last one show the last one.
+    return np.array(has or [False])[np.clip(numbers, 0, max(len(has) - 1, 0))]
+
+
+def _tell_hidden(partly):
+    where = "some of its faces" if partly else "its faces"
+    return (
+        f"Its modifiers give {where} another material (as the Set Material node does), which hides the texture there: "
+        "remove that node or modifier, or choose the new material in it."
+    )
 
 
 def _usable_layer(mesh, evaluated):

@@ -6,6 +6,7 @@ import struct
 import bpy
 
 from .. import compat, ids
+from .mesh import BASE_COLOR, MATERIAL_VALUES
 
 MASK_THRESHOLD = 0.5
 LABELS = {"base_color": "Base Color", "orm": "Roughness Metallic", "normal": "Normal"}
@@ -57,6 +58,24 @@ def build_material(name, maps, alpha_mode, uv_layer=None):
     if uv_layer is not None:
         _place_by(tree, uv_layer)
     # Dithered sorts correctly from every side and casts shadows; blended is the user's choice where noise matters more.
+    material.surface_render_method = "DITHERED"
+    return material
+
+
+def build_draft_material(name, alpha_mode):
+    """Return a new material with a Principled BSDF that reads the attributes of a draft's mesh (``set_materials``)."""
+    material = bpy.data.materials.new(name)
+    material[ids.PROP_MAP] = True
+    tree = compat.ensure_node_tree(material)
+    tree.nodes.clear()
+    output = _node(tree, "ShaderNodeOutputMaterial", 400, 0)
+    shader = _node(tree, "ShaderNodeBsdfPrincipled", 100, 0)
+    tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
+    names = (BASE_COLOR, *MATERIAL_VALUES) if alpha_mode != "opaque" else (BASE_COLOR, *MATERIAL_VALUES[:2])
+    for row, each in enumerate(names):
+        attribute = _node(tree, "ShaderNodeAttribute", -380, 300 - 200 * row)
+        attribute.attribute_name = attribute.label = each
+        tree.links.new(attribute.outputs["Color" if each == BASE_COLOR else "Fac"], shader.inputs[each])
     material.surface_render_method = "DITHERED"
     return material
 

@@ -7,6 +7,8 @@ import bpy
 import numpy as np
 
 UV_LAYER = "UVMap"
+BASE_COLOR = "Base Color"
+MATERIAL_VALUES = ("Metallic", "Roughness", "Alpha")
 SMOOTH_ANGLE = math.radians(40.0)
 
 
@@ -50,6 +52,16 @@ def fill_mesh(mesh, vertices, faces, uv=None, normals=None):
         mesh.set_sharp_from_angle(angle=SMOOTH_ANGLE)
     else:
         _set_normals(mesh, normals)
+
+
+def set_materials(mesh, attributes):
+    """Keep the materials of a draft, float32 [V, 6], as the attributes ``BASE_COLOR`` and ``MATERIAL_VALUES``."""
+    colour = mesh.color_attributes.new(BASE_COLOR, "BYTE_COLOR", "POINT")
+    opaque = np.concatenate([attributes[:, :3], np.ones((len(attributes), 1), np.float32)], axis=1)
+    colour.data.foreach_set("color_srgb", _flat(opaque, np.float32))
+    for column, name in enumerate(MATERIAL_VALUES, 3):
+        values = mesh.attributes.new(name, "FLOAT", "POINT")
+        values.data.foreach_set("value", _flat(attributes[:, column], np.float32))
 
 
 def _set_normals(mesh, normals):

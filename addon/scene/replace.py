@@ -8,11 +8,11 @@ import numpy as np
 
 from .. import ids
 from .asset import Asset, Provenance
-from .build import record
+from .build import material_of, record
 from .extract import Refused, find_obstacle
 from .fit import frame_in_mesh, map_asset
-from .material import build_material, name_material
-from .mesh import fill_mesh
+from .material import name_material
+from .mesh import fill_mesh, set_materials
 
 
 def replace_in_place(item, asset: Asset, built, provenance: Provenance):
@@ -34,11 +34,13 @@ def replace_in_place(item, asset: Asset, built, provenance: Provenance):
     groups = [group.name for group in item.vertex_groups]
     mesh.clear_geometry()
     fill_mesh(mesh, *map_asset(rows, asset.vertices, asset.faces, asset.uv, asset.normals))
+    if asset.attributes is not None:
+        set_materials(mesh, asset.attributes)
     for group in groups:
         # Emptied with the old vertices; modifiers that name them stay as they are.
         item.vertex_groups.new(name=group)
     sharing = [other for other in bpy.data.objects if other.data == mesh]
-    _show_maps(item, sharing, asset.texture)
+    _show(item, sharing, asset)
     for other in sharing:
         if other == item or ids.PROP_JOB in other:
             record(other, provenance)
@@ -56,12 +58,12 @@ def _points(mesh):
     return points.reshape(-1, 3)
 
 
-def _show_maps(item, sharing, texture):
-    """Put a new material where the old maps were shown; where they are nowhere, into the first slot."""
-    slots = [slot for other in sharing for slot in other.material_slots if _maps(slot.material)]
+def _show(item, sharing, asset):
+    """Put a new material where the old one of ours was; where there is none, into the first slot."""
+    slots = [slot for other in sharing for slot in other.material_slots if _is_ours(slot.material)]
     old = list({slot.material: None for slot in slots})
     name = old[0].name if old else item.name
-    material = build_material(name, texture.maps, texture.alpha_mode)
+    material = material_of(name, asset)
     if not slots:
         if not len(item.material_slots):
             item.data.materials.append(None)
@@ -73,9 +75,14 @@ def _show_maps(item, sharing, texture):
     name_material(material, name)
 
 
+def _is_ours(material):
+    """Whether a material shows maps of ours or the attributes of a draft."""
+    return material is not None and (ids.PROP_MAP in material or bool(_maps(material)))
+
+
 def _maps(material):
     """The images of ours that a material shows."""
-    tree = material.node_tree if material is not None else None
+    tree = material.node_tree
     images = [node.image for node in tree.nodes if node.type == "TEX_IMAGE"] if tree is not None else []
     return [image for image in images if image is not None and ids.PROP_MAP in image]
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from .asset import BadResult, Provenance, Texture
 from .build import record
-from .extract import MAX_LAYERS, Refused, find_obstacle, fingerprint
+from .extract import MAX_LAYERS, Refused, fill_slots, find_obstacle, fingerprint
 from .material import build_material
 
 
@@ -42,10 +42,7 @@ def apply_texture(item, texture: Texture, target, folder, provenance: Provenance
     if is_new:
         layer = _add_layer(item, layer, _read_layer(folder, len(mesh.loops)))
     material = build_material(item.name, texture.maps, texture.alpha_mode, layer)
-    if not len(item.material_slots):
-        mesh.materials.append(material)
-    for slot in item.material_slots:
-        slot.material = material
+    fill_slots(item, material)
     record(item, provenance)
     return layer
 

@@ -70,9 +70,12 @@ def _draw_output(column, settings, context):
         column.prop(settings, "texture_size")
         return
     column.prop(settings, "size")
-    column.prop(settings, "texture_size")
     column.prop(settings, "repair")
-    row = column.row(heading="Limit Faces")
+    column.prop(settings, "draft")
+    maps = column.column()
+    maps.active = not settings.draft
+    maps.prop(settings, "texture_size")
+    row = maps.row(heading="Limit Faces")
     row.prop(settings, "limit_faces", text="")
     faces = row.row()
     faces.active = settings.limit_faces

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import EspalierError
 from ..jobs import JobFolder
 from ..mesh.bake import MaterialVoxels
 from ..mesh.finish import FinishedAsset, FinishSettings, finish
 from ..mesh.png import encode_png
 from .asset import VoxelAsset
+from .draft import DraftAsset, make_draft, preview_draft
 from .job import Report, counts_of, setting, whole, write_maps, write_result
 from .preview import render_preview
 
@@ -26,6 +28,8 @@ def finish_settings(request: Mapping[str, Any], repair: str, smoothing: int) -> 
 
     Raises EspalierError("bad_request" or "bad_settings").
     """
+    if not isinstance(setting(request, "draft", False), bool):
+        raise EspalierError("bad_request", "The setting draft is neither true nor false. Start the job again.")
     faces = setting(request, "faces", None)
     return FinishSettings(
         target_faces=None if faces is None else whole(request, "faces", 0),
@@ -51,16 +55,37 @@ def finish_surface(
     ``kind`` and ``notes`` are for result.json. Raises EspalierError, Cancelled, OSError.
     """
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
+    if setting(request, "draft", False):
+        draft = make_draft(*surface, material, settings)
+        job.write_npz("result.npz", vertices=draft.vertices, faces=draft.faces, attributes=draft.attributes)
+        _write(job, request, draft, {}, preview_draft(draft), draft.report, asset, kind, notes, report)
+        return
     finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
     maps = write_maps(job, finished.maps)
     job.write_npz(
         "result.npz", vertices=finished.vertices, faces=finished.faces, normals=finished.normals, uv=finished.uv
     )
     preview = render_preview(finished.vertices, finished.faces, finished.uv, finished.maps["base_color"])
+    _write(job, request, finished, maps, preview, _without_times(job, finished), asset, kind, notes, report)
+
+
+def _write(
+    job: JobFolder,
+    request: Mapping[str, Any],
+    result: FinishedAsset | DraftAsset,
+    maps: Mapping[str, str],
+    preview: np.ndarray,
+    counts: Mapping[str, Any],
+    asset: VoxelAsset,
+    kind: str,
+    notes: tuple[str, ...],
+    report: Report,
+) -> None:
+    """Write what finished objects and drafts have alike, result.json last."""
     job.write_bytes("preview.png", encode_png(preview))
-    counts = {**_without_times(job, finished), **counts_of(asset), "notes": list(notes)}
-    bounds = {"min": finished.vertices.min(axis=0).tolist(), "max": finished.vertices.max(axis=0).tolist()}
-    write_result(job, request, kind, finished.alpha_mode, maps, counts, bounds=bounds)
+    counts = {**counts, **counts_of(asset), "notes": list(notes)}
+    bounds = {"min": result.vertices.min(axis=0).tolist(), "max": result.vertices.max(axis=0).tolist()}
+    write_result(job, request, kind, result.alpha_mode, maps, counts, bounds=bounds)
     report.preview("finish", "preview.png")
 
 

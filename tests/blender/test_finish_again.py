@@ -67,7 +67,14 @@ def test_request_names_the_generation_and_the_settings_of_the_panel(made, engine
     tick()
     request = json.loads((engine.submitted[1][1] / "request.json").read_text())
     assert request["kind"] == "refinish" and request["source"] == str(engine.submitted[0][1])
-    expected = {"quality": "starter", "texture_size": 2048, "faces": 900, "repair": "watertight", "matting": "auto"}
+    expected = {
+        "quality": "starter",
+        "texture_size": 2048,
+        "faces": 900,
+        "repair": "watertight",
+        "draft": False,
+        "matting": "auto",
+    }
     assert request["settings"] == expected and request["seed"] == 0 and request["model"]["set"] == "starter"
     assert not list(engine.submitted[1][1].glob("input*")) and "input" not in request
 
@@ -215,3 +222,56 @@ def test_button_is_there_only_for_objects_whose_job_is_there(made, engine, name)
 def test_button_goes_with_the_folder(made, engine):
     shutil.rmtree(engine.submitted[0][1])
     assert "Select an object" in why_not_again(bpy.context)
+
+
+def write_draft(folder):
+    """Put a draft of the box in the place of a result: red below and green above, half metallic, quite rough."""
+    vertices, faces = box()
+    attributes = np.tile(np.float32([0.8, 0.2, 0.1, 0.5, 0.75, 1.0]), (len(vertices), 1))
+    attributes[vertices[:, 2] > 0, :3] = (0.1, 0.8, 0.2)
+    np.savez(folder / "result.npz", vertices=vertices, faces=faces, attributes=attributes)
+    (folder / "result.json").write_text(json.dumps({"alpha_mode": "opaque", "maps": {}, "report": {}}))
+    return attributes
+
+
+def test_a_draft_shows_its_materials_without_maps_and_is_finished_in_place(engine):
+    files = {path.name: path.read_bytes() for path in engine.result.glob("*.*")}
+    attributes = write_draft(engine.result)
+    bpy.context.scene.espalier.draft = True
+    bpy.ops.espalier.generate()
+    tick()
+    assert json.loads((engine.submitted[0][1] / "request.json").read_text())["settings"]["draft"] is True
+    (engine.submitted[0][1] / "voxels.safetensors").write_bytes(b"voxels")
+    engine.finish()
+    tick()
+    item = bpy.data.objects["red mug"]
+    colours = np.empty(8 * 4, np.float32)
+    item.data.attributes["Base Color"].data.foreach_get("color_srgb", colours)
+    assert np.abs(colours.reshape(-1, 4)[:, :3] - attributes[:, :3]).max() < 1 / 255
+    for column, name in enumerate(("Metallic", "Roughness", "Alpha"), 3):
+        values = np.empty(8, np.float32)
+        item.data.attributes[name].data.foreach_get("value", values)
+        assert np.array_equal(values, attributes[:, column])
+    nodes = item.active_material.node_tree.nodes
+    shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    fed = {
+        name: shader.inputs[name].links[0].from_node.attribute_name for name in ("Base Color", "Metallic", "Roughness")
+    }
+    assert fed == {name: name for name in fed} and not shader.inputs["Alpha"].links
+    assert not item.data.uv_layers and not any(node.type == "TEX_IMAGE" for node in nodes)
+
+    bpy.context.scene.espalier.draft = False
+    for name, data in files.items():
+        (engine.result / name).write_bytes(data)
+    again(engine)
+    assert colour(item) == [200, 60, 30] and item.data.uv_layers.active is not None
+    assert "Metallic" not in item.data.attributes and [m.name for m in bpy.data.materials] == ["red mug"]
+
+
+def test_a_damaged_draft_is_refused(made, engine):
+    write_draft(engine.result)
+    vertices, faces = box()
+    np.savez(engine.result / "result.npz", vertices=vertices, faces=faces, attributes=np.zeros((3, 6), np.float32))
+    again(engine)
+    assert session.message.is_error and "do not fit its vertices" in session.message.text
+    assert len(made.data.polygons) == 12

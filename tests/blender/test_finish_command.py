@@ -45,7 +45,14 @@ def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(esp
     assert {event.get("stage") for event in events} >= {"finish"} and "model" not in {e["event"] for e in events}
     again = tmp_path / "out" / ".espalier" / "jobs" / finished["job"]
     request = json.loads((again / "request.json").read_text())
-    expected = {"quality": "starter", "texture_size": 512, "faces": 100, "repair": "clean", "matting": "auto"}
+    expected = {
+        "quality": "starter",
+        "texture_size": 512,
+        "faces": 100,
+        "repair": "clean",
+        "draft": False,
+        "matting": "auto",
+    }
     assert request["source"] == str(made) and request["settings"] == expected
     assert len(np.load(again / "result.npz")["faces"]) == finished["faces"]
     assert (tmp_path / "out" / "red mug-2.glb").read_bytes()[:4] == b"glTF"

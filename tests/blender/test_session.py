@@ -39,6 +39,7 @@ def test_request_says_everything_the_engine_needs(engine):
         "texture_size": 512,
         "faces": 5000,
         "repair": None,
+        "draft": False,
         "matting": "auto",
     }
     assert request["models_folder"].endswith("models")

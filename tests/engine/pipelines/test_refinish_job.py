@@ -13,6 +13,7 @@ from espalier.engine.pipelines import generate_job, refinish_job
 from espalier.engine.pipelines import job as shared
 from espalier.tests.engine.pipelines.helpers import Report, make_job
 from espalier.tests.tiny_set import write_tiny_set
+from PIL import Image
 from safetensors.numpy import load_file, save_file
 
 
@@ -169,3 +170,28 @@ def test_damaged_voxels_end_in_one_sentence(tmp_path, generated, damage):
     assert caught.value.sentence.endswith("Generate the object again.")
     assert caught.value.code == "bad_input"
     assert not (tmp_path / "again" / "result.json").exists()
+
+
+def test_a_draft_has_the_whole_surface_with_its_materials_at_the_vertices(tmp_path, tiny_set, generated):
+    job, report = refinish(tmp_path, generated.path, {"draft": True})
+    info = json.loads((job.path / "result.json").read_text())
+    arrays = np.load(job.path / "result.npz")
+    assert (
+        info["maps"] == {} and info["alpha_mode"] == "opaque" and sorted(arrays) == ["attributes", "faces", "vertices"]
+    )
+    assert info["report"]["faces"] == len(arrays["faces"]) > 1000
+    assert arrays["attributes"].shape == (len(arrays["vertices"]), 6)
+    middle = np.median(arrays["attributes"], axis=0)
+    assert np.abs(middle - (0.8, 0.45, 0.2, 0.05, 0.6, 1.0)).max() < 0.1
+    assert report.previews == ["preview.png"] and not list(job.path.glob("*color*"))
+    with Image.open(job.path / "preview.png") as preview:
+        pixels = np.asarray(preview)
+    shown = pixels[pixels[..., 3] > 128][:, :3]
+    assert len(shown) > 10_000 and (shown[:, 0] > shown[:, 2]).mean() > 0.9
+    finished, _ = refinish(tmp_path, generated.path, {"draft": False}, "finished")
+    assert (finished.path / "base_color.png").read_bytes() == (generated.path / "base_color.png").read_bytes()
+
+
+def test_draft_is_true_or_false(tmp_path, generated):
+    with pytest.raises(EspalierError, match="neither true nor false"):
+        refinish(tmp_path, generated.path, {"draft": "yes"})
