@@ -323,3 +323,47 @@ def test_what_cannot_be_textured_is_told_in_a_sentence(make, words, tmp_path):
         extract(item, 512)
     assert str(refused.value).endswith(".") and item.name in str(refused.value)
     assert [len(getattr(bpy.data, kind)) for kind in ("scenes", "objects", "meshes")] == counts
+
+
+def set_material(item, share=1.0):
+    """Give the first ``share`` of the faces a material of its own by Geometry Nodes; return that material."""
+    tree = bpy.data.node_groups.new("Paint", "GeometryNodeTree")
+    for direction in ("INPUT", "OUTPUT"):
+        tree.interface.new_socket("Geometry", in_out=direction, socket_type="NodeSocketGeometry")
+    nodes, links = tree.nodes, tree.links
+    given, made, node = (nodes.new(kind) for kind in ("NodeGroupInput", "NodeGroupOutput", "GeometryNodeSetMaterial"))
+    index, compare = nodes.new("GeometryNodeInputIndex"), nodes.new("FunctionNodeCompare")
+    compare.data_type, compare.operation = "INT", "LESS_THAN"
+    first, limit = (socket for socket in compare.inputs if socket.type == "INT")
+    limit.default_value = int(share * len(item.data.polygons))
+    node.inputs["Material"].default_value = material = bpy.data.materials.new("Gold")
+    links.new(index.outputs[0], first)
+    links.new(compare.outputs[0], node.inputs["Selection"])
+    links.new(given.outputs[0], node.inputs["Geometry"])
+    links.new(node.outputs[0], made.inputs[0])
+    item.modifiers.new("Paint", "NODES").node_group = tree
+    return material
+
+
+def told(item):
+    before = state_of(item)
+    notes = [note for note in extract(item, 512).notes if "Set Material" in note]
+    assert state_of(item) == before
+    return notes
+
+
+def test_a_material_that_modifiers_set_over_the_texture_is_told():
+    item = add("cube")
+    gold = set_material(item, 0.5)
+    (note,) = told(item)
+    assert "some of its faces" in note and note.endswith(".")
+    item.modifiers.clear()
+    assert not told(item)
+    item.data.materials.append(set_material(item))
+    (note,) = told(item)
+    assert "some" not in note
+    item.modifiers.clear()
+    item.data.materials[0] = gold
+    item.data.polygons.foreach_set("material_index", [0, 1, 2, 3, 0, 0])
+    item.modifiers.new("Bevel", "BEVEL")
+    assert not told(item)
