@@ -9,13 +9,13 @@ becomes a voxel file, a voxel file becomes a folder with a finished result, or a
 from __future__ import annotations
 
 import argparse
-import json
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from .errors import EspalierError
+from .events import say
 from .failure import explain
 from .jobs import JobFolder
 from .mesh.bake import MaterialVoxels
@@ -41,11 +41,6 @@ def main(arguments: Sequence[str]) -> int:
     except Exception as error:
         return _fail(error, options.folder if "folder" in options else options.output)
     return DONE
-
-
-def say(event: str, text: str = "", **fields: Any) -> None:
-    """Tell what happens as one line of JSON."""
-    print(json.dumps({"event": event, **({"text": text} if text else {}), **fields}), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import getpass
-import json
 import os
 import re
 import textwrap
@@ -21,6 +20,7 @@ from typing import Any
 
 from . import doctor_checks, doctor_models, doctor_selftest
 from .doctor_checks import Check, Finding
+from .events import say
 
 LIMIT_SECONDS = 20.0
 INDENT, WIDTH = 11, 110
@@ -137,7 +137,7 @@ def _bounded(name: str, check: Check, data: Path, seconds: float) -> Finding:
 
 
 def _tell(event: str, text: str, **fields: Any) -> None:
-    print(json.dumps({"event": event, "text": without_user(text), **without_user(fields)}), flush=True)
+    say(event, without_user(text), **without_user(fields))
 
 
 def _user() -> str:

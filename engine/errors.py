@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception that is meant to be read by a person."""
+"""The exceptions that are meant to be read by a person."""
 
 from __future__ import annotations
+
+from pathlib import Path
 
 
 class EspalierError(Exception):
@@ -16,6 +18,11 @@ class EspalierError(Exception):
         self.code = code
         self.sentence = sentence
         self.hint = hint
+
+
+def unusable_file(path: Path, what: str, hint: str = "") -> EspalierError:
+    """A model's file that cannot be used, as a sentence; ``what`` says what it is or does, with a full stop."""
+    return EspalierError("bad_weights", f"The model file “{path.name}” {what} Fetch the model again.", hint)
 
 
 class Cancelled(Exception):  # noqa: N818 - not an error: the user asked for it

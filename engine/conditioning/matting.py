@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..errors import EspalierError
+from ..errors import EspalierError, unusable_file
 from ..weights.registry import BIREFNET, find
 from .image import IMAGENET_MEAN, IMAGENET_STD, MATTINGS
 from .keyer import Matte, key_plain_background
-from .onnx_file import FLOAT32, OnnxInterface, problem, read_interface
+from .onnx_file import FLOAT32, OnnxInterface, read_interface
 
 SIDE = 1024
 OLDEST_OPSET = 11
@@ -75,9 +75,9 @@ class BiRefNet:
             text = str(error).strip().split("\n")[0][:300]
             if "alloc" in text.lower():
                 raise _no_memory(text) from None
-            raise problem(self.path, "cannot be run.", text) from None
+            raise unusable_file(self.path, "cannot be run.", text) from None
         if logits.shape != (1, 1, SIDE, SIDE) or not np.isfinite(logits).all():
-            raise problem(self.path, "gave no usable mask.", f"shape {list(logits.shape)}")
+            raise unusable_file(self.path, "gave no usable mask.", f"shape {list(logits.shape)}")
         return logits[0, 0].astype(np.float32, copy=False)
 
 
@@ -129,7 +129,7 @@ def _network_input(image: Image.Image) -> np.ndarray:
 
 def _check_interface(path: Path, interface: OnnxInterface) -> None:
     if interface.opset < OLDEST_OPSET:
-        raise problem(path, "is made for an ONNX that is too old.", f"operator set {interface.opset}")
+        raise unusable_file(path, "is made for an ONNX that is too old.", f"operator set {interface.opset}")
     for side, ports, wanted in (
         ("input", interface.inputs, (1, 3, SIDE, SIDE)),
         ("output", interface.outputs, (1, 1, SIDE, SIDE)),
@@ -140,7 +140,7 @@ def _check_interface(path: Path, interface: OnnxInterface) -> None:
             fits = len(shape) == 4 and all(have in (None, want) for have, want in zip(shape, wanted))
         if not fits:
             told = ", ".join(f"{port.name} {port.shape}" for port in ports[:4]) or "none"
-            raise problem(path, "is not BiRefNet: its inputs and outputs differ.", f"{side}s: {told}")
+            raise unusable_file(path, "is not BiRefNet: its inputs and outputs differ.", f"{side}s: {told}")
 
 
 def _onnx_runtime() -> Any:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import EspalierError
+from ..errors import unusable_file
 
 MAX_FIELDS = 5_000_000
 """A file with more fields than this is no network: the largest ones have some hundred thousand."""
@@ -65,25 +65,20 @@ def read_interface(path: Path) -> OnnxInterface:
     try:
         with path.open("rb") as file:
             if path.stat().st_size == 0:
-                raise problem(path, "is empty (0 bytes).")
+                raise unusable_file(path, "is empty (0 bytes).")
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
                 interface = _Reader(data).model()
     except FileNotFoundError:
-        raise problem(path, "is missing.") from None
+        raise unusable_file(path, "is missing.") from None
     except OSError as error:
-        raise problem(path, f"cannot be read ({error.strerror}).") from None
+        raise unusable_file(path, f"cannot be read ({error.strerror}).") from None
     except _DamagedError as error:
-        raise problem(path, "is not an ONNX network, or only a part of one.", str(error)) from None
+        raise unusable_file(path, "is not an ONNX network, or only a part of one.", str(error)) from None
     folder = path.resolve().parent
     for location in interface.external:
         if "\0" in location or not (folder / location).resolve().is_relative_to(folder):
-            raise problem(path, "refers to a file outside its folder and was refused.", f"It names {location!r}.")
+            raise unusable_file(path, "refers to a file outside its folder and was refused.", f"It names {location!r}.")
     return interface
-
-
-def problem(path: Path, what: str, hint: str = "") -> EspalierError:
-    """A refusal of this file as a sentence."""
-    return EspalierError("bad_weights", f"The model file “{path.name}” {what} Fetch the model again.", hint)
 
 
 class _Reader:

@@ -12,9 +12,7 @@ import torch
 
 from ..errors import EspalierError
 from ..ovoxel import normalise_mesh
-
-MOST_FACES = 20_000_000
-"""On a grid too fine for thinning, voxelising takes about 700 bytes a triangle: 14 GB here."""
+from ..ovoxel.textured_mesh import MOST_FACES
 
 UV_SLACK = 1e-4
 """How far rounding may carry a coordinate out of the unit square; the texel is the same."""

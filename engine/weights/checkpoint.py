@@ -21,6 +21,8 @@ from .safetensors_file import SafetensorsFile
 SCALE = ".scale"
 """Suffix of the companion of an int8 tensor: float16 [out, 1, ...], the size of one step of each output channel."""
 
+MAX_JSON = 64 << 20
+
 CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 """Entries by which published configurations ask for Python files beside them to be run."""
 
@@ -30,7 +32,15 @@ _FILLING = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_
 def read_json(path: Path) -> dict[str, Any]:
     """Read a JSON object. Raises EspalierError("bad_config") with the file's name, also when it asks for code."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(MAX_JSON + 1)
+        if len(content) > MAX_JSON:
+            raise EspalierError(
+                "bad_config",
+                f"The model's file “{path.name}” is larger than {MAX_JSON >> 20} MiB, too large for a description. "
+                "Fetch the model again.",
+            )
+        value = json.loads(content.decode("utf-8"))
         code = _asks_for_code(value)
     except FileNotFoundError:
         raise EspalierError(

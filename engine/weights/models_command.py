@@ -8,12 +8,11 @@ Events: ``set`` (list), ``licence``, ``waiting``, ``present``, ``progress``, ``d
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from ..errors import EspalierError
+from ..events import say
 from ..failure import explain
 from .models_folder import ModelsFolder, gigabytes, read_receipt
 from .registry import SETS, STARTER, STARTER_FOLDER, PublishedSet, published
@@ -34,11 +33,6 @@ def main(arguments: Sequence[str]) -> int:
         return options.run(options, models)
     except (EspalierError, OSError, MemoryError, ImportError) as error:
         return _fail(error, models)
-
-
-def say(event: str, text: str = "", **fields: Any) -> None:
-    """Tell what happens as one line of JSON."""
-    print(json.dumps({"event": event, **({"text": text} if text else {}), **fields}), flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:

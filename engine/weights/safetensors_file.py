@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import EspalierError
+from ..errors import EspalierError, unusable_file
 
 MAX_HEADER = 32 << 20
 DTYPES = {
@@ -98,7 +98,7 @@ class SafetensorsFile:
 
     def problem(self, what: str, hint: str = "") -> EspalierError:
         """A refusal of this file as a sentence."""
-        return EspalierError("bad_weights", f"The model file “{self.path.name}” {what} Fetch the model again.", hint)
+        return unusable_file(self.path, what, hint)
 
     def _parse(self, header: bytes, start: int, size: int) -> dict[str, Entry]:
         try:

@@ -15,10 +15,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..errors import EspalierError
+from ..errors import EspalierError, unusable_file
 from ..models.dinov3 import DINOv3Config
 from ..models.registry import build_model
-from .checkpoint import fill, read_json
+from .checkpoint import describe_checkpoint, fill
 from .configuration import read_configuration
 from .dinov3_files import check_config
 from .models_folder import ModelsFolder, Progress, Say, digest, read_receipt, write_receipt
@@ -56,12 +56,12 @@ class _Read(SafetensorsFile):
 def check_presence(path: Path, size: int = 0) -> None:
     """Raise EspalierError("bad_weights") unless the file is there, has content, and ``size`` bytes if that is known."""
     if not path.is_file():
-        raise _problem(path, "is missing.")
+        raise unusable_file(path, "is missing.")
     found = path.stat().st_size
     if found == 0:
-        raise _problem(path, "is empty.")
+        raise unusable_file(path, "is empty.")
     if size and found != size:
-        raise _problem(
+        raise unusable_file(
             path, "is truncated." if found < size else "is another file than the published one.", f"{found} of {size} B"
         )
 
@@ -71,7 +71,7 @@ def check_checksum(path: Path, expected: str, seen: Seen = _nobody) -> str:
     found = digest(path, "sha256", seen)
     git = len(expected) == 40
     if expected and (digest(path, "git") if git else found) != expected:
-        raise _problem(path, "is damaged, or another one than the published.", f"SHA-256: {found}")
+        raise unusable_file(path, "is damaged, or another one than the published.", f"SHA-256: {found}")
     return found
 
 
@@ -99,14 +99,8 @@ def check_networks(
     if config.image_encoder.name == "DINOv3ViT":
         stems.add(config.image_encoder.path)
     for stem in sorted(stems):
-        sidecar = read_json(folder / f"{stem}.json")
-        name, args = sidecar.get("name"), sidecar.get("args")
-        if not isinstance(name, str) or not isinstance(args, dict):
-            raise EspalierError(
-                "bad_config", f"The model's file “{stem}.json” does not describe a network. Fetch the model again."
-            )
-        weights = f"{stem}.safetensors"
-        check_network(name, args, folder / weights, weights not in known, seen)
+        name, args, weights = describe_checkpoint(folder / stem)
+        check_network(name, args, weights, f"{stem}.safetensors" not in known, seen)
 
 
 def check_network(name: str, args: dict[str, Any], weights: Path, values: bool, seen: Seen = _nobody) -> None:
@@ -175,7 +169,3 @@ def expected(file: PublishedFile, noted: dict[str, Any]) -> tuple[int, str]:
     if isinstance(note, dict) and isinstance(note.get("size"), int) and isinstance(note.get("sha256"), str):
         return note["size"], note["sha256"]
     return file.size, file.sha256
-
-
-def _problem(path: Path, what: str, hint: str = "") -> EspalierError:
-    return EspalierError("bad_weights", f"The model file “{path.name}” {what} Fetch the model again.", hint)

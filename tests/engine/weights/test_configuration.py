@@ -198,6 +198,14 @@ def test_unreadable_files_are_refused_by_name(tmp_path, content):
     assert caught.value.code == "bad_config"
 
 
+def test_a_description_of_more_than_64_mib_is_not_read(tmp_path):
+    with (tmp_path / "config.json").open("wb") as file:
+        file.truncate((64 << 20) + 1)
+    with pytest.raises(EspalierError, match=r"“config\.json” is larger than 64 MiB") as caught:
+        read_json(tmp_path / "config.json")
+    assert caught.value.code == "bad_config"
+
+
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6), inner, max_size=3),
