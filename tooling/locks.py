@@ -70,18 +70,6 @@ def this_platform() -> str:
     return f"{system}-{machine}"
 
 
-def read_lock(path: Path) -> dict[str, Pin]:
-    """The pins of a lock file by name. Raises ValueError for a line that is not a pin with hashes."""
-    pins = {}
-    text = path.read_text(encoding="utf-8").replace("\\\n", " ")
-    for line in filter(None, (line.partition("#")[0].strip() for line in text.splitlines())):
-        match = re.fullmatch(r"([a-z0-9-]+)==(\S+?)((?:\s+--hash=sha256:[0-9a-f]{64})+)", line)
-        if match is None:
-            raise ValueError(f"{path.name}: not a pin with hashes: {line[:80]}")
-        pins[match[1]] = Pin(match[1], match[2], tuple(re.findall(r"sha256:([0-9a-f]{64})", match[3])))
-    return pins
-
-
 def download_size(path: Path) -> int:
     """Bytes that installing from this lock downloads at most, as the lock file's head says."""
     match = re.search(r"^# download: (\d+) MB$", path.read_text(encoding="utf-8"), re.MULTILINE)

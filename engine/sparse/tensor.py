@@ -74,13 +74,6 @@ class SparseTensor:
         return SparseTensor(self.feats[rows], coords)
 
     @staticmethod
-    def from_list(samples: list[tuple[Tensor, Tensor]]) -> SparseTensor:
-        """Build a batch from (feats [N, C], coords [N, 3]) per sample."""
-        feats = torch.cat([feats for feats, _ in samples])
-        coords = [torch.nn.functional.pad(xyz.int(), (1, 0), value=batch) for batch, (_, xyz) in enumerate(samples)]
-        return SparseTensor(feats, torch.cat(coords))
-
-    @staticmethod
     def cat(tensors: list[SparseTensor]) -> SparseTensor:
         """Concatenate batches: the batch elements of each tensor follow those of the one before."""
         coords, first = [], 0

@@ -5,7 +5,8 @@ import pytest
 import torch
 from espalier.engine.models.attention import attend
 from espalier.engine.models.registry import build_model
-from espalier.engine.sparse import SparseTensor, space_to_channel
+from espalier.engine.sparse import space_to_channel
+from espalier.tests.samples import batch_of
 
 pytestmark = [
     pytest.mark.gpu,
@@ -28,9 +29,7 @@ FLOW = {
 def voxels(counts, channels):
     torch.manual_seed(0)
     grid = torch.stack(torch.meshgrid(*[torch.arange(24)] * 3, indexing="ij"), -1).view(-1, 3)
-    return SparseTensor.from_list(
-        [(torch.randn(count, channels), grid[torch.randperm(len(grid))[:count]]) for count in counts]
-    )
+    return batch_of([(torch.randn(count, channels), grid[torch.randperm(len(grid))[:count]]) for count in counts])
 
 
 def step(encode, decode, x):

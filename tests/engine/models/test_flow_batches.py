@@ -4,7 +4,7 @@
 import pytest
 import torch
 from espalier.engine.models.registry import build_model
-from espalier.engine.sparse import SparseTensor
+from espalier.tests.samples import batch_of
 
 SIZES = {
     "resolution": 4,
@@ -35,7 +35,7 @@ def network(name):
 def test_a_batch_gives_what_its_samples_give_alone():
     model = network("SLatFlowModel")
     cells = [torch.nonzero(torch.rand(4, 4, 4) > share) for share in (0.7, 0.4)]
-    x = SparseTensor.from_list([(torch.randn(len(coords), 4), coords) for coords in cells])
+    x = batch_of([(torch.randn(len(coords), 4), coords) for coords in cells])
     extra = x.replace(torch.randn(len(x), 2))
     t, cond = torch.tensor([300.0, 800.0]), torch.randn(2, 5, 24)
     together = model(x, t, cond, extra).feats

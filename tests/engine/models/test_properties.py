@@ -14,6 +14,7 @@ from espalier.engine.models.sparse_blocks import (
 )
 from espalier.engine.models.sparse_vae import init_child_tied, initialise
 from espalier.engine.sparse import SparseTensor, channel_to_space, space_to_channel
+from espalier.tests.samples import batch_of
 
 FLOW = {
     "resolution": 4,
@@ -34,7 +35,7 @@ def shell(batch=2, size=8, channels=6, seed=0):
     torch.manual_seed(seed)
     grid = torch.stack(torch.meshgrid(*[torch.arange(size)] * 3, indexing="ij"), -1).view(-1, 3)
     surface = grid[((grid == 1) | (grid == size - 2)).any(1) & (grid > 0).all(1) & (grid < size - 1).all(1)]
-    return SparseTensor.from_list([(torch.randn(len(surface), channels), surface) for _ in range(batch)])
+    return batch_of([(torch.randn(len(surface), channels), surface) for _ in range(batch)])
 
 
 @torch.no_grad()

@@ -5,7 +5,7 @@ import pytest
 import torch
 from espalier.engine.models.registry import build_model
 from espalier.engine.models.sparse_vae import init_child_tied
-from espalier.engine.sparse import SparseTensor
+from espalier.tests.samples import batch_of
 
 ENCODER = {"model_channels": [32, 64, 64, 64], "latent_channels": 16, "num_blocks": [0, 0, 1, 1]}
 DECODER = {"model_channels": [64, 64, 64, 32], "latent_channels": 16, "num_blocks": [1, 1, 0, 0]}
@@ -21,7 +21,7 @@ def coloured_shell(size=48, regions=40):
     nearest = torch.cdist(xyz.float(), seeds).argmin(1)
     materials = torch.rand(regions, 6, generator=generator) * 2 - 1
     materials[:, 5] = 1
-    return SparseTensor.from_list([(materials[nearest], xyz)])
+    return batch_of([(materials[nearest], xyz)])
 
 
 def explained(features, target):

@@ -9,6 +9,7 @@ import torch
 from espalier.engine.errors import EspalierError
 from espalier.engine.sparse import SparseTensor, channel_to_space, pool_children, space_to_channel
 from espalier.engine.sparse.sites import pack_keys, unpack_keys
+from espalier.tests.samples import batch_of
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,7 +17,7 @@ voxels = st.lists(st.tuples(*[st.integers(0, 9)] * 3), min_size=1, max_size=40, 
 
 
 def tensor_of(samples):
-    return SparseTensor.from_list([(torch.randn(len(xyz), 3), torch.tensor(xyz)) for xyz in samples])
+    return batch_of([(torch.randn(len(xyz), 3), torch.tensor(xyz)) for xyz in samples])
 
 
 @settings(max_examples=30, deadline=None)

@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sparse tensors for tests."""
+
+import torch
+from espalier.engine.sparse import SparseTensor
+
+
+def batch_of(samples):
+    """A batch from (feats [N, C], coords [N, 3]) per sample."""
+    coords = [torch.nn.functional.pad(xyz.int(), (1, 0), value=batch) for batch, (_, xyz) in enumerate(samples)]
+    return SparseTensor(torch.cat([feats for feats, _ in samples]), torch.cat(coords))
