@@ -11,6 +11,9 @@ from .. import cli, preferences
 from ..client import ClientError, find_python
 from ..client.process import kill, start_process
 
+# Events by which the engine says itself why it does not end with 0; a verdict is the doctor's.
+_EXPLAINED = {"failed", "bad_input", "verdict"}
+
 
 class EngineCommand:
     """Runs ``engine/__main__.py NAME ARGUMENTS``. Its stdout has one JSON object per line: an event with ``event``
@@ -23,6 +26,7 @@ class EngineCommand:
         self.name = name
         self.arguments = arguments
         self.process: subprocess.Popen[bytes] | None = None
+        self._kinds = set()
 
     def run(self):
         """Run to the end and return the exit code."""
@@ -37,7 +41,10 @@ class EngineCommand:
         for line in self.process.stdout:
             self._pass_on(line.decode("utf-8", "replace").rstrip())
         code = self.process.wait()
-        if code < 0 or code not in {cli.DONE, cli.FAILED, cli.SOME_FAILED, cli.BAD_INPUT, cli.INTERRUPTED}:
+        known = code in {cli.DONE, cli.FAILED, cli.SOME_FAILED, cli.BAD_INPUT, cli.INTERRUPTED}
+        # Python itself ends with 1 when a module cannot be loaded, and with 2 over arguments.
+        explained = code in {cli.DONE, cli.INTERRUPTED} or self._kinds & _EXPLAINED
+        if not known or not explained:
             sentence = f"The engine stopped by itself while it ran “{self.name}”."
             self.reporter.event(
                 "failed", text=f"{sentence} Log: {self._log()}", sentence=sentence, log=str(self._log())
@@ -78,5 +85,6 @@ class EngineCommand:
             kind, text = fields.pop("event"), fields.pop("text", "")
         except (ValueError, KeyError, AttributeError, TypeError):
             return
+        self._kinds.add(kind)
         fields.pop("time", None)
         self.reporter.event(kind, text=text, **fields)
