@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import signal
 import sys
 import time
@@ -17,6 +18,8 @@ from . import ids
 DONE, FAILED, SOME_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 4, 130
 PUMP_SECONDS = 0.05
 JOBS_FOLDER = ".espalier"
+# Metres. Beyond these an object has no shape in single precision, or cannot be seen in Blender.
+SHORTEST, LONGEST = 0.0001, 1_000_000
 
 
 class Interrupted(Exception):  # noqa: N818 - not an error: the user asked for it
@@ -48,6 +51,17 @@ def add_common(command):
     """Add the arguments that every command takes."""
     command.add_argument("--json", action="store_true", help="one JSON object per event, one per line")
     command.add_argument("--engine-python", metavar="PATH", default="", help="a Python that has what the engine needs")
+
+
+def length(text):
+    """Return a number of metres, for argparse. Raises ArgumentTypeError for what is none or no size for an object."""
+    try:
+        metres = float(text)
+    except ValueError:
+        metres = math.nan
+    if not SHORTEST <= metres <= LONGEST:
+        raise argparse.ArgumentTypeError(f"“{text}” is no length in metres: give one from {SHORTEST} to {LONGEST:,}.")
+    return metres
 
 
 def main(arguments):

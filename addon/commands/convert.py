@@ -30,7 +30,7 @@ def add_to(commands):
         "(default: the smallest usual one that holds them)",
     )
     convert.add_argument(
-        "--size", type=float, default=1.0, metavar="M", help="longest side of a mesh made, in metres (1)"
+        "--size", type=cli.length, default=1.0, metavar="M", help="longest side of a mesh made, in metres (1)"
     )
     convert.add_argument("--texture-size", type=int, default=1024, choices=(512, 1024, 2048, 4096))
     convert.add_argument(
@@ -60,8 +60,6 @@ class Convert:
         is_voxels = source.suffix.lower().lstrip(".") in VOXELS
         if not is_voxels and self.options.to in MESHES:
             return self._refuse(f"“{source.name}” is no voxel file: a mesh can be turned into vxz or npz.")
-        if self.options.size <= 0:
-            return self._refuse("The size must be more than 0 metres.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             self.between = tempfile.TemporaryDirectory(prefix="espalier-convert-", ignore_cleanup_errors=True)

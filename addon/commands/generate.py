@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from .. import cli
 from ..client import ClientError
 from ..request import REPAIRS, make_request, new_seed, object_name
 from ..stages import duration
@@ -22,7 +23,9 @@ def add_to(commands):
 
 def add_shape(command, default):
     """Add the arguments about the object itself; ``default`` says what its surface is otherwise."""
-    command.add_argument("--size", type=float, default=1.0, metavar="M", help="longest side in metres (default: 1)")
+    command.add_argument(
+        "--size", type=cli.length, default=1.0, metavar="M", help="longest side in metres (default: 1)"
+    )
     command.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
     command.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended (default: {default})")
 

@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arguments of the command line that make no sense are refused before anything is done."""
+
+import pytest
+from espalier.addon import cli
+
+COMMANDS = {
+    "generate": ["generate", "mug.png", "--output", "out"],
+    "finish": ["finish", "job", "--output", "out"],
+    "convert": ["convert", "mug.vxz", "--to", "glb"],
+}
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("size", ["0", "-1", "nan", "inf", "1e-300", "1e300", "big", ""])
+def test_a_size_that_no_object_has_ends_with_4_and_a_sentence(command, size, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*COMMANDS[command], "--size", size]) == cli.BAD_INPUT == 4
+    assert f"“{size}” is no length in metres: give one from 0.0001 to 1,000,000." in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_size_is_a_number_of_metres(command):
+    assert cli.parser().parse_args([*COMMANDS[command], "--size", "0.25"]).size == 0.25
+    assert cli.parser().parse_args(COMMANDS[command]).size == 1.0
