@@ -18,6 +18,18 @@ MODELS = (
         "The published model, for photographs and detail. Needs its weights and a graphics card",
     ),
 )
+BACKGROUNDS = (
+    (
+        "AUTO",
+        "Automatic",
+        "The image's own transparency where it has any, else BiRefNet where it is on this computer, else a plain "
+        "background is removed by its colour",
+    ),
+    ("ALPHA", "Use Transparency", "Only what is transparent in the image is background; an opaque image is refused"),
+    ("BIREFNET", "BiRefNet", "A network finds the subject before any background. It has to be on this computer"),
+    ("KEYER", "Plain Background", "One smooth colour around the subject, or a studio gradient, is removed"),
+    ("NONE", "Keep the Whole Image", "Nothing is removed: everything in the image is part of the object"),
+)
 QUALITIES = (
     ("DRAFT", "Draft", "Grid of 512: the quickest look at a shape"),
     ("STANDARD", "Standard", "Grid of 1024 in two steps"),
@@ -52,6 +64,9 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         type=bpy.types.Image,
         poll=_is_input,
     )
+    matting: bpy.props.EnumProperty(
+        name="Background", description="How the subject of the image is told from its background", items=BACKGROUNDS
+    )
     model: bpy.props.EnumProperty(name="Model", description="What turns the image into an object", items=MODELS)
     quality: bpy.props.EnumProperty(
         name="Quality", description="How fine the object is made", items=QUALITIES, default="STANDARD"
@@ -79,7 +94,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         set=_set_size,
     )
     draft: bpy.props.BoolProperty(
-        name="Draft",
+        name="Draft Materials",
         description=(
             "For a quick look: the whole mesh with its materials at the vertices, without unwrapping it or making "
             "texture maps. Finish Again turns it into a finished object"

@@ -113,6 +113,7 @@ def choices(settings, kinds):
         "model_path": None if starter else preferences.trellis2_folder(),
         "quality": STARTER if starter else kinds[settings.quality],
         "texture_size": int(settings.texture_size),
+        "matting": settings.matting.lower(),
         "models_folder": preferences.data() / "models",
     }
 

@@ -27,6 +27,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         layout.row().prop(settings, "mode", expand=True)
         layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
         column = _settings_column(layout)
+        column.prop(settings, "matting")
         _draw_model(column, settings, context)
         row = column.row(align=True)
         row.prop(settings, "seed")

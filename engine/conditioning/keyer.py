@@ -94,7 +94,7 @@ def _fit_backdrop(rgb: np.ndarray) -> tuple[np.ndarray, float, float]:
         raise EspalierError(
             "bad_input",
             "The background is not plain, so the subject cannot be told apart. Use an image with a transparent "
-            "background or a plain backdrop, fetch BiRefNet, or choose to use the whole image.",
+            "background or a plain backdrop, fetch BiRefNet, or choose to keep the whole image.",
             f"{agree.mean():.0%} of the border has one smooth colour; {PLAIN_SHARE:.0%} are needed.",
         )
     return np.clip(basis @ surface.astype(np.float32), 0, 1), float(np.median(residual[agree])), float(agree.mean())

@@ -46,7 +46,7 @@ class BiRefNet:
         if mask.getextrema()[1] < SUBJECT:
             raise EspalierError(
                 "bad_input",
-                "BiRefNet found no subject in the image. Use an image with a transparent background, or choose to use "
+                "BiRefNet found no subject in the image. Use an image with a transparent background, or choose to keep "
                 "the whole image.",
             )
         matted = image.convert("RGB")
