@@ -19,6 +19,7 @@ from torch import Tensor
 from ..errors import EspalierError
 from ..flow.sampler import SamplerParams
 from .checkpoint import read_json
+from .released import CONFIGURATIONS
 
 FILES = ("pipeline.json", "texturing_pipeline.json")
 PIPELINES = ("Trellis2ImageTo3DPipeline", "Trellis2TexturingPipeline")
@@ -184,11 +185,49 @@ class _UnusableError(ValueError):
 def read_configuration(folder: Path) -> Configuration:
     """The configuration of the set in ``folder``, from whichever of ``FILES`` are there.
 
-    Raises EspalierError("bad_config") with the name of the file at fault.
+    Where the second is missing although all the networks that the released one names are there, the released one stands
+    in. Raises EspalierError("bad_config") with the name of the file at fault.
     """
     names = [name for name in FILES if (folder / name).exists()] or FILES[:1]
-    first, *others = (parse_configuration(read_json(folder / name), name) for name in names)
+    first, *others = (_read(folder, folder / name) for name in names)
+    if FILES[1] not in names and not first.texturing_kinds:
+        released = _read(folder, CONFIGURATIONS / FILES[1])
+        files = [
+            folder / f"{stem}{suffix}" for stem in released.models.values() for suffix in (".json", ".safetensors")
+        ]
+        others = [released] if all(file.is_file() for file in files) else []
     return first.joined(others[0]) if others else first
+
+
+def _read(folder: Path, file: Path) -> Configuration:
+    """One configuration of the set in ``folder``, compared with the networks of the set that are there."""
+    config = parse_configuration(read_json(file), file.name)
+    _check_latents(folder, config, file.name)
+    return config
+
+
+def _check_latents(folder: Path, config: Configuration, file: str) -> None:
+    """Compare the lengths of the normalisations with the latent channels of the networks described in ``folder``."""
+    routes = [*config.kinds.values()]
+    shapes = [route.shape for route in routes] + [route.low.shape for route in routes if route.low]
+    textures = [route.texture for route in (*routes, *config.texturing_kinds.values())]
+    decoded = dict.fromkeys(("shape_slat_encoder", "shape_slat_decoder"), "latent_channels")
+    sizes = (
+        decoded | dict.fromkeys(shapes, "out_channels"),
+        {"tex_slat_decoder": "latent_channels"} | dict.fromkeys(textures, "out_channels"),
+    )
+    for latent, networks in zip(NORMALISATIONS, sizes):
+        for name in sorted(networks.keys() & config.models.keys()) if latent in config.normalisations else ():
+            sidecar = folder / f"{config.models[name]}.json"
+            args = read_json(sidecar).get("args") if sidecar.is_file() else None
+            channels = args.get(networks[name]) if isinstance(args, dict) else None
+            length = len(config.normalisations[latent].mean)
+            if isinstance(channels, int) and channels != length:
+                raise EspalierError(
+                    "bad_config",
+                    f"The model's file “{file}” cannot be used: {latent} has {length} values, and the latents of "
+                    f"{name} have {channels} channels. Fetch the model again.",
+                )
 
 
 def parse_configuration(document: Mapping[str, Any], file: str = FILES[0]) -> Configuration:

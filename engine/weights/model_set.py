@@ -15,7 +15,7 @@ from ..models.dinov3 import DINOv3Config
 from .checkpoint import describe_checkpoint, load_network, read_json, sketch_network
 from .configuration import Configuration, read_configuration
 from .precision import Precision
-from .registry import image_encoder_folder
+from .registry import checkpoint_stem, image_encoder_folder
 from .residency import UNKNOWN, Budget, Residency, Use
 
 IMAGE_ENCODER = "image_encoder"
@@ -86,7 +86,8 @@ class ModelSet:
             return "DINOv3ViT", args, folder / "model.safetensors"
         if name != IMAGE_ENCODER:
             self._check(name)
-        return describe_checkpoint(self.folder / (encoder.path if name == IMAGE_ENCODER else self.config.models[name]))
+        path = encoder.path if name == IMAGE_ENCODER else self.config.models[name]
+        return describe_checkpoint(checkpoint_stem(self.folder, path, self.models_folder))
 
     def _read(self, name: str, place: torch.device) -> nn.Module:
         return load_network(*self._described(name), self.device, self.precision, place)

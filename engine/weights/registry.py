@@ -300,5 +300,33 @@ def image_encoder_folder(set_folder: Path, repository: str, models: Path | None 
     )
 
 
+def checkpoint_stem(set_folder: Path, path: str, models: Path | None = None) -> Path:
+    """The files, without their ending, of the network that a set names by ``path``.
+
+    A network of another repository ("owner/name/...") is looked for as the image encoder is: below the set's own
+    folder; beside it, in a folder of the repository's name or in a set of the models folder; in ``models``. Raises
+    EspalierError("missing_model") where it is in none of them; any other network is where the path says.
+    """
+    for part in TRELLIS2.parts[1:]:
+        if not path.startswith(f"{part.repository}/"):
+            continue
+        places = [set_folder / path]
+        for folder in (set_folder.absolute().parent, models):
+            if folder is not None:
+                name, rest = PurePosixPath(part.repository).name, path.removeprefix(f"{part.repository}/")
+                places += [folder / name / rest, folder / path, folder / TRELLIS2.folder / path]
+        for place in places:
+            if all(place.with_name(place.name + suffix).is_file() for suffix in (".json", ".safetensors")):
+                return place
+        raise EspalierError(
+            "missing_model",
+            f"The file “{PurePosixPath(path).name}.safetensors” of {part.repository}, which this model works with, is "
+            f"not on this computer. Put it with its .json into “{places[0].parent}”, or run “blender --online-mode "
+            f"--command espalier models download {TRELLIS2.name}”.",
+            f"Looked for it with its .json in: {', '.join(str(place.parent) for place in places)}",
+        )
+    return set_folder / path
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())

@@ -93,6 +93,52 @@ def test_a_folder_with_the_texturing_file_alone_textures(tmp_path):
     assert config.kinds == {} and len(config.texturing_kinds) == 3
 
 
+def clone(folder):
+    """A plain clone of the released repository, with the right files and nothing in them."""
+    folder.mkdir()
+    for name, document in (("pipeline", released()), ("texturing_pipeline", released(TEXTURING))):
+        for stem in document["args"]["models"].values():
+            for suffix in (".json", ".safetensors") if not stem.startswith("microsoft") else ():
+                (folder / stem).parent.mkdir(exist_ok=True)
+                (folder / f"{stem}{suffix}").write_text("{}")
+        if name == "pipeline":
+            write(folder, pipeline=document)
+    return folder
+
+
+def test_a_clone_without_the_texturing_file_textures_where_it_has_the_networks(tmp_path):
+    folder = clone(tmp_path / "TRELLIS.2-4B")
+    config = read_configuration(folder)
+    assert len(config.kinds) == 4 and list(config.texturing_kinds) == ["512", "1024", "1536"]
+    assert config.default_texturing_kind == "1024" and "shape_slat_encoder" in config.models
+    (folder / "ckpts" / "shape_enc_next_dc_f16c32_fp16.safetensors").unlink()
+    config = read_configuration(folder)
+    assert len(config.kinds) == 4 and config.texturing_kinds == {} and "shape_slat_encoder" not in config.models
+
+
+@pytest.mark.parametrize(
+    "network, argument, latent",
+    [
+        ("shape_slat_decoder", "latent_channels", "shape_slat_normalization"),
+        ("shape_slat_flow_model_512", "out_channels", "shape_slat_normalization"),
+        ("tex_slat_decoder", "latent_channels", "tex_slat_normalization"),
+        ("tex_slat_flow_model_1024", "out_channels", "tex_slat_normalization"),
+    ],
+)
+def test_normalisations_of_another_length_than_the_latents_are_refused(tmp_path, network, argument, latent):
+    folder = clone(tmp_path / "set")
+    sidecar = folder / f"{released()['args']['models'][network]}.json"
+    sidecar.write_text(json.dumps({"args": {argument: 32}}))
+    assert read_configuration(folder).kinds
+    sidecar.write_text(json.dumps({"args": {argument: 31}}))
+    sentence = (
+        rf"“pipeline\.json” cannot be used: {latent} has 32 values, and the latents of {network} have 31 channels"
+    )
+    with pytest.raises(EspalierError, match=sentence) as caught:
+        read_configuration(folder)
+    assert caught.value.code == "bad_config"
+
+
 def test_our_own_sets_texture_where_they_have_an_encoder():
     document = pipeline(2)
     document["args"]["models"].pop("shape_slat_encoder")

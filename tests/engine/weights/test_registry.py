@@ -101,6 +101,36 @@ def test_the_image_encoder_is_found_in_the_set_beside_it_and_in_the_models_folde
     assert image_encoder_folder(elsewhere, DINOV3, tmp_path / "models") == places[0]
 
 
+def test_the_structure_decoder_is_found_in_the_set_beside_it_and_in_the_models_folder(tmp_path):
+    from espalier.engine.errors import EspalierError
+    from espalier.engine.weights.registry import checkpoint_stem
+    from espalier.engine.weights.released import NETWORKS
+
+    path = NETWORKS["sparse_structure_decoder"].path
+    rest = path.removeprefix("microsoft/TRELLIS-image-large/")
+    clone, models = tmp_path / "disk" / "TRELLIS.2-4B", tmp_path / "models"
+    with pytest.raises(EspalierError, match=r"“ss_dec_conv3d_16l8_fp16\.safetensors” of microsoft/TRELLIS-") as problem:
+        checkpoint_stem(clone, path, models)
+    assert problem.value.code == "missing_model" and "models download TRELLIS.2-4B" in problem.value.sentence
+    assert str((clone / path).parent) in problem.value.sentence
+    places = [
+        models / "TRELLIS.2-4B" / path,
+        models / path,
+        models / "TRELLIS-image-large" / rest,
+        tmp_path / "disk" / path,
+        tmp_path / "disk" / "TRELLIS-image-large" / rest,
+        clone / path,
+    ]
+    for place in places:  # each goes before those above it
+        place.parent.mkdir(parents=True)
+        place.with_name(f"{place.name}.json").write_text("{}")
+        if place != places[0]:
+            assert checkpoint_stem(clone, path, models) == places[places.index(place) - 1]
+        place.with_name(f"{place.name}.safetensors").write_bytes(b"x")
+        assert checkpoint_stem(clone, path, models) == place
+    assert checkpoint_stem(clone, "ckpts/other") == clone / "ckpts" / "other"
+
+
 def test_listing_models_needs_neither_torch_nor_the_network(tmp_path):
     script = (
         "import runpy, sys; sys.argv = ['engine', 'models', '--models', sys.argv[1], 'list']\n"
