@@ -37,7 +37,7 @@ QUALITIES = (
 )
 TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
 REPAIRS = (
-    ("MODEL", "As the Model Suggests", "What suits the surfaces of the model best"),
+    ("MODEL", "As Suggested", "As the model suggests: what suits its surfaces best"),
     ("CLEAN", "Clean", "Mend the surface; what is open stays open"),
     ("WATERTIGHT", "Watertight", "The closed outer skin of the object, for printing and booleans"),
 )
