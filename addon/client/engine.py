@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import signal
 import time
@@ -18,6 +19,8 @@ from .process import start_engine
 
 RESPAWN_SECONDS = 5.0
 KILL_SECONDS = 5.0
+# An engine gone wild must not fill the disk.
+MAX_PASSED_OVER = 20
 _ENDS = ("finished", "failed", "cancelled")
 
 
@@ -72,6 +75,7 @@ class EngineClient:
         self._wanted = False
         self._may_start = 0.0
         self._heard = 0.0
+        self._passed_over = 0
 
     # ---------------------------------------------------------------------------------------------------- what to do
 
@@ -193,6 +197,7 @@ class EngineClient:
         finally:
             self._may_start = time.monotonic() + RESPAWN_SECONDS
         self._heard = time.monotonic()
+        self._passed_over = 0
         self.problem = None
         self._set_state(EngineState.STARTING)
 
@@ -207,7 +212,7 @@ class EngineClient:
                 if message.lost:
                     self._drop(self._problem("garbage", "The engine's messages became unreadable, so it was ended."))
                     return True
-                self._events.append(Event("log", data={"level": "warning", "text": message.sentence}))
+                self._pass_over(message)
                 continue
             self._handle(message)
             if self._link is not link:
@@ -217,6 +222,13 @@ class EngineClient:
             return True
         return time.monotonic() < deadline
 
+    def _pass_over(self, frame: protocol.BadFrame) -> None:
+        """Write into the engine's log what was no message: nobody can do anything about it but us."""
+        self._passed_over += 1
+        if self._passed_over <= MAX_PASSED_OVER:
+            with contextlib.suppress(OSError), self.log_file.open("a", encoding="utf-8") as log:
+                log.write(f"Passed over: {frame.sentence}\n")
+
     def _handle(self, message: protocol.Message) -> None:
         if message.get("kind") == "hello" and message.get("v") != protocol.VERSION:
             sentence = "The engine belongs to another version of Espalier. Restart Blender, then try again."
@@ -225,7 +237,7 @@ class EngineClient:
         try:
             kind = protocol.check(message, protocol.FROM_ENGINE)
         except protocol.BadFrame as bad:
-            self._events.append(Event("log", data={"level": "warning", "text": bad.sentence}))
+            self._pass_over(bad)
             return
         if kind == "hello":
             self.hello, self.broken = message, False

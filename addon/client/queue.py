@@ -64,7 +64,6 @@ class JobQueue:
         self.engine = engine
         self.jobs: dict[str, Job] = {}
         self.paused: Problem | None = None
-        self.messages: list[str] = []
 
     @property
     def running(self) -> Job | None:
@@ -145,9 +144,6 @@ class JobQueue:
             )
 
     def _apply(self, event: Event) -> Job | None:
-        if event.kind == "log":
-            self.messages.append(str(event.data.get("text", "")))
-            del self.messages[:-100]
         job = self.jobs.get(event.job)
         if job is None or job.ended:
             return None

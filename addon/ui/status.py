@@ -69,7 +69,8 @@ def draw_status(layout, context):
 def describe(job):
     """How far a job is: a fraction and a line such as ``Shape 12/24 · 40 s left``."""
     if job.cancelling:
-        return job.fraction or 0.0, "Cancelling"
+        stuck = session.queue is not None and session.queue.engine.can_kill(job.id)
+        return job.fraction or 0.0, "Cancel again to end the engine" if stuck else "Cancelling"
     if not job.stage:
         state = session.queue.engine.state if session.queue is not None else None
         return 0.0, "Starting the engine" if state is not EngineState.READY else "Starting"

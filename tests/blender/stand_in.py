@@ -18,13 +18,18 @@ class StandIn:
         self.result, self.python = result, None
         self.state, self.problem, self.broken, self.hello = EngineState.READY, None, False, None
         self.submitted, self.events, self.running = [], [], True
+        self.obeys, self.waited = True, False
 
     def submit(self, job, folder):
         self.submitted.append((job, folder))
 
     def cancel(self, job):
-        self.events.append(Event("cancelled", job))
+        if self.obeys:
+            self.events.append(Event("cancelled", job))
         return "asked"
+
+    def can_kill(self, _job):
+        return self.waited
 
     def poll(self, _max_seconds):
         events, self.events = self.events, []

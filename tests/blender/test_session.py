@@ -80,6 +80,19 @@ def test_second_press_queues_and_cancel_ends_the_first(engine):
     assert [item.name for item in bpy.data.objects] == ["red mug"]
 
 
+def test_an_engine_that_does_not_obey_cancel_can_be_ended_and_the_panel_says_so(engine):
+    from espalier.addon.ui.status import describe
+
+    engine.obeys = False
+    bpy.ops.espalier.generate()
+    tick()
+    bpy.ops.espalier.cancel()
+    tick(1)
+    assert describe(session.current())[1] == "Cancelling"
+    engine.waited = True
+    assert describe(session.current())[1] == "Cancel again to end the engine"
+
+
 def test_failure_is_one_sentence_and_retry_runs_the_same_job(engine):
     bpy.ops.espalier.generate()
     tick()
