@@ -5,20 +5,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from .compilation import kernels
 from .grid import Grid, chunks_by_count, expand, take
 
+_TRIANGLES_AT_ONCE = 1 << 18
 _ROWS_AT_ONCE = 1 << 20
-_ROUNDING = 1e-9
+ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
 class Crossings:
     """Crossings of triangles with grid edges along one axis, H rows.
 
-    ``cell`` int64 [3, H]: the voxel that owns the edge, the smallest of the four around it. ``triangle`` int64 [H].
+    ``cell`` int64 [3, H]: the voxel that owns the edge, the smallest of the four around it. ``triangle`` int64 [H],
+    ascending.
     ``point`` float64 [3, H]: the crossing, mesh units from the box minimum.
     """
 
@@ -35,8 +39,28 @@ def grid_crossings(triangles: Tensor, grid: Grid) -> list[Crossings]:
     numbers, so that two triangles with a common edge never both claim or both miss a line. Double precision on
     float32 positions and float32 lattice planes, as the reference.
     """
-    components = triangles.permute(2, 1, 0).double().contiguous()
-    return [_cross_axis(components, grid, axis) for axis in range(3)]
+    compiled = kernels(grid.surface_voxels, len(triangles))
+    found: list[list[Crossings]] = [[], [], []]
+    for start in range(0, len(triangles), _TRIANGLES_AT_ONCE):
+        some = triangles[start : start + _TRIANGLES_AT_ONCE]
+        if compiled:
+            shape, size = np.array(grid.shape), grid.voxel_size.numpy()
+            for axis, parts in enumerate(found):
+                hits = compiled.cross_axis(some.numpy(), start, shape, size, axis)
+                parts.append(Crossings(axis, *map(torch.from_numpy, hits)))
+        else:
+            components = some.permute(2, 1, 0).double().contiguous()
+            for axis, parts in enumerate(found):
+                parts.append(_cross_axis(components, grid, axis, start))
+    return [
+        Crossings(
+            axis,
+            torch.cat([part.cell for part in parts], 1),
+            torch.cat([part.triangle for part in parts]),
+            torch.cat([part.point for part in parts], 1),
+        )
+        for axis, parts in enumerate(found)
+    ]
 
 
 def _lattice(index: Tensor, size: Tensor) -> Tensor:
@@ -53,8 +77,8 @@ def _lerp(t: Tensor, first: Tensor, last: Tensor) -> Tensor:
     return (1 - t) * first + t * last
 
 
-def _cross_axis(components: Tensor, grid: Grid, axis: int) -> Crossings:
-    """``components`` float64 [3 axes, 3 vertices, F]."""
+def _cross_axis(components: Tensor, grid: Grid, axis: int, number: int) -> Crossings:
+    """``components`` float64 [3 axes, 3 vertices, F] of the triangles ``number``, ``number`` + 1 and so on."""
     u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
     size = grid.voxel_size
     hu, hw, ha = size[u_axis], size[w_axis], size[axis]
@@ -64,7 +88,7 @@ def _cross_axis(components: Tensor, grid: Grid, axis: int) -> Crossings:
     row = _cell(w, hw, nw)
     columns = u / hu.double()
     # Most triangles of a fine mesh lie between two lattice lines; the margin keeps those that rounding moves onto one.
-    crosses_u = (columns.amax(0) + _ROUNDING).floor() > (columns.amin(0) - _ROUNDING).floor()
+    crosses_u = (columns.amax(0) + ROUNDING).floor() > (columns.amin(0) - ROUNDING).floor()
     kept = ((row.amax(0) > row.amin(0)) & crosses_u).nonzero().squeeze(1)
 
     order = torch.argsort(w[:, kept], dim=0)
@@ -72,7 +96,7 @@ def _cross_axis(components: Tensor, grid: Grid, axis: int) -> Crossings:
     row = row.index_select(1, kept).gather(0, order)
 
     parts = [
-        _cross_rows(u[:, s], w[:, s], a[:, s], row[:, s], (hu, hw, ha), (nu, nw, na), kept[s])
+        _cross_rows(u[:, s], w[:, s], a[:, s], row[:, s], (hu, hw, ha), (nu, nw, na), kept[s] + number)
         for s in chunks_by_count(row[2] - row[0], _ROWS_AT_ONCE)
     ]
     if not parts:

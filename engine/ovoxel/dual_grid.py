@@ -6,14 +6,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import EspalierError
-from .crossings import Crossings, grid_crossings
-from .grid import UNIT_BOX, Grid, VoxelTable
+from .compilation import kernels
+from .crossings import grid_crossings
+from .grid import UNIT_BOX, Grid, VoxelTable, take
 from .overlap import edge_voxels, open_edges, overlapping_voxels
 from .quadric import Quadrics
+
+_TRIANGLES_AT_ONCE = 1 << 18
+_EDGES_AT_ONCE = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -61,22 +66,54 @@ def mesh_to_dual_grid(
     if regularization_weight < 0 or boundary_weight < 0:
         raise EspalierError("bad_input", "The weights of the dual vertex energy must not be negative.")
     crossings = grid_crossings(triangles, grid)
-    table, coords, around = active_voxels(crossings, grid)
+    table, coords, around = VoxelTable.around_edges([crossing.cell for crossing in crossings], grid)
     size = grid.voxel_size.double()
 
     intersected = torch.zeros((len(coords), 3), dtype=torch.bool)
-    quadrics = Quadrics(coords, grid.voxel_size)
-    normals = _unit_normals(triangles)
-    planes = quadrics.planes(normals, triangles[:, 0] / size)
     for crossing, rows in zip(crossings, around):
         intersected[rows[0], crossing.axis] = True
-        points = crossing.point / size.unsqueeze(1)
-        for row in rows:
-            quadrics.add_planes(row, planes, crossing.triangle)
-            quadrics.add_points(row, points, regularization_weight)
-    if face_weight > 0:
-        for row, triangle in overlapping_voxels(triangles, normals.float(), table, grid):
-            quadrics.add_planes(row, planes, triangle)
+    compiled = kernels(len(coords), len(triangles))
+    quadrics = Quadrics(coords, grid.voxel_size, regularization_weight, interleaved=compiled is not None)
+    for start in range(0, len(triangles), _TRIANGLES_AT_ONCE):
+        some = triangles[start : start + _TRIANGLES_AT_ONCE]
+        normals = _unit_normals(some)
+        planes = quadrics.planes(normals, some[:, 0] / size)
+        normals = normals.float()
+        for crossing, rows in zip(crossings, around):
+            limits = torch.searchsorted(crossing.triangle, torch.tensor([start, start + len(some)]))
+            here = slice(*limits.tolist())
+            if compiled:
+                compiled.add_crossings(
+                    *quadrics.arrays(),
+                    coords.numpy(),
+                    rows.numpy(),
+                    planes.T.contiguous().numpy(),
+                    crossing.triangle.numpy(),
+                    crossing.point.numpy(),
+                    here.start,
+                    here.stop,
+                    start,
+                    size.numpy(),
+                    quadrics.squares.numpy(),
+                )
+                continue
+            points = crossing.point[:, here] / size.unsqueeze(1)
+            for row in rows[:, here]:
+                quadrics.add_planes(row, planes, crossing.triangle[here] - start, points)
+        if face_weight > 0 and compiled:
+            compiled.add_overlaps(
+                quadrics.arrays()[0],
+                some.numpy(),
+                normals.numpy(),
+                planes.T.contiguous().numpy(),
+                np.array(grid.shape),
+                grid.voxel_size.numpy(),
+                *table.arrays(),
+            )
+        elif face_weight > 0:
+            for row, triangle in overlapping_voxels(some, normals, table, grid):
+                quadrics.add_planes(row, planes, triangle)
+    del crossings, around
     if boundary_weight > 0:
         _add_open_edges(quadrics, triangles, faces, table, grid, boundary_weight)
 
@@ -115,23 +152,6 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
     return shifted[faces], faces
 
 
-def active_voxels(crossings: list[Crossings], grid: Grid) -> tuple[VoxelTable, Tensor, list[list[Tensor]]]:
-    """The voxels around all crossed edges.
-
-    Returns their table, coordinates int64 [N, 3] in lexicographic order, and for each axis the rows [H] of each of the
-    four voxels around the crossings, the owner first.
-    """
-    cells = []
-    for crossing in crossings:
-        for step_u, step_w in ((0, 0), (1, 0), (0, 1), (1, 1)):
-            cell = list(crossing.cell)
-            cell[(crossing.axis + 1) % 3] = cell[(crossing.axis + 1) % 3] + step_u
-            cell[(crossing.axis + 2) % 3] = cell[(crossing.axis + 2) % 3] + step_w
-            cells.append(cell)
-    table, coords, rows = VoxelTable.of_cells(cells, grid.shape)
-    return table, coords, [rows[first : first + 4] for first in (0, 4, 8)]
-
-
 def _unit_normals(triangles: Tensor) -> Tensor:
     """Unit normals float64 [F, 3] of triangles, zero where a triangle has no area."""
     corners = triangles.double()
@@ -148,8 +168,9 @@ def _add_open_edges(
         return
     position = triangles.new_zeros((int(faces.max()) + 1, 3))
     position[faces.flatten()] = triangles.view(-1, 3)
-    start, end = (position[edges[:, side]].double() for side in (0, 1))
-    row, edge = edge_voxels(start, end, table, grid)
-    directions = torch.nn.functional.normalize(end - start, dim=1)[edge]
-    points = (start / grid.voxel_size.double())[edge]
-    quadrics.add_lines(row, directions, points, weight)
+    for some in edges.split(_EDGES_AT_ONCE):
+        start, end = (take(position, some[:, side]).double() for side in (0, 1))
+        row, edge = edge_voxels(start, end, table, grid)
+        directions = take(torch.nn.functional.normalize(end - start, dim=1), edge)
+        points = take(start / grid.voxel_size.double(), edge)
+        quadrics.add_lines(row, directions, points, weight)

@@ -7,10 +7,12 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import EspalierError
+from .compilation import kernels
 
 UNIT_BOX = ((-0.5, -0.5, -0.5), (0.5, 0.5, 0.5))
 MAX_RESOLUTION = 4096
@@ -32,6 +34,12 @@ class Grid:
     shape: tuple[int, int, int]
     box_min: Tensor
     voxel_size: Tensor
+
+    @property
+    def surface_voxels(self) -> int:
+        """About how many voxels a closed surface activates that fills the box: those of its six sides."""
+        x, y, z = self.shape
+        return 2 * (x * y + y * z + z * x)
 
     @staticmethod
     def of(
@@ -83,7 +91,7 @@ class VoxelTable:
         """``coords`` int [N, 3] inside ``shape``, unique; row ``i`` of the table is row ``i`` of ``coords``."""
         self._set_shape(shape)
         code = self._code(*coords.long().unbind(1))
-        self._allocate([code])
+        self._allocate(self._blocks_of([code]))
         self._rows[self._place(code)] = torch.arange(len(code), dtype=torch.int32, device=coords.device)
 
     @classmethod
@@ -97,7 +105,7 @@ class VoxelTable:
         self = cls.__new__(cls)
         self._set_shape(shape)
         codes = [self._code(*batch) for batch in cells]
-        self._allocate(codes)
+        self._allocate(self._blocks_of(codes))
         present = torch.zeros(len(self._rows), dtype=torch.bool, device=codes[0].device)
         for code in codes:
             present[self._place(code)] = True
@@ -112,6 +120,43 @@ class VoxelTable:
         coords = torch.stack([x, y, z], 1)[order]
         return self, coords, [take(self._rows, self._place(code)).long() for code in codes]
 
+    @classmethod
+    def around_edges(cls, cells: Sequence[Tensor], grid: Grid) -> tuple[VoxelTable, Tensor, list[Tensor]]:
+        """Build from the four voxels around each crossed edge: ``cells`` int64 [3, H] for each axis, their owners.
+
+        Returns the table, the unique coordinates int64 [N, 3] in lexicographic order and for each axis the rows int64
+        [4, H] of the voxels around the edges: the owner, then one step along the next axis, along the one after it,
+        along both.
+        """
+        compiled = kernels(4 * sum(cell.shape[1] for cell in cells))
+        if compiled is None:
+            batches = []
+            for axis, cell in enumerate(cells):
+                for step_u, step_w in ((0, 0), (1, 0), (0, 1), (1, 1)):
+                    batch = list(cell)
+                    batch[(axis + 1) % 3] = batch[(axis + 1) % 3] + step_u
+                    batch[(axis + 2) % 3] = batch[(axis + 2) % 3] + step_w
+                    batches.append(batch)
+            table, coords, rows = cls.of_cells(batches, grid.shape)
+            return table, coords, [torch.stack(rows[first : first + 4]) for first in (0, 4, 8)]
+        self = cls.__new__(cls)
+        self._set_shape(grid.shape)
+        used = torch.zeros(math.prod(self._blocks), dtype=torch.bool)
+        for axis, cell in enumerate(cells):
+            compiled.mark_blocks(cell.numpy(), axis, np.array(self._blocks), used.numpy())
+        self._allocate(used)
+        found = [torch.empty((4, cell.shape[1]), dtype=torch.int64) for cell in cells]
+        for axis, cell in enumerate(cells):
+            compiled.around_edges(cell.numpy(), axis, *self.arrays(), found[axis].numpy(), True)
+        coords = compiled.number_voxels(self._occupied.numpy(), np.array(self._blocks), self._rows.numpy())
+        for axis, cell in enumerate(cells):
+            compiled.around_edges(cell.numpy(), axis, *self.arrays(), found[axis].numpy(), False)
+        return self, torch.from_numpy(coords), found
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """What compiled loops read of a table on the CPU: blocks along each axis, first level, second level."""
+        return np.array(self._blocks), self._slot.numpy(), self._rows.numpy()
+
     def _set_shape(self, shape: Sequence[int]) -> None:
         self.shape = tuple(shape)
         self._blocks = [math.ceil(n / BLOCK) for n in self.shape]
@@ -122,11 +167,15 @@ class VoxelTable:
         cell = ((x & _LOW) << 2 * _BLOCK_BITS) | ((y & _LOW) << _BLOCK_BITS) | (z & _LOW)
         return block * _BLOCK_CELLS + cell
 
-    def _allocate(self, codes: list[Tensor]) -> None:
-        device = codes[0].device
-        used = torch.zeros(math.prod(self._blocks), dtype=torch.bool, device=device)
+    def _blocks_of(self, codes: list[Tensor]) -> Tensor:
+        used = torch.zeros(math.prod(self._blocks), dtype=torch.bool, device=codes[0].device)
         for code in codes:
             used[code >> (3 * _BLOCK_BITS)] = True
+        return used
+
+    def _allocate(self, used: Tensor) -> None:
+        """Make room for the blocks that are in use, bool [all blocks]."""
+        device = used.device
         self._occupied = used.nonzero().squeeze(1)
         # Blocks without voxels share the last one, which stays empty.
         self._slot = torch.full((len(used),), len(self._occupied), dtype=torch.int32, device=device)

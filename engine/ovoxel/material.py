@@ -12,8 +12,8 @@ from torch import Tensor
 
 from ..errors import EspalierError
 from .crossings import grid_crossings
-from .dual_grid import active_voxels, triangles_in_box
-from .grid import UNIT_BOX, Grid
+from .dual_grid import triangles_in_box
+from .grid import UNIT_BOX, Grid, VoxelTable
 from .texture import Texture, sample_texture
 
 # Below this uv area a triangle has no usable texture footprint and reads the full-size image.
@@ -99,7 +99,7 @@ def voxelize_material(
         raise EspalierError("bad_input", "The texture coordinates of the mesh do not fit its faces or are undefined.")
 
     crossings = grid_crossings(triangles, grid)
-    _, coords, around = active_voxels(crossings, grid)
+    _, coords, around = VoxelTable.around_edges([crossing.cell for crossing in crossings], grid)
     pairs = [row * len(faces) + crossing.triangle for crossing, rows in zip(crossings, around) for row in rows]
     pair = torch.unique(torch.cat(pairs))
     row, triangle = pair // len(faces), pair % len(faces)

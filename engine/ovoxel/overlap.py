@@ -11,7 +11,7 @@ from torch import Tensor
 from .grid import Grid, VoxelTable, chunks_by_count, expand, take
 
 _CELLS_AT_ONCE = 1 << 20
-_MARGIN = 1e-3
+MARGIN = 1e-3
 # First and second axis of each projection, and the axis it looks along.
 _PROJECTIONS = ((0, 1, 2), (1, 2, 0), (2, 0, 1))
 _SHORTEST_EDGE = 1e-6
@@ -62,8 +62,9 @@ def _separating_axes(corners: Tensor, normals: Tensor, size: Tensor) -> Tensor:
             rows += [m1, m2, offset + (m1.clamp_min(0) * size[first] + m2.clamp_min(0) * size[second])]
     size = size.unsqueeze(1)
     critical = torch.where(normals > 0, size, 0.0)
-    rows.append((normals * (critical - corners[:, 0])).sum(0))
-    rows.append((normals * (size - critical - corners[:, 0])).sum(0))
+    for corner in (critical, size - critical):
+        x, y, z = normals * (corner - corners[:, 0])
+        rows.append(x + y + z)
     return torch.stack(rows)
 
 
@@ -88,14 +89,14 @@ def _candidates(
     """
     u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
     row_triangle, w = expand((highest[w_axis] - lowest[w_axis] + 1).clamp_min(0))
-    w = w + take(lowest[w_axis], row_triangle)
+    w = (w + take(lowest[w_axis], row_triangle)).double()
     first, last = _row_span(corners[u_axis], corners[w_axis], row_triangle, w)
     first = torch.maximum(first, take(lowest[u_axis], row_triangle))
     width = (torch.minimum(last, take(highest[u_axis], row_triangle)) - first + 1).clamp_min(0)
 
     along = torch.where(normals[axis] == 0, 1.0, normals[axis])
     slope_u, slope_w = -normals[u_axis] / along, -normals[w_axis] / along
-    reach = (slope_u.abs() + slope_w.abs()) / 2 + _MARGIN
+    reach = (slope_u.abs() + slope_w.abs()) / 2 + MARGIN
     height = corners[axis, 0] - slope_u * (corners[u_axis, 0] - 0.5) - slope_w * (corners[w_axis, 0] - 0.5)
     row_height = take(height, row_triangle) + take(slope_w, row_triangle) * w
     for rows in chunks_by_count(width, _CELLS_AT_ONCE):
@@ -109,7 +110,7 @@ def _candidates(
         high = torch.minimum((middle + margin).floor().long(), take(highest[axis], triangle))
         column, layer = expand((high - low + 1).clamp_min(0))
         cells = [layer] * 3
-        cells[u_axis], cells[w_axis] = take(u, column), take(w, take(owner, column))
+        cells[u_axis], cells[w_axis] = take(u, column), take(w, take(owner, column)).long()
         cells[axis] = layer + take(low, column)
         yield cells[0], cells[1], cells[2], take(triangle, column)
 
@@ -117,9 +118,9 @@ def _candidates(
 def _row_span(u: Tensor, w: Tensor, triangle: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
     """First and last cell along u of each triangle within the slab w in [row, row + 1], a little wider for rounding.
 
-    ``u``, ``w`` [3 vertices, F]; ``triangle``, ``row`` [P].
+    ``u``, ``w`` float64 [3 vertices, F]; ``triangle`` int64, ``row`` float64 [P].
     """
-    lowest = torch.full_like(row, torch.inf, dtype=u.dtype)
+    lowest = torch.full_like(row, torch.inf)
     highest = -lowest
     for start in range(3):
         end = (start + 1) % 3
@@ -129,13 +130,13 @@ def _row_span(u: Tensor, w: Tensor, triangle: Tensor, row: Tensor) -> tuple[Tens
         slope = torch.where(flat, 0.0, (u[end] - u[start]) / torch.where(flat, 1.0, span))
         low, high = torch.minimum(w[start], w[end]), torch.maximum(w[start], w[end])
         w0, u0, slope, low, high = (take(v, triangle) for v in (w[start], u[start], slope, low, high))
-        enter, leave = torch.maximum(low, row - _MARGIN), torch.minimum(high, row + 1 + _MARGIN)
+        enter, leave = torch.maximum(low, row - MARGIN), torch.minimum(high, row + 1 + MARGIN)
         crossed = enter <= leave
         ends = (u0 + slope * (at - w0) for at in (enter, leave))
         for at in ends:
             lowest = torch.where(crossed, torch.minimum(lowest, at), lowest)
             highest = torch.where(crossed, torch.maximum(highest, at), highest)
-    return (lowest - _MARGIN).floor().long(), (highest + _MARGIN).floor().long()
+    return (lowest - MARGIN).floor().long(), (highest + MARGIN).floor().long()
 
 
 def open_edges(faces: Tensor) -> Tensor:
@@ -146,7 +147,9 @@ def open_edges(faces: Tensor) -> Tensor:
     """
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     count = int(faces.max()) + 1
-    key = torch.sort(torch.minimum(*edges.unbind(1)) * count + torch.maximum(*edges.unbind(1))).values
+    key = torch.minimum(*edges.unbind(1)) * count + torch.maximum(*edges.unbind(1))
+    # numpy sorts integers several times faster than torch, and in place.
+    key.numpy().sort()
     different = key[1:] != key[:-1]
     end = torch.ones(1, dtype=torch.bool)
     single = key[torch.cat([end, different]) & torch.cat([different, end])]

@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from .grid import take
 
 _AXES = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
+_VOXELS_AT_ONCE = 1 << 16
 # Where A[p, q] stands among xx, xy, xz, yy, yz, zz.
 _ENTRY = ((0, 1, 2), (1, 3, 4), (2, 4, 5))
 
@@ -17,55 +19,80 @@ class Quadrics:
     """One energy x^T A x - 2 b^T x for each of N voxels, x in voxel-local units [0, 1]^3, in float64.
 
     The reference accumulates in absolute float32 coordinates and loses the minimum to rounding on fine grids; local
-    coordinates keep it at full precision. ``sums`` [9, N]: A as xx, xy, xz, yy, yz, zz, then b.
+    coordinates keep it at full precision. ``sums`` [9, N]: A as xx, xy, xz, yy, yz, zz, then b. ``count`` [N]: the
+    number of crossing points, whose part in A is added at the end.
     """
 
-    def __init__(self, coords: Tensor, voxel_size: Tensor) -> None:
-        """``coords`` int64 [N, 3]; ``voxel_size`` float32 [3]: energies are in units of its largest component."""
+    def __init__(self, coords: Tensor, voxel_size: Tensor, regularization: float, interleaved: bool) -> None:
+        """``coords`` int64 [N, 3]; ``voxel_size`` float32 [3]: energies are in units of its largest component.
+
+        ``regularization`` weighs the squared distance to each crossing point, up to a constant that to their mean.
+        ``interleaved`` keeps the nine sums of a voxel together in memory, as the compiled loops want them.
+        """
         size = voxel_size.double()
         self.scale = size / size.max()
+        self.squares = self.scale**2 * regularization
         self.origin = coords.T.double().contiguous()
-        self.sums = torch.zeros((9, len(coords)), dtype=torch.float64)
+        layout = (len(coords), 9) if interleaved else (9, len(coords))
+        sums = torch.zeros(layout, dtype=torch.float64)
+        self.sums = sums.T if interleaved else sums
+        self.count = torch.zeros(len(coords), dtype=torch.float64)
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """What compiled loops add to: the interleaved sums [N, 9] and counts [N]."""
+        return self.sums.T.numpy(), self.count.numpy()
 
     def planes(self, normals: Tensor, points: Tensor) -> Tensor:
-        """Table [10, F] for ``add_planes``: unit normals [F, 3] and a point of each plane [F, 3] in voxel units."""
-        x, y, z = n = (normals * self.scale).T
-        return torch.stack([x * x, x * y, x * z, y * y, y * z, z * z, x, y, z, (n * points.T).sum(0)])
+        """Table [10, F] for the sums: unit normals [F, 3] and a point of each plane [F, 3] in voxel units."""
+        x, y, z = (normals * self.scale).T
+        px, py, pz = points.T
+        return torch.stack([x * x, x * y, x * z, y * y, y * z, z * z, x, y, z, x * px + y * py + z * pz])
 
-    def add_planes(self, row: Tensor, planes: Tensor, plane: Tensor) -> None:
-        """Add to voxel ``row`` [P] the squared distance to plane ``plane`` [P] of the table."""
+    def add_planes(self, row: Tensor, planes: Tensor, plane: Tensor, points: Tensor | None = None) -> None:
+        """Add to voxel ``row`` [P] the squared distance to plane ``plane`` [P] of the table.
+
+        ``points`` [3, P] in voxel units: where the surface crosses an edge of that voxel.
+        """
         for sums, values in zip(self.sums[:6], planes[:6]):
             sums.scatter_add_(0, row, take(values, plane))
         normal = [take(component, plane) for component in planes[6:9]]
         distance = take(planes[9], plane)
         for component, origin in zip(normal, self.origin):
             distance -= component * take(origin, row)
-        for sums, component in zip(self.sums[6:], normal):
-            sums.scatter_add_(0, row, component * distance)
+        for axis, (sums, component) in enumerate(zip(self.sums[6:], normal)):
+            value = component * distance
+            if points is not None:
+                value += (points[axis] - take(self.origin[axis], row)) * self.squares[axis]
+            sums.scatter_add_(0, row, value)
+        if points is not None:
+            self.count.scatter_add_(0, row, torch.ones_like(distance))
 
     def add_lines(self, row: Tensor, directions: Tensor, points: Tensor, weight: float) -> None:
         """Add to voxel ``row`` [P] the weighted squared distance to lines (unit directions, points [P, 3])."""
-        local = points - take(self.origin.T, row)
-        along = directions.unsqueeze(2) * directions.unsqueeze(1)
-        across = torch.eye(3, dtype=torch.float64) - along
-        matrix = weight * across * self.scale.unsqueeze(1) * self.scale
-        b = (matrix @ local.unsqueeze(2)).squeeze(2)
-        self.sums.index_add_(1, row, torch.cat([matrix.flatten(1)[:, [0, 1, 2, 4, 5, 8]], b], 1).T)
-
-    def add_points(self, row: Tensor, points: Tensor, weight: float) -> None:
-        """Add weight * |x - point|^2 for points [3, P] in voxel units: up to a constant, that of their mean."""
-        count = torch.bincount(row, minlength=self.sums.shape[1])
-        for axis in range(3):
-            square = float(self.scale[axis]) ** 2 * weight
-            self.sums[_ENTRY[axis][axis]] += count * square
-            self.sums[6 + axis].scatter_add_(0, row, (points[axis] - take(self.origin[axis], row)) * square)
+        local = [point - take(origin, row) for point, origin in zip(points.T, self.origin)]
+        b = [torch.zeros_like(points[:, 0]) for _ in range(3)]
+        for p in range(3):
+            for q in range(p, 3):
+                across = float(p == q) - directions[:, p] * directions[:, q]
+                value = across * (weight * self.scale[p] * self.scale[q])
+                self.sums[_ENTRY[p][q]].scatter_add_(0, row, value)
+                b[p] += value * local[q]
+                if p != q:
+                    b[q] += value * local[p]
+        for sums, value in zip(self.sums[6:], b):
+            sums.scatter_add_(0, row, value)
 
     def minimise(self) -> Tensor:
         """The minimum of each energy within the closed unit cube, float64 [3, N]."""
-        x = torch.stack(_solve3(*self.sums))
-        outside = ((x < 0) | (x > 1)).any(0).nonzero().squeeze(1)
-        if len(outside):
-            x[:, outside] = _constrained_minimum(self.sums.index_select(1, outside))
+        x = torch.empty_like(self.sums[:3], memory_format=torch.contiguous_format)
+        for part, sums, count in zip(*(values.split(_VOXELS_AT_ONCE, -1) for values in (x, self.sums, self.count))):
+            sums = sums.contiguous()
+            for axis in range(3):
+                sums[_ENTRY[axis][axis]] += count * self.squares[axis]
+            torch.stack(_solve3(*sums), out=part)
+            outside = ((part < 0) | (part > 1)).any(0).nonzero().squeeze(1)
+            if len(outside):
+                part[:, outside] = _constrained_minimum(sums.index_select(1, outside))
         return x
 
 

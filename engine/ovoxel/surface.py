@@ -5,11 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from ..errors import EspalierError
-from .grid import UNIT_BOX, Grid, VoxelTable
+from .compilation import kernels
+from .grid import UNIT_BOX, Grid, VoxelTable, take
 
 # The four voxels around the edge that a voxel owns, for each axis, in the order of the quad (spec/ovoxel.md section 2).
 _QUAD = (
@@ -28,10 +30,16 @@ def dual_grid_quads(coords: Tensor, intersected: Tensor, shape: Sequence[int]) -
     ``coords`` int [N, 3] unique within ``shape``, ``intersected`` bool [N, 3]. A quad with a missing voxel is dropped.
     The representation has no orientation: every quad faces the negative direction of its axis.
     """
+    table = VoxelTable(coords, shape)
+    compiled = kernels(len(coords)) if coords.device.type == "cpu" else None
+    if compiled:
+        offsets = np.array(_QUAD)
+        voxels = coords.contiguous().numpy(), intersected.contiguous().numpy()
+        return torch.from_numpy(compiled.quads(*voxels, offsets, np.array(shape), *table.arrays()))
     voxel, axis = intersected.nonzero().unbind(1)
     offsets = torch.tensor(_QUAD, device=coords.device)
     corners = coords.long()[voxel].unsqueeze(1) + offsets[axis]
-    rows = VoxelTable(coords, shape).rows(*corners.unbind(2))
+    rows = table.rows(*corners.unbind(2))
     return rows[(rows >= 0).all(1)]
 
 
@@ -64,9 +72,10 @@ def dual_grid_to_mesh(
     vertices = (coords + local_vertices.float()) * size + origin
     if split_weight is not None:
         weight = split_weight.reshape(-1)
-        along_02 = weight[q0] * weight[q2] > weight[q1] * weight[q3]
+        along_02 = take(weight, q0) * take(weight, q2) > take(weight, q1) * take(weight, q3)
     else:
-        side_01, side_02 = vertices[q1] - vertices[q0], vertices[q2] - vertices[q0]
+        first = take(vertices, q0)
+        side_01, side_02 = take(vertices, q1) - first, take(vertices, q2) - first
         twice_area = torch.linalg.cross(side_01, side_02).norm(dim=1)
         along_02 = twice_area > _FLAT * side_01.norm(dim=1) * side_02.norm(dim=1)
     faces = torch.where(
