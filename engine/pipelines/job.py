@@ -23,7 +23,13 @@ from ..weights.configuration import FILES
 from ..weights.model_set import ModelSet, load_model_set
 from ..weights.registry import STARTER, STARTER_FOLDER
 from .asset import VoxelAsset
-from .stages import MAX_TOKENS, Keep, Settings
+from .stages import MAX_TOKENS, Keep, Settings, refuse_unknown
+
+SETTINGS = (
+    *("quality", "matting", "texture_size", "samplers"),
+    *("faces", "repair", "smoothing", "draft", "max_tokens"),
+)
+"""All that a request may set; docs/pipelines.md says what each means. A kind of job leaves out what is not for it."""
 
 _open_set: tuple[tuple[str | int, ...], ModelSet] | None = None
 
@@ -40,6 +46,7 @@ class Report(Protocol):
 
 def prepare(job: JobFolder, request: Mapping[str, Any], report: Report) -> Prepared:
     """Prepare the job's image, keep picture and mask, and pass on what was noticed."""
+    check_settings(request)
     name = request.get("input")
     if not isinstance(name, str):
         raise EspalierError("bad_request", "The job names no input image. Start it again from an image.")
@@ -123,6 +130,14 @@ def sampling_of(request: Mapping[str, Any]) -> Settings:
     if not isinstance(samplers, dict) or not all(isinstance(value, dict) for value in samplers.values()):
         raise EspalierError("bad_request", "The sampler settings of this job cannot be read. Start the job again.")
     return Settings(whole(request, "max_tokens", MAX_TOKENS), samplers)
+
+
+def check_settings(request: Mapping[str, Any]) -> None:
+    """Raise EspalierError("bad_request") for settings that are no object, and for one that is not in ``SETTINGS``."""
+    settings = request.get("settings") or {}
+    if not isinstance(settings, Mapping):
+        raise EspalierError("bad_request", "The settings of this job cannot be read. Start the job again.")
+    refuse_unknown("setting", settings, SETTINGS)
 
 
 def setting(request: Mapping[str, Any], name: str, default: Any) -> Any:

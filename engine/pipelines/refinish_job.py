@@ -13,7 +13,7 @@ from ..mesh.finish import FinishSettings
 from ..protocol import REQUEST_FILE, read_json
 from ..weights.configuration import Configuration, read_configuration
 from .finishing import finish_settings, finish_surface
-from .job import Report, model_folder, quality_of, setting
+from .job import Report, check_settings, model_folder, quality_of, setting
 from .kept_voxels import read_voxels
 
 GONE = "The model of this object is no longer on this computer, so its own finishing settings are not known."
@@ -27,6 +27,7 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     for byte. Raises as ``generate_job.run``.
     """
     request = job.request()
+    check_settings(request)
     source, made = _source(request)
     request = {**made, **request, "settings": {**_settings(made), **_settings(request)}}
     report("finish", 0, 1)

@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import dataclass, field, fields
 from functools import partial
 from typing import Any, Protocol
 
@@ -15,12 +15,13 @@ from torch import Tensor, nn
 
 from ..conditioning.image import image_tensor
 from ..errors import EspalierError
-from ..flow.sampler import FlowEulerGuidanceIntervalSampler, State
+from ..flow.sampler import FlowEulerGuidanceIntervalSampler, SamplerParams, State
 from ..sparse.tensor import SparseTensor
 from ..weights.configuration import Normalisation, sampler_params
 from ..weights.model_set import ModelSet
 
 MAX_TOKENS = 49152
+SAMPLED = ("structure", "shape", "material")
 
 Report = Callable[[str, int, int], None]
 """``report(stage, step, of)``: every stage starts with step 0; it may raise to cancel."""
@@ -40,11 +41,30 @@ class Settings:
     """What a user may change.
 
     max_tokens: the budget of latent cells in a 1536 cascade.
-    samplers: overrides of the set's own sampler parameters, by stage: ``structure``, ``shape``, ``material``.
+    samplers: overrides of the set's own sampler parameters, by stage (``SAMPLED``). Raises EspalierError("bad_request")
+    for a stage or parameter that there is not, and for values that cannot be used.
     """
 
     max_tokens: int = MAX_TOKENS
     samplers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        refuse_unknown("sampler", self.samplers, SAMPLED)
+        for stage, values in self.samplers.items():
+            refuse_unknown(f"setting of the {stage} sampler", values, [entry.name for entry in fields(SamplerParams)])
+            try:
+                sampler_params(SamplerParams(), values)
+            except (TypeError, ValueError, OverflowError) as error:
+                raise EspalierError(
+                    "bad_request", f"The settings of the {stage} sampler cannot be used: {error}."
+                ) from None
+
+
+def refuse_unknown(what: str, given: Iterable[str], known: Collection[str]) -> None:
+    """Raise EspalierError("bad_request") for a name that is not ``known``: mistyped, it would change nothing."""
+    for name in given:
+        if name not in known:
+            raise EspalierError("bad_request", f"There is no {what} “{name}”. Choose one of: {', '.join(known)}.")
 
 
 DEFAULTS = Settings()
@@ -95,12 +115,7 @@ class Stages:
         defaults = self.models.config.samplers.get(sampler)
         if defaults is None:
             raise EspalierError("bad_config", f"The model's pipeline.json has no {sampler}. Fetch the model again.")
-        try:
-            params = sampler_params(defaults.params, settings.samplers.get(stage, {}))
-        except (TypeError, ValueError, OverflowError) as error:
-            raise EspalierError(
-                "bad_request", f"The settings of the {stage} sampler cannot be used: {error}."
-            ) from None
+        params = sampler_params(defaults.params, settings.samplers.get(stage, {}))
         euler = FlowEulerGuidanceIntervalSampler(defaults.sigma_min)
         positive, negative = flow.condition(cond), flow.condition(torch.zeros_like(cond))
         return euler.sample(model, start, positive, negative, params, report)

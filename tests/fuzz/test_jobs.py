@@ -29,7 +29,7 @@ REQUEST = {
         "faces": 5000,
         "texture_size": 1024,
         "max_tokens": 100,
-        "background": "auto",
+        "matting": "auto",
         "samplers": {"shape": {"steps": 3, "guidance_interval": [0.5, 1.0]}},
     },
     "model": {"set": "starter", "path": None},

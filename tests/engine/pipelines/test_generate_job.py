@@ -111,7 +111,23 @@ def test_cancel_ends_the_job_in_any_stage_and_the_next_run_succeeds(tmp_path, ti
         ({"settings": {"texture_size": "big"}}, "bad_request", "texture_size"),
         ({"settings": {"texture_size": 3}}, "bad_settings", "texture"),
         ({"settings": {"samplers": {"shape": {"steps": 0}}}}, "bad_request", "shape sampler"),
-        ({"settings": {"samplers": {"shape": {"colour": 1}}}}, "bad_request", "shape sampler"),
+        (
+            {"settings": {"samplers": {"shape": {"step": 1}}}},
+            "bad_request",
+            "shape sampler “step”. Choose one of: steps, g",
+        ),
+        (
+            {"settings": {"samplers": {"shapes": {}}}},
+            "bad_request",
+            "sampler “shapes”. Choose one of: structure, shape, m",
+        ),
+        ({"settings": {"samplers": {"material": {"guidance_interval": 3}}}}, "bad_request", "material sampler cannot"),
+        (
+            {"settings": {"texturesize": 64}},
+            "bad_request",
+            "setting “texturesize”. Choose one of: quality, matting, te",
+        ),
+        ({"settings": [1]}, "bad_request", "settings of this job cannot be read"),
     ],
 )
 def test_bad_requests_end_in_one_sentence(tmp_path, tiny_set, changes, code, sentence):
