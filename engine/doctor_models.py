@@ -8,7 +8,7 @@ from typing import Any
 
 from .doctor_checks import GB, Finding
 from .weights.models_folder import read_receipt
-from .weights.registry import SETS, STARTER, STARTER_FOLDER, PublishedSet
+from .weights.registry import SETS, STARTER, STARTER_FOLDER, PublishedSet, places
 
 
 def models(data: Path, trellis2: Path | None = None) -> Finding:
@@ -25,7 +25,7 @@ def models(data: Path, trellis2: Path | None = None) -> Finding:
         folder = data / "models" / entry.folder
         if trellis2 is not None and entry.name == "TRELLIS.2-4B":
             folder = trellis2
-        state, text = state_of(entry, folder)
+        state, text = state_of(entry, folder, data / "models")
         lines.append(f"{entry.name}: {text}")
         facts[entry.name] = {"state": state, "folder": str(folder)}
         if state in ("incomplete", "damaged") and not faulty:
@@ -36,7 +36,7 @@ def models(data: Path, trellis2: Path | None = None) -> Finding:
     return Finding("models", "broken" if faulty else "ok", "\n".join(lines), advice, facts)
 
 
-def state_of(entry: PublishedSet, folder: Path) -> tuple[str, str]:
+def state_of(entry: PublishedSet, folder: Path, models_folder: Path) -> tuple[str, str]:
     """Return "missing", "incomplete", "damaged", "unverified" or "verified", and the same in words."""
     noted: dict[str, Any] = {}
     if folder.is_dir():
@@ -44,9 +44,9 @@ def state_of(entry: PublishedSet, folder: Path) -> tuple[str, str]:
         noted = receipt.get("files", {})
         if receipt.get("damaged"):
             return "damaged", f"damaged: {', '.join(map(str, receipt['damaged']))}"
-    sizes = {file: _size(folder / file.path) for file in entry.files}
-    if not any(sizes.values()):
+    if not any(_size(folder / file.path) for file in entry.files):
         return "missing", f"not here. {entry.purpose}"
+    sizes = {file: max(map(_size, places(folder, file.path, models_folder))) for file in entry.files}
     lost = [file.path for file, size in sizes.items() if file.required and not size]
     if lost:
         return "incomplete", f"{len(lost)} of {len(entry.files)} files are missing or empty, first {lost[0]}"

@@ -301,31 +301,41 @@ def image_encoder_folder(set_folder: Path, repository: str, models: Path | None 
 
 
 def checkpoint_stem(set_folder: Path, path: str, models: Path | None = None) -> Path:
-    """The files, without their ending, of the network that a set names by ``path``.
+    """The files, without their ending, of the network that a set names by ``path``, in one of its ``places``.
 
-    A network of another repository ("owner/name/...") is looked for as the image encoder is: below the set's own
-    folder; beside it, in a folder of the repository's name or in a set of the models folder; in ``models``. Raises
-    EspalierError("missing_model") where it is in none of them; any other network is where the path says.
+    Raises EspalierError("missing_model") where a network of another repository is in none of them; any other network is
+    where the path says.
     """
+    folders = places(set_folder, path, models)
+    for place in folders:
+        if all(place.with_name(place.name + suffix).is_file() for suffix in (".json", ".safetensors")):
+            return place
+    if len(folders) == 1:
+        return folders[0]
+    file = PurePosixPath(path)
+    raise EspalierError(
+        "missing_model",
+        f"The file “{file.name}.safetensors” of {'/'.join(file.parts[:2])}, which this model works with, is not on "
+        f"this computer. Put it with its .json into “{folders[0].parent}”, or run “blender --online-mode --command "
+        f"espalier models download {TRELLIS2.name}”.",
+        f"Looked for it with its .json in: {', '.join(str(place.parent) for place in folders)}",
+    )
+
+
+def places(set_folder: Path, path: str, models: Path | None = None) -> list[Path]:
+    """Where a file of TRELLIS.2-4B may lie, best first; more than one where it is of another repository.
+
+    That one is looked for as the image encoder is: below the set's own folder; beside it, in a folder of the
+    repository's name or in a set of the models folder; in ``models``.
+    """
+    found = [set_folder / path]
     for part in TRELLIS2.parts[1:]:
-        if not path.startswith(f"{part.repository}/"):
-            continue
-        places = [set_folder / path]
-        for folder in (set_folder.absolute().parent, models):
-            if folder is not None:
-                name, rest = PurePosixPath(part.repository).name, path.removeprefix(f"{part.repository}/")
-                places += [folder / name / rest, folder / path, folder / TRELLIS2.folder / path]
-        for place in places:
-            if all(place.with_name(place.name + suffix).is_file() for suffix in (".json", ".safetensors")):
-                return place
-        raise EspalierError(
-            "missing_model",
-            f"The file “{PurePosixPath(path).name}.safetensors” of {part.repository}, which this model works with, is "
-            f"not on this computer. Put it with its .json into “{places[0].parent}”, or run “blender --online-mode "
-            f"--command espalier models download {TRELLIS2.name}”.",
-            f"Looked for it with its .json in: {', '.join(str(place.parent) for place in places)}",
-        )
-    return set_folder / path
+        if path.startswith(f"{part.repository}/"):
+            name, rest = PurePosixPath(part.repository).name, path.removeprefix(f"{part.repository}/")
+            for folder in (set_folder.absolute().parent, models):
+                if folder is not None:
+                    found += [folder / name / rest, folder / path, folder / TRELLIS2.folder / path]
+    return found
 
 
 def _plain(name: str) -> str:

@@ -3,6 +3,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -245,6 +246,19 @@ def test_incomplete_set_names_its_first_missing_file(tmp_path):
     assert found.facts[trellis2.name]["state"] == "incomplete"
     assert f"of {len(trellis2.files)} files are missing" in found.text
     assert doctor_models.models(tmp_path).facts[trellis2.name]["state"] == "missing"
+
+
+def test_a_clone_is_whole_with_the_structure_decoder_of_the_other_repository_beside_it(tmp_path):
+    trellis2, clone = SETS[0], tmp_path / "disk" / "clone"
+    own, other = trellis2.parts
+    put(clone, {file.path: file.size or 100 for file in own.files if file.required})
+    assert doctor_models.models(tmp_path, trellis2=clone).facts[trellis2.name]["state"] == "incomplete"
+    put(tmp_path / "models" / "TRELLIS-image-large", {file.source: 1 for file in other.files})
+    assert doctor_models.models(tmp_path).facts[trellis2.name]["state"] == "missing"
+    shutil.rmtree(tmp_path / "models")
+    put(clone.parent / "TRELLIS-image-large", {file.source: file.size or 100 for file in other.files})
+    assert doctor_models.models(tmp_path, trellis2=clone).facts[trellis2.name]["state"] == "unverified"
+    assert "damaged" not in doctor_models.models(tmp_path, trellis2=clone).text
 
 
 def test_exit_code_is_one_exactly_when_something_needed_is_broken(monkeypatch, capsys, tmp_path):

@@ -46,6 +46,23 @@ def outputs(model, inputs):
         return model.raw(*inputs)[0].feats if hasattr(model, "raw") else model(*inputs).feats
 
 
+def test_a_network_of_another_repository_is_taken_from_beside_the_set(tiny_set):
+    config = json.loads((tiny_set / "pipeline.json").read_text())
+    config["args"]["models"]["sparse_structure_decoder"] = "microsoft/TRELLIS-image-large/ckpts/decoder"
+    (tiny_set / "pipeline.json").write_text(json.dumps(config))
+    with pytest.raises(
+        EspalierError, match=r"“decoder\.safetensors” of microsoft/TRELLIS-image-large.*models download"
+    ):
+        load_model_set(tiny_set).size("sparse_structure_decoder")
+    beside = tiny_set.parent / "TRELLIS-image-large" / "ckpts"
+    beside.mkdir(parents=True)
+    for suffix in (".json", ".safetensors"):
+        (tiny_set / "ckpts" / f"sparse_structure_decoder{suffix}").rename(beside / f"decoder{suffix}")
+    model = load_model_set(tiny_set, precision="float32").model("sparse_structure_decoder")
+    stored = load_file(beside / "decoder.safetensors")
+    assert all(torch.equal(model.state_dict()[key], value) for key, value in stored.items())
+
+
 def test_every_network_of_a_set_loads_frozen_and_once(tiny_set):
     models = load_model_set(tiny_set, precision="float32")
     for name in NETWORKS:
