@@ -54,14 +54,15 @@ def draw_status(layout, context):
     if job is not None:
         fraction, text = describe(job)
         _draw_progress(layout, fraction, text, ids.OP_CANCEL)
-        for note in job.notes:
-            _draw_note(layout, context, note)
     waiting = session.waiting()
     if waiting:
         layout.label(text=f"{waiting} more waiting", icon="TIME")
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
+    # Below every button, which must not move under the pointer when a note arrives.
+    for note in job.notes if job is not None else ():
+        _draw_note(layout, context, note)
     for message in session.messages[-MAX_MESSAGES:] if job is None else ():
         _draw_message(layout, context, message)
 
