@@ -301,24 +301,24 @@ def image_encoder_folder(set_folder: Path, repository: str, models: Path | None 
 
 
 def checkpoint_stem(set_folder: Path, path: str, models: Path | None = None) -> Path:
-    """The files, without their ending, of the network that a set names by ``path``, in one of its ``places``.
+    """The files, without their ending, of the network that a set names by ``path``: where its description lies.
 
-    Raises EspalierError("missing_model") where a network of another repository is in none of them; any other network is
-    where the path says.
+    Raises EspalierError("missing_model") where a network of another repository is in none of its ``places``; any other
+    network is where the path says.
     """
     folders = places(set_folder, path, models)
     for place in folders:
-        if all(place.with_name(place.name + suffix).is_file() for suffix in (".json", ".safetensors")):
+        if place.with_name(f"{place.name}.json").is_file():
             return place
     if len(folders) == 1:
         return folders[0]
     file = PurePosixPath(path)
     raise EspalierError(
         "missing_model",
-        f"The file “{file.name}.safetensors” of {'/'.join(file.parts[:2])}, which this model works with, is not on "
-        f"this computer. Put it with its .json into “{folders[0].parent}”, or run “blender --online-mode --command "
+        f"The network “{file.name}” of {'/'.join(file.parts[:2])}, which this model works with, is not on this "
+        f"computer. Put its .json and .safetensors into “{folders[0].parent}”, or run “blender --online-mode --command "
         f"espalier models download {TRELLIS2.name}”.",
-        f"Looked for it with its .json in: {', '.join(str(place.parent) for place in folders)}",
+        f"Looked for {file.name}.json in: {', '.join(str(place.parent) for place in folders)}",
     )
 
 
