@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A draft: the mended surface with all its faces and its materials at the vertices. No unwrap, no maps, no waiting."""
+"""A draft: the surface with all its faces and its materials at the vertices. No mending, no unwrap, no maps."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import EspalierError
 from ..mesh.alpha import alpha_mode
 from ..mesh.bake import ALPHA, BASE_COLOR, MaterialVoxels, to_bytes
 from ..mesh.finish import REPAIRS, FinishSettings
@@ -37,14 +38,24 @@ class DraftAsset:
 def make_draft(
     vertices: np.ndarray, faces: np.ndarray, material: MaterialVoxels, settings: FinishSettings
 ) -> DraftAsset:
-    """Mend and smooth a raw surface as finishing does, keep every face, and sample the materials at its vertices.
+    """Keep every face of a raw surface, whose vertex n is that of voxel n, and the materials at its vertices.
 
-    Raises EspalierError("bad_surface") when no surface is left.
+    Only the closed skin is made first where it is asked for; mending would take longer than a quick look may. Raises
+    EspalierError("bad_surface") when no surface is left.
     """
-    vertices, faces, counts = REPAIRS[settings.repair](vertices, faces, material.coords, material.resolution)
-    if settings.smoothing:
-        vertices = taubin_smooth(vertices, faces, settings.smoothing)
-    attributes = material.sample(vertices).astype(np.float32)
+    counts: dict[str, Any] = {}
+    if settings.repair == "watertight":
+        vertices, faces, counts = REPAIRS[settings.repair](vertices, faces, material.coords, material.resolution)
+        if settings.smoothing:
+            vertices = taubin_smooth(vertices, faces, settings.smoothing)
+        attributes = material.sample(vertices).astype(np.float32)
+    else:
+        faces = faces[np.isfinite(vertices).all(axis=1)[faces].all(axis=1)]
+        used, faces = np.unique(faces, return_inverse=True)
+        vertices, attributes, faces = vertices[used], material.attrs[used].astype(np.float32), faces.reshape(-1, 3)
+    if len(faces) == 0:
+        raise EspalierError("bad_surface", "The generated surface is empty: try another seed, or a clearer image.")
+    attributes = np.clip(attributes, 0.0, 1.0)
     mode = alpha_mode(attributes[:, ALPHA])
     if mode == "opaque":
         attributes[:, ALPHA] = 1.0
