@@ -19,7 +19,7 @@ from .nearest import SurfaceIndex
 from .normal_map import tangent_space_normals
 from .normals import corner_normals
 from .raster import UvRaster, rasterise
-from .repair import reduce_faces, repair, replace_by_skin
+from .repair import keep_as_generated, reduce_faces, repair, replace_by_skin
 from .smooth import taubin_smooth
 from .topology import edge_table, vertex_components
 from .unwrap import unwrap
@@ -31,7 +31,7 @@ STEPS = ("clean", "simplify", "unwrap", "raster", "bake", "gutter")
 # The default number of faces asks for no more than the voxels can carry and a viewport likes.
 DEFAULT_FACES = 60_000
 
-REPAIRS = {"clean": repair, "watertight": replace_by_skin}
+REPAIRS = {"as_generated": keep_as_generated, "clean": repair, "watertight": replace_by_skin}
 
 SMALLEST_TEXTURE = 64
 LARGEST_TEXTURE = 8192
@@ -41,9 +41,10 @@ LARGEST_TEXTURE = 8192
 class FinishSettings:
     """What a user or a model set may choose.
 
-    target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side. repair: "clean"
-    mends the generated surface and leaves open what is open; "watertight" takes the closed outer skin of its voxels
-    instead. smoothing: passes of low-pass filtering before anything else is made of the surface; 0 for none.
+    target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side. repair:
+    "as_generated" keeps the generated surface with all its holes and pieces, only welded and wound; "clean" also
+    closes small holes and removes crumbs; "watertight" takes the closed outer skin of its voxels instead. smoothing:
+    passes of low-pass filtering before anything else is made of the surface; 0 for none.
     """
 
     target_faces: int | None = None
@@ -129,7 +130,7 @@ def finish(
         charts=int(layout.chart.max()) + 1,
         covered_share=round(len(raster.texel) / settings.texture_size**2, 4),
         unwrap=layout.method,
-        events=layout.events,
+        events=[*run.counts["events"], *layout.events],
         seconds={name: round(value, 3) for name, value in run.seconds.items()},
     )
     return FinishedAsset(

@@ -16,7 +16,7 @@ from .orient import open_seams, orient_consistently, orient_outward
 from .sides import outside_hints
 from .simplify import simplify
 from .skin import outer_skin
-from .topology import edge_table, face_vectors, half_edge_ends, unit
+from .topology import edge_table, face_vectors, half_edge_ends, unit, vertex_components
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
 HOLE_VOXELS = 8.0
@@ -25,37 +25,36 @@ HOLE_VOXELS = 8.0
 WELD_VOXELS = 0.01
 
 
+def keep_as_generated(
+    vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Weld, drop what has no shape, take crowded edges apart, wind consistently and outward; invent and remove nothing.
+
+    Arguments, result and errors as for ``repair``: what is open stays open, every floating piece stays.
+    """
+    found = _examine(vertices, faces, resolution)
+    hints = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
+    parts = _take_apart(*clean.compact(found.vertices, found.faces), hints)
+    return _wind(parts, {**found.counts, "floaters": 0, "holes_filled": 0})
+
+
 def repair(
     vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
-    """Weld, drop what has no shape, take crowded edges apart, wind consistently and outward, fill small holes.
+    """Weld, drop what has no shape and what floats, take crowded edges apart, wind outward, fill small holes.
 
     vertices [V, 3] in the world frame, faces [F, 3] of any winding, ``cells`` int [N, 3] the voxels (of a grid of
     ``resolution``) whose dual vertices the vertices are, or any others. Returns float64 vertices, int64 faces and the
-    counts of what was found. Raises EspalierError("bad_surface") when nothing is left.
+    counts of what was found and done, with sentences in ``events`` where people should know. Raises
+    EspalierError("bad_surface") when nothing is left.
     """
-    counts: dict[str, Any] = {"raw_faces": len(faces)}
-    voxel = 1.0 / resolution
-    vertices, faces, impossible = clean.check_surface(vertices, faces)
-    hints = outside_hints(vertices, faces, cells, resolution)
-
-    def drop(bad: np.ndarray) -> int:
-        nonlocal faces, hints
-        faces, hints = faces[~bad], hints[~bad]
-        return int(bad.sum())
-
-    counts["impossible_faces"] = drop(impossible)
-    faces, counts["welded_vertices"] = clean.weld(vertices, faces, WELD_VOXELS * voxel)
-    counts["degenerate_faces"] = drop(clean.find_degenerate(vertices, faces))
-    counts["duplicate_faces"] = drop(clean.find_duplicates(faces))
+    found = _examine(vertices, faces, resolution)
+    voxel, counts = 1.0 / resolution, found.counts
+    hints = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
     # Before anything is taken apart: a sliver at a crowded edge is part of the skin, not a crumb.
-    floating, counts["floaters"] = clean.find_floaters(vertices, faces, voxel)
-    drop(floating)
-    if len(faces) == 0:
-        raise _nothing_left()
-    vertices, faces = clean.compact(vertices, faces)
-    parts = _take_apart(vertices, faces, hints)
-    counts["crowded_edges"] = parts.crowded_edges
+    floating, counts["floaters"] = clean.find_floaters(found.vertices, found.faces, voxel)
+    vertices, faces = clean.compact(found.vertices, found.faces[~floating])
+    parts = _take_apart(vertices, faces, hints[~floating])
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
         parts.vertices, parts.faces, HOLE_VOXELS * voxel, _cut_half_edges(parts.faces, parts.origin)
     )
@@ -65,14 +64,12 @@ def repair(
         vertices = np.concatenate([vertices, filled_vertices[len(parts.vertices) :]])
         hints = np.concatenate([parts.hints, np.zeros(len(filled) - len(parts.faces), dtype=hints.dtype)])
         faces = np.concatenate([parts.origin, added])[filled]
-        drop(clean.find_degenerate(vertices, faces))
-        drop(clean.find_duplicates(faces))
+        kept = ~clean.find_degenerate(vertices, faces)
+        faces, hints = faces[kept], hints[kept]
+        kept = ~clean.find_duplicates(faces)
+        faces, hints = faces[kept], hints[kept]
         parts = _take_apart(vertices, faces, hints)
-    counts["seam_edges"] = parts.seam_edges
-    surface, counts["pieces_turned_outward"] = orient_outward(
-        parts.vertices, orient_consistently(parts.faces), parts.hints
-    )
-    return *clean.compact(parts.vertices, surface.faces), counts
+    return _wind(parts, counts)
 
 
 def replace_by_skin(
@@ -83,17 +80,80 @@ def replace_by_skin(
     Arguments and result as for ``repair``; vertex n must be the dual vertex of voxel n. Raises
     EspalierError("bad_surface") when nothing is left or the vertices are not those of the voxels.
     """
-    counts: dict[str, Any] = {"raw_faces": len(faces)}
     if len(vertices) != len(cells):
         raise EspalierError("bad_surface", "A watertight object needs the voxels it was made from. Generate it again.")
-    vertices, faces, impossible = clean.check_surface(vertices, faces)
-    counts["impossible_faces"] = int(impossible.sum())
-    used = np.unique(faces[~impossible])
-    if len(used) == 0:
+    found = _examine(vertices, faces, resolution)
+    skin, faces = outer_skin(cells, found.vertices, found.all_faces[found.possible], resolution)
+    floating, found.counts["floaters"] = clean.find_floaters(skin, faces, 1.0 / resolution)
+    return _with_account(*clean.compact(skin, faces[~floating]), found.counts)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A checked surface: ``faces`` welded and without flaws, taken from rows ``rows`` of ``all_faces``.
+
+    ``possible`` bool tells which of all faces stand on finite points; ``counts`` what the raw surface was like.
+    """
+
+    vertices: np.ndarray
+    all_faces: np.ndarray
+    possible: np.ndarray
+    faces: np.ndarray
+    rows: np.ndarray
+    counts: dict[str, Any]
+
+
+def _examine(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> _Found:
+    """Weld the surface, drop faces without shape and count; raises EspalierError("bad_surface") when none is left."""
+    vertices, all_faces, impossible = clean.check_surface(vertices, faces)
+    rows = np.flatnonzero(~impossible)
+    faces, welded = clean.weld(vertices, all_faces, WELD_VOXELS / resolution)
+    degenerate = clean.find_degenerate(vertices, faces[rows])
+    rows = rows[~degenerate]
+    duplicate = clean.find_duplicates(faces[rows])
+    rows = rows[~duplicate]
+    if len(rows) == 0:
         raise _nothing_left()
-    skin, faces = outer_skin(cells[used], vertices[used], resolution)
-    floating, counts["floaters"] = clean.find_floaters(skin, faces, 1.0 / resolution)
-    return *clean.compact(skin, faces[~floating]), counts
+    faces = faces[rows]
+    edges = edge_table(faces).count
+    counts = {
+        "raw_faces": len(all_faces),
+        "impossible_faces": int(impossible.sum()),
+        "welded_vertices": welded,
+        "degenerate_faces": int(degenerate.sum()),
+        "duplicate_faces": int(duplicate.sum()),
+        "open_edges": int((edges == 1).sum()),
+        "crowded_edges": int((edges > 2).sum()),
+    }
+    return _Found(vertices, all_faces, ~impossible, faces, rows, counts)
+
+
+def _wind(parts: _Parts, counts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Turn the pieces outward and complete the account."""
+    counts["seam_edges"] = parts.seam_edges
+    surface, counts["pieces_turned_outward"] = orient_outward(
+        parts.vertices, orient_consistently(parts.faces), parts.hints
+    )
+    return _with_account(*clean.compact(parts.vertices, surface.faces), counts)
+
+
+def _with_account(
+    vertices: np.ndarray, faces: np.ndarray, counts: dict[str, Any]
+) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+    """Count the closed pieces of the result and say in sentences what people should know."""
+    piece = vertex_components(faces, len(vertices))
+    torn = np.unique(piece[edge_table(faces).boundary() // 3])
+    counts["closed_pieces"] = int(piece.max(initial=-1)) + 1 - len(torn)
+    events = counts["events"] = []
+    if counts["impossible_faces"]:
+        events.append(f"{counts['impossible_faces']} faces stood on impossible points and were left out.")
+    if counts["floaters"]:
+        events.append(f"Floating crumbs were removed: {counts['floaters']}.")
+    if counts.get("seam_edges"):
+        events.append("Part of the surface has no inside and outside of its own and was cut open along a seam.")
+    if not counts["closed_pieces"]:
+        events.append("No part of the object is closed: choose the repair “watertight” for printing and booleans.")
+    return vertices, faces, counts
 
 
 def _nothing_left() -> EspalierError:
@@ -111,14 +171,13 @@ class _Parts:
     faces: np.ndarray
     hints: np.ndarray
     origin: np.ndarray
-    crowded_edges: int
     seam_edges: int
 
 
 def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _Parts:
     """Split crowded edges, cut what cannot be oriented, and wind; ``hints`` follow the winding of their faces."""
     before = faces
-    vertices, faces, origin, crowded = split_non_manifold(vertices, faces, hints)
+    vertices, faces, origin, _ = split_non_manifold(vertices, faces, hints)
     seams = 0
     surface = orient_consistently(faces)
     if not surface.orientable.all():
@@ -126,7 +185,7 @@ def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _
         vertices, origin = vertices[copies], origin[copies]
         surface = orient_consistently(faces)
     turned = (origin[surface.faces] != before).any(axis=1)
-    return _Parts(vertices, surface.faces, np.where(turned, -hints, hints), origin, crowded, seams)
+    return _Parts(vertices, surface.faces, np.where(turned, -hints, hints), origin, seams)
 
 
 def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from .manifold import split_non_manifold
+from .manifold import separate_corners
+from .nearest import SurfaceIndex
+from .topology import edge_table
 
 LARGEST_GRID = 512
 """Cells along a side of the flooded grid; a finer structure is merged into such cells first."""
@@ -18,41 +20,81 @@ REACH = 1
 """Cells by which the voxels grow to close gaps."""
 PULL = 0.5
 """How far a skin vertex goes towards the dual vertices of the voxels it covers; at 1 a single sheet would be flat."""
+FARTHEST = 0.5
+"""Cells that a skin vertex may go from there to lie on the surface itself."""
 
+_NEAR = ndimage.generate_binary_structure(3, 1)
+_AROUND = ndimage.generate_binary_structure(3, 3)
 _CORNERS = np.array([[k & 1, k >> 1 & 1, k >> 2 & 1] for k in range(8)])
 _EDGES = np.array([(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if a != b])
 
 
-def outer_skin(coords: np.ndarray, vertices: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the closed outer skin of voxels, wound outward: vertices float64 [V, 3], faces int64 [F, 3].
+def outer_skin(
+    coords: np.ndarray, vertices: np.ndarray, faces: np.ndarray, resolution: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the closed outer skin of a voxel surface, wound outward: vertices float64 [V, 3], faces int64 [F, 3].
 
-    coords int [N, 3] the voxels of a grid of ``resolution``; vertices [N, 3] one surface point of each voxel (its dual
-    vertex), both in the world frame. Every edge has two faces. A hollow that the flood does not reach is filled.
+    coords int [N, 3] the voxels of a grid of ``resolution``; vertices [N, 3] the dual vertex of each, in the world
+    frame; faces [M, 3] their surface: voxels without a face do not count. Every edge of the skin has two faces. Where
+    the solid is thicker than a sheet the skin lies on the surface; a single sheet becomes a solid half a voxel
+    thick. A hollow that the flood does not reach is filled.
     """
+    used = np.unique(faces)
     factor = -(-resolution // LARGEST_GRID)
-    cells, inverse = np.unique(coords.astype(np.int64) // factor, axis=0, return_inverse=True)
+    cells, inverse = np.unique(coords[used].astype(np.int64) // factor, axis=0, return_inverse=True)
     inverse = inverse.reshape(-1)
     share = np.bincount(inverse)[:, None]
-    points = np.stack([np.bincount(inverse, vertices[:, axis].astype(np.float64)) for axis in range(3)], 1) / share
+    points = np.stack([np.bincount(inverse, vertices[used, axis].astype(np.float64)) for axis in range(3)], 1) / share
     pad = REACH + 2
     solid = _solid(cells + pad, -(-resolution // factor) + 2 * pad)
     width = factor / resolution
-    blocks, middle, faces = _surface_net(solid)
+    blocks, middle, net_faces = _surface_net(solid)
     net = (blocks + middle + 0.5 - pad) * width - 0.5
     net = _pull(net, blocks, solid.shape[0], cells + pad, points)
-    # Where two bodies touch along an edge the net has four faces there; outward normals tell which belong together.
-    net, faces, _, _ = split_non_manifold(net, faces, np.ones(len(faces), dtype=np.int8))
-    return net, faces
+    thick = _thick(solid, blocks)
+    # What is further away is another layer: going there would fold the skin.
+    surface = SurfaceIndex(vertices, faces).closest(net[thick], np.zeros((int(thick.sum()), 3))).position
+    near = np.linalg.norm(surface - net[thick], axis=1) <= FARTHEST * width
+    net[np.flatnonzero(thick)[near]] = surface[near]
+    # Bodies that touch at a corner share a vertex there: each gets its own.
+    net_faces, copies = separate_corners(net_faces, *edge_table(net_faces).pairs())
+    return net[copies], net_faces
 
 
 def _solid(cells: np.ndarray, side: int) -> np.ndarray:
     """Fill what a flood from the border does not reach past the grown voxels, bool [side, side, side]."""
     own = np.zeros((side,) * 3, dtype=bool)
     own[tuple(cells.T)] = True
-    near = ndimage.generate_binary_structure(3, 1)
-    free, _ = ndimage.label(~ndimage.binary_dilation(own, near, REACH))
+    free, _ = ndimage.label(~ndimage.binary_dilation(own, _NEAR, REACH))
     filled = free != free[0, 0, 0]
-    return ndimage.binary_erosion(filled, near, REACH) | own
+    solid = ndimage.binary_erosion(filled, _NEAR, REACH) | own
+    while _join_diagonals(solid):
+        pass
+    return solid
+
+
+def _join_diagonals(solid: np.ndarray) -> bool:
+    """Fill a cell between every two that touch along an edge only (four faces would meet there); tell if any did."""
+    joined = False
+    for first, second in ((0, 1), (0, 2), (1, 2)):
+        view = np.moveaxis(solid, (first, second), (0, 1))
+        a, b, c, d = view[:-1, :-1], view[1:, :-1], view[1:, 1:], view[:-1, 1:]
+        falling, rising = a & c & ~b & ~d, b & d & ~a & ~c
+        joined |= bool(falling.any() or rising.any())
+        b |= falling
+        a |= rising
+    return joined
+
+
+def _thick(solid: np.ndarray, blocks: np.ndarray) -> np.ndarray:
+    """Tell which net vertices (by their block) lie on solid that is thicker than any single sheet, bool [V].
+
+    That is solid next to the neighbours of a cell that has only solid around it, as no cell of a flat sheet has.
+    """
+    core = ndimage.binary_erosion(solid, _AROUND)
+    backed = ndimage.binary_dilation(ndimage.binary_dilation(core, _AROUND), _NEAR)
+    around = tuple(np.moveaxis(blocks[:, None] + _CORNERS, -1, 0))
+    return (backed[around] | ~solid[around]).all(axis=1)
 
 
 def _surface_net(solid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
