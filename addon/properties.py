@@ -38,7 +38,8 @@ QUALITIES = (
 TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
 REPAIRS = (
     ("MODEL", "As Suggested", "As the model suggests: what suits its surfaces best"),
-    ("CLEAN", "Clean", "Mend the surface; what is open stays open"),
+    ("AS_GENERATED", "As Generated", "Nothing is closed and nothing is removed"),
+    ("CLEAN", "Clean", "Close small holes and remove crumbs; what is open by its nature stays open"),
     ("WATERTIGHT", "Watertight", "The closed outer skin of the object, for printing and booleans"),
 )
 

@@ -17,7 +17,7 @@ MODEL_NOTES = {
 # How the subject of an image is found: by its transparency or else by looking; by only one of these; not at all.
 MATTINGS = ("auto", "alpha", "birefnet", "keyer", "none")
 # How the surface is mended; None is as the model suggests.
-REPAIRS = ("clean", "watertight")
+REPAIRS = ("as_generated", "clean", "watertight")
 # Texels along a side of the maps, as panel and command line offer them.
 TEXTURE_SIZES = (512, 1024, 2048, 4096)
 MAX_SEED = 2**31 - 1

@@ -275,3 +275,12 @@ def test_a_damaged_draft_is_refused(made, engine):
     again(engine)
     assert session.message.is_error and "do not fit its vertices" in session.message.text
     assert len(made.data.polygons) == 12
+
+
+def test_every_repair_of_the_engine_can_be_chosen(engine):
+    pytest.importorskip("torch")
+    from espalier.addon import properties, request
+    from espalier.engine.mesh.finish import REPAIRS
+
+    assert set(request.REPAIRS) == set(REPAIRS)
+    assert [item[0].lower() for item in properties.REPAIRS] == ["model", *request.REPAIRS]
