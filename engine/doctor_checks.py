@@ -46,7 +46,7 @@ OPTIONAL = (
     ("huggingface_hub", "models cannot be downloaded, only imported from a folder"),
     ("triton", "plain torch computes instead"),
     ("flash-attn", "torch's own attention computes instead"),
-    ("numba", "training data cannot be made; generating does without"),
+    ("numba", "large meshes are converted more slowly; training data cannot be made"),
 )
 """Packages that the engine works without, and what that costs."""
 

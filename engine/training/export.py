@@ -40,8 +40,8 @@ SMOOTHING = 8
 """Passes that take the voxel noise off the starter's surfaces and leave their parts."""
 
 RECALL = {
-    "sparse_structure_decoder": {"out_layer.2.bias": (slice(None), 1.0)},
-    "shape_slat_decoder": {"to_subdiv.bias": (slice(None), 1.0), "output_layer.bias": (slice(3, 6), 0.5)},
+    "sparse_structure_decoder": {"out_layer.2.bias": (slice(None), 0.5)},
+    "shape_slat_decoder": {"to_subdiv.bias": (slice(None), 0.5), "output_layer.bias": (slice(3, 6), 0.25)},
 }
 """Raised logits by network and end of name: a wavering surface is better whole than torn (chosen on unseen objects)."""
 

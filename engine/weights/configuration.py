@@ -285,7 +285,7 @@ def _passes(value: Any) -> int:
 
 
 def _repair(value: Any) -> str:
-    if value not in ("clean", "watertight"):
+    if value not in ("as_generated", "clean", "watertight"):
         raise _UnusableError("surface_repair")
     return value
 
