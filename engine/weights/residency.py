@@ -98,6 +98,7 @@ class Residency:
         self._position = -1
         self._reading: str | None = None
         self._discard = False
+        self._wanted = False
         self._changed = threading.Condition()
 
     def plan(self, uses: Sequence[Use], budget: Budget = UNKNOWN) -> None:
@@ -125,8 +126,10 @@ class Residency:
             if name != self._current:
                 self._position = self._next_use(name, self._position, self._position)
             size = self._size(name)
+            self._wanted = True
             while self._reading is not None and not self._at_hand(name, size):
                 self._changed.wait()
+            self._wanted = False
             if name not in self._on_device.networks:
                 self._bring(name, size)
             else:
@@ -278,13 +281,15 @@ class Residency:
         return None
 
     def _clear_shared(self, size: int, name: str, step: int) -> bool:
-        """Let networks leave early that would have to leave at ``step`` anyway, until ``size`` bytes fit, if that is
-        enough."""
+        """Let networks leave early that would have to leave at ``step`` anyway and are not needed until then, until
+        ``size`` bytes fit, if that is enough."""
         anyway = self._room_for(size, name, step) or ()
         limit = self._device_limit(self._position, step)
-        leaving = self._leaving(
-            self._on_device, size, limit, step, lambda other: other in anyway and other != self._current
-        )
+
+        def may_leave(other: str) -> bool:
+            return other in anyway and other != self._current and self._next_use(other, self._position, step) >= step
+
+        leaving = self._leaving(self._on_device, size, limit, step, may_leave)
         for other in leaving or ():
             self._leave_device(other)
         return leaving is not None
@@ -308,7 +313,8 @@ class Residency:
                     self._on_host.networks[name] = network
                     self.counts.reads += 1
                     self.counts.read_ahead += 1
-                    self._reading = self._choose()
+                    # A step that waits for its network comes before those that are read ahead.
+                    self._reading = None if self._wanted else self._choose()
                 self._changed.notify_all()
                 if self._reading is None:
                     return

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Networks come when they are needed, leave by Belady's rule, are read ahead, and never exceed what memory holds."""
 
+import random
 import threading
 
 import pytest
@@ -216,3 +217,30 @@ def test_nothing_is_read_ahead_once_a_run_has_ended():
     settle(residency)
     assert disk.names == ["a"]
     assert residency.loaded == ["a"]
+
+
+def test_what_is_needed_sooner_does_not_leave_for_what_is_read_ahead():
+    disk = Disk()
+    residency = Residency(CPU, disk.read, disk.size)
+    residency.plan([Use("a"), Use("b"), Use("d")], Budget(100))
+    residency.get("a")
+    settle(residency)
+    assert set(residency.loaded) == {"a", "b"}
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_reading_ahead_ends_and_reads_at_most_one_network_a_step(seed):
+    draw = random.Random(seed)
+    disk = Disk()
+    residency = Residency(CPU, disk.read, disk.size)
+    for _ in range(5):
+        before = len(disk.names)
+        uses = [Use(draw.choice("abcde"), draw.choice((0, 10, 30))) for _ in range(draw.randint(1, 8))]
+        residency.plan(uses, Budget(draw.choice((60, 90, 100, 120, 150, None))))
+        for use in uses:
+            residency.get(use.name)
+            if draw.random() < 0.5:
+                settle(residency)
+        residency.rest()
+        settle(residency)
+        assert len(disk.names) - before <= len(uses)
