@@ -11,6 +11,7 @@ import bpy
 import numpy as np
 
 from ..addon.scene import Asset, Placement, Provenance, build_object
+from ..addon.scene.asset import Texture
 
 RUNS = 3
 MAP_SIZE = 1024
@@ -41,7 +42,7 @@ def sphere(columns: int = 250, rows: int = 200) -> Asset:
     random = np.random.default_rng(0)
     maps = {name: _png(random.integers(0, 255, (MAP_SIZE, MAP_SIZE, 3), np.uint8)) for name in ("base_color", "orm")}
     normals = normals.astype(np.float32)
-    return Asset(normals / 2, faces, uv[faces], normals[faces], maps)
+    return Asset(normals / 2, faces, uv[faces], normals[faces], Texture(maps))
 
 
 def build_seconds() -> list[float]:

@@ -10,6 +10,7 @@ import pytest
 from espalier.addon import ids
 from espalier.addon.scene import Asset, Placement, Provenance, build_object, read_result
 from espalier.addon.scene.asset import BadResult
+from espalier.tooling import bench_blender
 
 PROVENANCE = Provenance("mug.png", 42, "starter", {"quality": "starter"}, "20260101-mug-abc")
 
@@ -219,3 +220,9 @@ def test_missing_and_foreign_files_are_refused_with_a_sentence(result_folder, tm
     (folder / "result.json").write_text("{")
     with pytest.raises(BadResult, match="cannot be read"):
         read_result(folder)
+
+
+def test_the_benchmarks_object_can_be_built():
+    item = build_object(bpy.context.scene, "Sphere", bench_blender.sphere(20, 10), Placement(), Provenance())
+    assert len(item.data.polygons) == 400
+    assert len(item.data.materials) == 1
