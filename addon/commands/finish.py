@@ -8,8 +8,8 @@ from pathlib import Path
 from ..client import ClientError, JobStore
 from ..history import generation_behind
 from ..request import TEXTURE_SIZES, make_refinish_request
-from .batch import Input, add_output
 from .generate import Generate, add_shape
+from .job_command import Input, add_output
 
 
 def add_to(commands):

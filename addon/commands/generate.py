@@ -9,7 +9,7 @@ from .. import cli
 from ..client import ClientError
 from ..request import REPAIRS, make_request, new_seed, object_name
 from ..stages import duration
-from .batch import Batch, Input, add_options
+from .job_command import Input, JobCommand, add_options
 
 
 def add_to(commands):
@@ -30,7 +30,7 @@ def add_shape(command, default):
     command.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended (default: {default})")
 
 
-class Generate(Batch):
+class Generate(JobCommand):
     """Runs the command."""
 
     def work(self):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ..client import ClientError
 from ..request import make_texture_request, new_seed
-from .batch import Batch, Input, add_options
+from .job_command import Input, JobCommand, add_options
 
 
 def add_to(commands):
@@ -21,7 +21,7 @@ def add_to(commands):
     texture.set_defaults(start=TextureFiles)
 
 
-class TextureFiles(Batch):
+class TextureFiles(JobCommand):
     """Runs the command: one file after the other is opened, its objects are painted, and it is written anew."""
 
     def __init__(self, options, reporter):

@@ -8,7 +8,7 @@ import pytest
 from espalier.addon import preferences
 from espalier.addon.client import JobQueue, JobStore
 from espalier.addon.client.engine import Event
-from espalier.addon.commands.batch import Batch, Input
+from espalier.addon.commands.job_command import Input, JobCommand
 
 
 class Engine:
@@ -30,7 +30,7 @@ class Engine:
         return events
 
 
-class Told(Batch):
+class Told(JobCommand):
     """Collects events; results are not taken over."""
 
     def __init__(self, folder, works):
@@ -50,16 +50,18 @@ class Told(Batch):
 
 
 def test_what_the_engine_notes_is_told_before_the_result(tmp_path):
-    batch = Told(tmp_path, works=True)
-    batch.pump(batch.order("vase"))
-    assert batch.events == [("note", "vase: The background is not plain."), ("finished", "vase")]
+    command = Told(tmp_path, works=True)
+    command.pump(command.order("vase"))
+    assert command.events == [("note", "vase: The background is not plain."), ("finished", "vase")]
 
 
 def test_jobs_that_never_began_are_told_once_and_do_not_begin_with_the_next_file(tmp_path):
-    batch = Told(tmp_path, works=False)
-    batch.pump(batch.order("first", "second"))
-    batch.pump(batch.order("third"))
-    assert batch.events == [("failed", f"{name}: The engine does not start.") for name in ("first", "second", "third")]
+    command = Told(tmp_path, works=False)
+    command.pump(command.order("first", "second"))
+    command.pump(command.order("third"))
+    assert command.events == [
+        ("failed", f"{name}: The engine does not start.") for name in ("first", "second", "third")
+    ]
 
 
 @pytest.mark.parametrize("place", ["named", "downloaded", "nowhere"])
@@ -70,8 +72,8 @@ def test_a_model_is_named_by_its_folder_or_as_it_was_downloaded(tmp_path, monkey
     downloaded.mkdir(parents=True)
     name = {"named": "mine", "downloaded": "TRELLIS.2-4B", "nowhere": "other"}[place]
     (tmp_path / "mine").mkdir()
-    batch = Told(tmp_path / "jobs", works=True)
-    batch.options = SimpleNamespace(model=Path(name), quality=None, texture_size=512, matting="auto")
-    choices = batch.choices()
+    command = Told(tmp_path / "jobs", works=True)
+    command.options = SimpleNamespace(model=Path(name), quality=None, texture_size=512, matting="auto")
+    choices = command.choices()
     assert choices["model"] == name
     assert choices["model_path"] == (downloaded if place == "downloaded" else tmp_path / name)

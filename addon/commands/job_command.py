@@ -48,7 +48,7 @@ class Input:
     fields: dict[str, str]
 
 
-class Batch:
+class JobCommand:
     """A command that runs jobs. ``options`` are the parsed arguments, ``reporter`` is told what happens.
 
     A command gives ``work`` (submit, ``pump``, write) and ``finish``. ``total`` counts the inputs, for the exit code.
