@@ -28,6 +28,11 @@ def why_not(scene):
         return reason
     if scene.espalier.image is None:
         return "Choose or open an image first"
+    return no_weights(scene)
+
+
+def no_weights(scene):
+    """Why the chosen model cannot be used, as a sentence; "" when it can."""
     if scene.espalier.model == "TRELLIS2" and preferences.trellis2_folder() is None:
         return "The weights of TRELLIS.2-4B are not on this computer: download them, or name their folder"
     return ""
@@ -55,7 +60,7 @@ class ESPALIER_OT_generate(bpy.types.Operator):
             source, suffix = source_of(settings.image)
             if not settings.lock_seed:
                 settings.seed = new_seed()
-            session.submit(source, suffix, _request(settings), order_here(context))
+            session.submit(source, suffix, generation(settings, settings.image.name), order_here(context))
         except BadImage as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -86,9 +91,11 @@ class ESPALIER_OT_retry(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _request(settings):
+def generation(settings, image_name):
+    """The request of a generation from the image of this name, with what the panel says."""
     return make_request(
-        name=object_name(settings.image.name),
+        name=object_name(image_name),
+        image_name=image_name,
         **{**choices(settings, QUALITY_KINDS), **finishing(settings)},
     )
 
@@ -107,7 +114,6 @@ def choices(settings, kinds):
     """What both kinds of request take from the panel; ``kinds`` names the published model's qualities."""
     starter = settings.model == "STARTER"
     return {
-        "image_name": settings.image.name,
         "seed": settings.seed,
         "model": STARTER if starter else TRELLIS2,
         "model_path": None if starter else preferences.trellis2_folder(),

@@ -80,6 +80,8 @@ def _submit(scene, item, source, suffix):
 
     settings = scene.espalier
     subject = extract(item, int(settings.texture_size))
-    request = make_texture_request(item.name, target=subject.target(), **choices(settings, TEXTURE_KINDS))
+    request = make_texture_request(
+        item.name, settings.image.name, target=subject.target(), **choices(settings, TEXTURE_KINDS)
+    )
     order = TextureOrder(scene.name, item.name, item.session_uid, subject.notes, session.opened)
     session.submit(source, suffix, request, order, subject.files())
