@@ -19,7 +19,8 @@ from .events import say
 from .failure import explain
 from .jobs import JobFolder
 from .mesh.bake import MaterialVoxels
-from .mesh.finish import DEFAULT_FACES, STEPS, FinishSettings, finish
+from .mesh.finish import STEPS, finish
+from .mesh.finish_settings import DEFAULT_FACES, FinishSettings
 from .mesh.png import encode_png
 from .ovoxel.grid import MAX_RESOLUTION
 from .ovoxel.ovoxel_file import decode_ovoxels, read_voxels, write_voxels

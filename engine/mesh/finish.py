@@ -11,15 +11,16 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Cancelled, EspalierError
+from ..errors import Cancelled
 from .alpha import alpha_mode
 from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
+from .finish_settings import DEFAULTS, REPAIRS, FinishSettings
 from .gutter import fill_gutter
 from .nearest import SurfaceIndex
 from .normal_map import tangent_space_normals
 from .normals import corner_normals
 from .raster import UvRaster, rasterise
-from .repair import keep_as_generated, reduce_faces, repair, replace_by_skin
+from .repair import reduce_faces
 from .smooth import taubin_smooth
 from .topology import edge_table, vertex_components
 from .unwrap import unwrap
@@ -27,42 +28,6 @@ from .unwrap import unwrap
 Report = Callable[[int, int], None]
 
 STEPS = ("clean", "simplify", "unwrap", "raster", "bake", "gutter")
-
-# The default number of faces asks for no more than the voxels can carry and a viewport likes.
-DEFAULT_FACES = 60_000
-
-REPAIRS = {"as_generated": keep_as_generated, "clean": repair, "watertight": replace_by_skin}
-
-SMALLEST_TEXTURE = 64
-LARGEST_TEXTURE = 8192
-
-
-@dataclass(frozen=True)
-class FinishSettings:
-    """What a user or a model set may choose.
-
-    target_faces: at most this many faces (None: ``DEFAULT_FACES``). texture_size: texels along a side. repair:
-    "as_generated" keeps the generated surface with all its holes and pieces, only welded and wound; "clean" also
-    closes small holes and removes crumbs; "watertight" takes the closed outer skin of its voxels instead. smoothing:
-    passes of low-pass filtering before anything else is made of the surface; 0 for none.
-    """
-
-    target_faces: int | None = None
-    texture_size: int = 1024
-    repair: str = "clean"
-    smoothing: int = 0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.repair, str) or self.repair not in REPAIRS:
-            raise EspalierError("bad_settings", f"There is no repair “{self.repair}”: choose {' or '.join(REPAIRS)}.")
-        if not SMALLEST_TEXTURE <= self.texture_size <= LARGEST_TEXTURE:
-            raise EspalierError(
-                "bad_settings",
-                f"A texture of {self.texture_size} texels is not possible: "
-                f"choose between {SMALLEST_TEXTURE} and {LARGEST_TEXTURE}.",
-            )
-        if self.target_faces is not None and self.target_faces < 4:
-            raise EspalierError("bad_settings", "An object needs at least 4 faces: choose a larger number of faces.")
 
 
 @dataclass(frozen=True)
@@ -89,7 +54,7 @@ def finish(
     vertices: np.ndarray,
     faces: np.ndarray,
     material: MaterialVoxels,
-    settings: FinishSettings = FinishSettings(),
+    settings: FinishSettings = DEFAULTS,
     report: Report | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> FinishedAsset:
@@ -107,7 +72,7 @@ def finish(
         if settings.smoothing:
             vertices = taubin_smooth(vertices, faces, settings.smoothing)
     with run.step("simplify"):
-        lean_vertices, lean_faces = reduce_faces(vertices, faces, settings.target_faces or DEFAULT_FACES)
+        lean_vertices, lean_faces = reduce_faces(vertices, faces, settings.faces_of(len(faces)))
         normals = corner_normals(lean_vertices, lean_faces)
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
@@ -115,11 +80,12 @@ def finish(
         raster = rasterise(layout.uv, settings.texture_size)
     with run.step("bake"):
         lean = lean_vertices, lean_faces, layout.uv, normals
-        positions, bumps = read_surface(raster, *lean, full=None if lean_faces is faces else (vertices, faces))
+        full = None if lean_faces is faces else (vertices, faces)
+        positions, bumps = read_surface(raster, *lean, full=full)
         attributes = material.sample(positions)
         mode = alpha_mode(attributes[:, ALPHA])
     with run.step("gutter"):
-        maps = texture_maps(raster, attributes, mode, bumps)
+        maps = texture_maps(raster, attributes, mode, bumps if settings.normal_map else None)
     final = edge_table(lean_faces)
     run.counts.update(
         faces=len(lean_faces),

@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import EspalierError
 from ..mesh.alpha import alpha_mode
 from ..mesh.bake import ALPHA, BASE_COLOR, MaterialVoxels, to_bytes
-from ..mesh.finish import REPAIRS, FinishSettings
+from ..mesh.finish_settings import REPAIRS, FinishSettings
 from ..mesh.smooth import taubin_smooth
 from .preview import render_preview
 

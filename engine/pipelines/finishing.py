@@ -12,31 +12,31 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import EspalierError
 from ..jobs import JobFolder
 from ..mesh.bake import MaterialVoxels
-from ..mesh.finish import FinishedAsset, FinishSettings, finish
+from ..mesh.finish import FinishedAsset, finish
+from ..mesh.finish_settings import FinishSettings, true_or_false
 from ..mesh.png import encode_png
 from .asset import VoxelAsset
 from .draft import DraftAsset, make_draft, preview_draft
-from .job import Report, counts_of, setting, whole, write_maps, write_result
+from .job import Report, counts_of, setting, write_maps, write_result
 from .preview import render_preview
+
+FINISHING = ("faces", "ratio", "texture_size", "repair", "smoothing", "normal_map")
+"""The settings of a request that are FinishSettings; ``faces`` is its ``target_faces``."""
 
 
 def finish_settings(request: Mapping[str, Any], repair: str, smoothing: int) -> FinishSettings:
     """What the request asks for; ``repair`` and ``smoothing``, the model's suggestions, where it does not say.
 
-    Raises EspalierError("bad_request" or "bad_settings").
+    Raises EspalierError("bad_settings").
     """
-    if not isinstance(setting(request, "draft", False), bool):
-        raise EspalierError("bad_request", "The setting draft is neither true nor false. Start the job again.")
-    faces = setting(request, "faces", None)
-    return FinishSettings(
-        target_faces=None if faces is None else whole(request, "faces", 0),
-        texture_size=whole(request, "texture_size", FinishSettings().texture_size),
-        repair=setting(request, "repair", repair),
-        smoothing=whole(request, "smoothing", smoothing),
-    )
+    true_or_false("draft", setting(request, "draft", False))
+    asked = {name: setting(request, name, None) for name in FINISHING}
+    given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    if "faces" in given:
+        given["target_faces"] = given.pop("faces")
+    return FinishSettings(**{"repair": repair, "smoothing": smoothing, **given})
 
 
 def finish_surface(

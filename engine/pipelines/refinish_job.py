@@ -9,7 +9,7 @@ from typing import Any
 
 from ..errors import EspalierError
 from ..jobs import JobFolder
-from ..mesh.finish import FinishSettings
+from ..mesh.finish_settings import FinishSettings
 from ..protocol import REQUEST_FILE, read_json
 from ..weights.configuration import Configuration, read_configuration
 from .finishing import finish_settings, finish_surface
@@ -29,7 +29,7 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     request = job.request()
     check_settings(request)
     source, made = _source(request)
-    request = {**made, **request, "settings": {**_settings(made), **_settings(request)}}
+    request = {**made, **request, "settings": _merged(_settings(made), _settings(request))}
     report("finish", 0, 1)
     asset = read_voxels(source)
     config = _configuration(request)
@@ -71,6 +71,15 @@ def _configuration(request: Mapping[str, Any]) -> Configuration | None:
         return read_configuration(model_folder(request))
     except EspalierError:
         return None
+
+
+def _merged(before: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings ``before``, as far as ``asked`` leaves them: the number of faces is said in one way or the other."""
+    merged = {**before, **asked}
+    for name, other in (("faces", "ratio"), ("ratio", "faces")):
+        if asked.get(name) is not None and other not in asked:
+            merged[other] = None
+    return merged
 
 
 def _settings(request: Mapping[str, Any]) -> Mapping[str, Any]:

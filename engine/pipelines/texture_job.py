@@ -11,7 +11,7 @@ from ..errors import Cancelled
 from ..jobs import JobFolder
 from ..mesh.bake import MaterialVoxels
 from ..mesh.bake_mesh import bake_mesh
-from ..mesh.finish import FinishSettings
+from ..mesh.finish_settings import FinishSettings
 from ..mesh.png import encode_png
 from ..weights.memory_plan import run_within_memory
 from .asset import VoxelAsset

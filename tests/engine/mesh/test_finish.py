@@ -9,7 +9,8 @@ import pytest
 from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.mesh import finish as finishing
 from espalier.engine.mesh.bake import MaterialVoxels
-from espalier.engine.mesh.finish import STEPS, FinishSettings, finish
+from espalier.engine.mesh.finish import STEPS, finish
+from espalier.engine.mesh.finish_settings import FinishSettings
 from espalier.engine.mesh.png import encode_png
 from espalier.engine.mesh.raster import rasterise
 from espalier.tests.engine.mesh.shapes import colours_at, cube, merge, sphere, torus, voxel_asset
@@ -172,11 +173,35 @@ def test_surfaces_without_substance_end_in_a_sentence(spoil):
     assert caught.value.sentence.endswith(".")
 
 
-@pytest.mark.parametrize("settings", [{"texture_size": 1}, {"texture_size": 100_000}, {"target_faces": 0}])
-def test_impossible_settings_end_in_a_sentence(settings):
-    with pytest.raises(EspalierError) as caught:
-        FinishSettings(**settings)
-    assert caught.value.sentence.endswith(".")
+IMPOSSIBLE = [float("nan"), float("inf"), -1, 1e300, 10**400, "1", True, [1], {}]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("texture_size", [1, 100_000, 64.0, *IMPOSSIBLE]),
+        ("target_faces", [0, 3, 4.0, *(value for value in IMPOSSIBLE if value != 10**400)]),
+        ("ratio", [0, 1.001, *(value for value in IMPOSSIBLE if value is not True), False]),
+        ("smoothing", [201, 1.0, *IMPOSSIBLE]),
+        ("repair", ["magic", "", None, *IMPOSSIBLE]),
+        ("normal_map", [0, 1, None, *(value for value in IMPOSSIBLE if value is not True)]),
+    ],
+)
+def test_impossible_settings_end_in_a_sentence(name, values):
+    for value in values:
+        with pytest.raises(EspalierError) as caught:
+            FinishSettings(**{name: value})
+        assert caught.value.code == "bad_settings"
+        assert caught.value.sentence.endswith(".") and len(caught.value.sentence) < 200
+
+
+def test_the_number_of_faces_is_a_number_or_a_share_and_never_below_a_solid():
+    assert FinishSettings().faces_of(10**7) == 60_000
+    assert FinishSettings(target_faces=10**400).faces_of(100) == 10**400
+    assert FinishSettings(ratio=0.25).faces_of(1000) == 250
+    assert FinishSettings(ratio=1e-9).faces_of(1000) == 4
+    with pytest.raises(EspalierError, match="give only one of them"):
+        FinishSettings(target_faces=100, ratio=0.5)
 
 
 def test_materials_that_do_not_fit_end_in_a_sentence():

@@ -108,7 +108,7 @@ def test_cancel_ends_the_job_in_any_stage_and_the_next_run_succeeds(tmp_path, ti
         ({"model": {"set": "trellis2-4b", "path": None}}, "missing_model", "trellis2-4b is not on this computer"),
         ({"model": {"set": "tiny", "path": "/nowhere"}}, "missing_model", "was not found"),
         ({"settings": {"quality": "9000"}}, "bad_request", "no quality “9000”"),
-        ({"settings": {"texture_size": "big"}}, "bad_request", "texture_size"),
+        ({"settings": {"texture_size": "big"}}, "bad_settings", "texture_size"),
         ({"settings": {"texture_size": 3}}, "bad_settings", "texture"),
         ({"settings": {"samplers": {"shape": {"steps": 0}}}}, "bad_request", "shape sampler"),
         (

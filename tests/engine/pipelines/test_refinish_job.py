@@ -124,20 +124,56 @@ def test_a_folder_that_is_no_generation_is_refused(tmp_path, request_file, sente
 
 
 @pytest.mark.parametrize(
-    "settings, code",
+    "settings, sentence",
     [
-        ({"texture_size": 1}, "bad_settings"),
-        ({"texture_size": 100_000}, "bad_settings"),
-        ({"faces": 0}, "bad_settings"),
-        ({"faces": "few"}, "bad_request"),
-        ({"repair": "magic"}, "bad_settings"),
-        ({"smoothing": 1.5}, "bad_request"),
+        ({"texture_size": 1}, "texture_size is 1, which is not possible: choose a whole number from 64 to 8192"),
+        ({"texture_size": 100_000}, "choose a whole number from 64 to 8192"),
+        ({"texture_size": True}, "texture_size is True and should be a whole number"),
+        ({"faces": 0}, "faces is 0, which is not possible: choose a whole number from 4"),
+        ({"faces": "few"}, "faces is 'few' and should be a whole number"),
+        ({"faces": -(10**400)}, "faces is a number with too many digits"),
+        ({"faces": 100, "ratio": 0.5}, "give only one of them"),
+        ({"ratio": 0}, "ratio is 0, and an object needs faces"),
+        ({"ratio": 1.01}, "choose a number from 0 to 1"),
+        ({"ratio": "half"}, "ratio is 'half' and should be a number"),
+        ({"ratio": 10**400}, "ratio is a number with too many digits"),
+        ({"repair": "magic"}, "no repair .magic."),
+        ({"repair": ["clean"]}, "no repair"),
+        ({"smoothing": 1.5}, "smoothing is 1.5 and should be a whole number"),
+        ({"smoothing": 10**9}, "from 0 to 200"),
+        ({"normal_map": 1}, "normal_map is 1, which is neither true nor false"),
+        ({"draft": "yes"}, "draft is 'yes', which is neither true nor false"),
+        ({"textures": 64}, "no setting “textures”"),
     ],
 )
-def test_bad_settings_are_refused(tmp_path, generated, settings, code):
-    with pytest.raises(EspalierError) as caught:
+def test_bad_settings_are_refused(tmp_path, generated, settings, sentence):
+    with pytest.raises(EspalierError, match=sentence) as caught:
         refinish(tmp_path, generated.path, settings)
-    assert caught.value.code == code
+    assert caught.value.code == ("bad_request" if "textures" in settings else "bad_settings")
+    assert caught.value.sentence.endswith(".") and not (tmp_path / "again" / "result.json").exists()
+
+
+def test_the_number_of_faces_is_said_in_one_way_or_the_other(tmp_path, generated):
+    """The generation asked for a number; a share asked for later replaces it, and the other way round."""
+    whole, _ = refinish(tmp_path, generated.path, {"ratio": 1.0}, "whole")
+    share, _ = refinish(tmp_path, generated.path, {"ratio": 0.25}, "share")
+    count = len(np.load(whole.path / "result.npz")["faces"])
+    assert count > 1000
+    assert 0.2 * count < len(np.load(share.path / "result.npz")["faces"]) <= 0.25 * count
+    few = {**generated.request(), "settings": {"ratio": 0.25}}
+    folder = tmp_path / "shared"
+    shutil.copytree(generated.path, folder)
+    JobFolder(folder).write_json("request.json", few)
+    number, _ = refinish(tmp_path, folder, {"faces": 100}, "number")
+    assert len(np.load(number.path / "result.npz")["faces"]) <= 100
+
+
+def test_a_normal_map_is_made_unless_it_is_not_wanted(tmp_path, generated):
+    assert (generated.path / "normal.png").exists()
+    job, _ = refinish(tmp_path, generated.path, {"normal_map": False})
+    assert not (job.path / "normal.png").exists()
+    assert set(json.loads((job.path / "result.json").read_text())["maps"]) == {"base_color", "orm"}
+    assert (job.path / "result.npz").read_bytes() == (generated.path / "result.npz").read_bytes()
 
 
 DAMAGE = {
@@ -190,8 +226,3 @@ def test_a_draft_has_the_whole_surface_with_its_materials_at_the_vertices(tmp_pa
     assert len(shown) > 10_000 and (shown[:, 0] > shown[:, 2]).mean() > 0.9
     finished, _ = refinish(tmp_path, generated.path, {"draft": False}, "finished")
     assert (finished.path / "base_color.png").read_bytes() == (generated.path / "base_color.png").read_bytes()
-
-
-def test_draft_is_true_or_false(tmp_path, generated):
-    with pytest.raises(EspalierError, match="neither true nor false"):
-        refinish(tmp_path, generated.path, {"draft": "yes"})
