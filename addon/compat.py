@@ -19,3 +19,12 @@ def modal_operators(window):
 def exit_handlers():
     """Return the handler list that Blender calls before it quits: 5.1 onwards, else None (``atexit`` has to do)."""
     return getattr(bpy.app.handlers, "exit_pre", None)
+
+
+def still_format(render):
+    """Return ``(name, value)`` of the image settings that write an RGBA PNG, in the order in which they can be set.
+
+    From 5.0 on stills and videos are told apart before the file format can be chosen.
+    """
+    medium = [("media_type", "IMAGE")] if hasattr(render.image_settings, "media_type") else []
+    return [*medium, ("file_format", "PNG"), ("color_mode", "RGBA")]

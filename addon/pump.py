@@ -71,7 +71,7 @@ def _redraw(is_busy):
     _last_redraw, _redraw_due = now, False
     for window in bpy.context.window_manager.windows:
         for area in window.screen.areas:
-            if area.type in {"VIEW_3D", "PREFERENCES"}:
+            if area.type in {"VIEW_3D", "IMAGE_EDITOR", "PREFERENCES"}:
                 for region in area.regions:
                     if region.type in {"UI", "WINDOW"} and (area.type == "PREFERENCES" or region.type == "UI"):
                         region.tag_redraw()

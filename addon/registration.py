@@ -12,13 +12,15 @@ from .operators import (
     cancel,
     engine,
     finish_again,
+    from_files,
     generate,
     install_engine,
     logs,
     open_image,
+    take_image,
     texture,
 )
-from .ui import menus, panels
+from .ui import file_handlers, image_editor, menus, panels
 
 CLASSES = (
     preferences.EspalierPreferences,
@@ -32,6 +34,11 @@ CLASSES = (
     finish_again.ESPALIER_OT_finish_again,
     finish_again.ESPALIER_OT_replace_result,
     open_image.ESPALIER_OT_open_image,
+    from_files.ESPALIER_OT_from_files,
+    from_files.ESPALIER_OT_texture_dropped,
+    take_image.ESPALIER_OT_paste_image,
+    take_image.ESPALIER_OT_grab_view,
+    take_image.ESPALIER_OT_use_image,
     install_engine.ESPALIER_OT_install_engine,
     install_engine.ESPALIER_OT_cancel_install,
     engine.ESPALIER_OT_free_memory,
@@ -40,6 +47,9 @@ CLASSES = (
     logs.ESPALIER_OT_open_log,
     logs.ESPALIER_OT_open_preferences,
     panels.ESPALIER_PT_main,
+    image_editor.ESPALIER_PT_image_editor,
+    file_handlers.ESPALIER_FH_generate,
+    file_handlers.ESPALIER_FH_texture,
 )
 
 _commands = []

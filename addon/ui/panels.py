@@ -26,6 +26,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         draw_engine_state(layout, context)
         layout.row().prop(settings, "mode", expand=True)
         layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
+        _draw_other_sources(layout)
         column = _settings_column(layout)
         column.prop(settings, "matting")
         _draw_model(column, settings, context)
@@ -48,6 +49,15 @@ class ESPALIER_PT_main(bpy.types.Panel):
         header.label(text="Engine")
         if body is not None:
             _draw_engine(body)
+
+
+def _draw_other_sources(layout):
+    """Images that are in no file yet, and the folder with many."""
+    row = layout.row(align=True)
+    row.operator(ids.OP_PASTE_IMAGE, text="Paste", icon="PASTEDOWN")
+    row.operator(ids.OP_GRAB_VIEW, text="View", icon="RESTRICT_VIEW_OFF")
+    row.operator(ids.OP_GRAB_VIEW, text="Camera", icon="CAMERA_DATA").camera = True
+    row.operator(ids.OP_FROM_FILES, text="", icon="FILE_FOLDER")
 
 
 def _settings_column(layout):

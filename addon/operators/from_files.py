@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Image files that come from outside: dropped on the viewport, or a folder of them by the File menu."""
+
+import contextlib
+from dataclasses import replace
+from pathlib import Path
+
+import bpy
+from bpy_extras import view3d_utils
+from bpy_extras.io_utils import ImportHelper
+
+from .. import ids
+from ..client import ClientError
+from ..request import IMAGE_SUFFIX, new_seed
+from ..session import session
+from .generate import generation, no_engine, no_weights, order_here
+
+# Between objects made at once, as a share of their size.
+GAP = 0.25
+
+_FILES = {"options": {"HIDDEN", "SKIP_SAVE"}}
+
+
+class _Files:
+    """The files that a browser or a drop names, as Blender hands them over."""
+
+    directory: bpy.props.StringProperty(subtype="DIR_PATH", **_FILES)
+    files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, **_FILES)
+
+    @classmethod
+    def poll(cls, context):
+        reason = no_engine() or no_weights(context.scene)
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def paths(self):
+        """The images that were named; all of the folder when only a folder was."""
+        folder = Path(bpy.path.abspath(self.directory))
+        names = [item.name for item in self.files if item.name]
+        if not names:
+            with contextlib.suppress(OSError):
+                names = sorted(entry.name for entry in folder.iterdir() if entry.is_file())
+        return [folder / name for name in names if IMAGE_SUFFIX.search(name)]
+
+
+class ESPALIER_OT_from_files(_Files, bpy.types.Operator, ImportHelper):
+    bl_idname = ids.OP_FROM_FILES
+    bl_label = "Generate 3D from Images"
+    bl_description = "Make an object of each image; without a choice of files, of every image in the folder"
+    bl_options = {"REGISTER", "UNDO"}
+
+    filter_image: bpy.props.BoolProperty(default=True, **_FILES)
+    filter_folder: bpy.props.BoolProperty(default=True, **_FILES)
+
+    def invoke(self, context, event):
+        if self.files:
+            return self.execute(context)
+        return super().invoke(context, event)
+
+    def execute(self, context):
+        paths = self.paths()
+        if not paths:
+            self.report({"ERROR"}, "There is no image here. Choose PNG, JPEG, WebP, TIFF or EXR files.")
+            return {"CANCELLED"}
+        if len(paths) == 1:
+            # In the panel too, to try it with other settings.
+            with contextlib.suppress(RuntimeError):
+                context.scene.espalier.image = bpy.data.images.load(str(paths[0]), check_existing=True)
+        refused = submit_all(context, paths)
+        for sentence in refused:
+            session.refuse(sentence)
+        if len(refused) == len(paths):
+            self.report({"ERROR"}, refused[0])
+            return {"CANCELLED"}
+        if len(paths) > 1:
+            self.report({"INFO"}, f"{len(paths) - len(refused)} images are in the queue")
+        return {"FINISHED"}
+
+
+def submit_all(context, paths):
+    """Queue a generation for each image file, to stand in a row from the 3D cursor; return why some were refused."""
+    from ..scene.pixels import BadImage, source_of_file
+
+    settings, refused, row = context.scene.espalier, [], order_here(context)
+    for path in paths:
+        try:
+            source, suffix = source_of_file(path)
+            if not settings.lock_seed:
+                settings.seed = new_seed()
+            session.submit(source, suffix, generation(settings, path.name), row)
+        except (BadImage, ClientError) as error:
+            refused.append(str(error))
+            continue
+        x, y, z = row.location
+        row = replace(row, location=(x + (1 + GAP) * row.size, y, z))
+    return refused
+
+
+class ESPALIER_OT_texture_dropped(_Files, bpy.types.Operator):
+    bl_idname = ids.OP_TEXTURE_DROPPED
+    bl_label = "Texture Mesh from Image"
+    bl_description = "Paint the mesh under the pointer, or else the selected ones, after the image"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    def invoke(self, context, event):
+        if context.mode == "OBJECT":
+            item = mesh_under(context, event.mouse_region_x, event.mouse_region_y)
+            if item is not None:
+                for other in context.selected_objects:
+                    other.select_set(False)
+                item.select_set(True)
+                context.view_layer.objects.active = item
+        return self.execute(context)
+
+    def execute(self, context):
+        paths = self.paths()
+        if len(paths) != 1:
+            self.report({"ERROR"}, "Drop one image on a mesh to texture it.")
+            return {"CANCELLED"}
+        return bpy.ops.espalier.open_image(filepath=str(paths[0]), then="TEXTURE")
+
+
+def mesh_under(context, x, y):
+    """The mesh object at a pixel of the viewport's region; None where there is none."""
+    region, view = context.region, context.region_data
+    if region is None or view is None:
+        return None
+    origin = view3d_utils.region_2d_to_origin_3d(region, view, (x, y))
+    direction = view3d_utils.region_2d_to_vector_3d(region, view, (x, y))
+    hit, _, _, _, item, _ = context.scene.ray_cast(context.view_layer.depsgraph, origin, direction)
+    return item.original if hit and item.type == "MESH" else None
