@@ -36,7 +36,8 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
             return {"CANCELLED"}
         seconds = sum(job.seconds.values())
         took = f", {duration(seconds)}" if seconds else ""
-        session.built(self.job, f"{item.name}: {len(asset.faces):,} faces, seed {seed}{took}")
+        lods = f" and {len(asset.lods)} LODs" if asset.lods else ""
+        session.built(self.job, f"{item.name}: {len(asset.faces):,} faces{lods}, seed {seed}{took}")
         return {"FINISHED"}
 
 

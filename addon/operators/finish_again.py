@@ -17,6 +17,8 @@ def why_not_again(context):
     item = context.active_object
     if item is None or generation_of(item) is None:
         return "Select an object that was generated here and whose job is still on this computer"
+    if ids.PROP_LOD in item:
+        return "Select the object itself: its levels of detail are finished with it"
     return no_engine() or ("" if context.mode == "OBJECT" else "Return to Object Mode first")
 
 
@@ -96,13 +98,13 @@ def _replace(job, order):
 
 
 def _built(item):
-    """The vertices of the result that the object was built from; None when they are lost."""
+    """The result that the object was built from; None when it is lost."""
     from ..history import job_of
     from ..scene import read_result
     from ..scene.asset import BadResult
 
     stored = job_of(item)
     try:
-        return None if stored is None else read_result(stored.folder).vertices
+        return None if stored is None else read_result(stored.folder)
     except BadResult:
         return None

@@ -52,16 +52,24 @@ class Provenance:
 @dataclass(frozen=True)
 class Texture:
     """The maps of an asset as encoded PNG files by name: ``base_color`` (sRGB, with alpha where ``alpha_mode`` is not
-    "opaque"), ``orm`` (occlusion, roughness, metallic), ``normal``. Raises BadResult for an unknown alpha mode.
+    "opaque"), ``orm`` (occlusion, roughness, metallic), ``normal``. ``occlusion`` says that the first channel of
+    ``orm`` holds something. Raises BadResult for an unknown alpha mode.
     """
 
     maps: dict[str, bytes] = field(default_factory=dict)
     alpha_mode: str = "opaque"
     report: dict = field(default_factory=dict)
+    occlusion: bool = False
 
     def __post_init__(self):
         if self.alpha_mode not in ALPHA_MODES:
             raise BadResult(f"The result's alpha mode {self.alpha_mode!r} is unknown to this version of Espalier.")
+
+    @property
+    def one_sided(self) -> bool:
+        """Whether only the front of each face can be seen: an opaque solid, all of it closed, without single sheets."""
+        closed = self.report.get("boundary_edges") == 0 and not self.report.get("sheets")
+        return closed and self.alpha_mode == "opaque"
 
 
 @dataclass(frozen=True)
@@ -70,8 +78,9 @@ class Asset:
 
     ``vertices`` float32 [V, 3]; ``faces`` int32 [F, 3]; ``normals`` float32 [V, 3] or [F, 3, 3] (one per corner) or
     None; ``uv`` float32 [F, 3, 2] or None, origin at the lower left of the maps. A draft has no maps but ``attributes``
-    float32 [V, 6] in 0..1: base colour r, g, b (sRGB), metallic, roughness, alpha. Raises BadResult for arrays that do
-    not fit each other.
+    float32 [V, 6] in 0..1: base colour r, g, b (sRGB), metallic, roughness, alpha. ``lods`` are the same object with
+    ever fewer faces, for the same maps; they have no texture of their own. Raises BadResult for arrays that do not fit
+    each other.
     """
 
     vertices: np.ndarray
@@ -80,6 +89,7 @@ class Asset:
     normals: np.ndarray | None = None
     texture: Texture = Texture()
     attributes: np.ndarray | None = None
+    lods: tuple[Asset, ...] = ()
 
     def __post_init__(self):
         vertices, faces = self.vertices, self.faces
@@ -104,16 +114,12 @@ def read_result(folder: Path) -> Asset:
 
     Raises BadResult with a sentence when a file is missing, damaged, or named outside the folder.
     """
-    texture = read_texture(folder)
-    with _told(folder), np.load(Path(folder) / "result.npz", allow_pickle=False) as data:
-        return Asset(
-            vertices=np.ascontiguousarray(data["vertices"], dtype=np.float32),
-            faces=np.ascontiguousarray(data["faces"], dtype=np.int32),
-            uv=_optional(data, "uv"),
-            normals=_optional(data, "normals"),
-            texture=texture,
-            attributes=_optional(data, "attributes"),
-        )
+    folder = Path(folder)
+    info = _read_info(folder)
+    texture = _texture(folder, info)
+    with _told(folder):
+        lods = tuple(_read_arrays(folder, _beside(str(level["file"]))) for level in info.get("lods", []))
+        return _read_arrays(folder, "result.npz", texture=texture, lods=lods)
 
 
 def read_texture(folder: Path) -> Texture:
@@ -122,12 +128,33 @@ def read_texture(folder: Path) -> Texture:
     Raises BadResult with a sentence when a file is missing, damaged, or named outside the folder.
     """
     folder = Path(folder)
+    return _texture(folder, _read_info(folder))
+
+
+def _read_info(folder: Path) -> dict:
     with _told(folder):
-        info = json.loads((folder / "result.json").read_text(encoding="utf-8"))
+        return dict(json.loads((folder / "result.json").read_text(encoding="utf-8")))
+
+
+def _texture(folder: Path, info: Mapping) -> Texture:
+    with _told(folder):
         return Texture(
             maps={name: _read_map(folder, file) for name, file in info.get("maps", {}).items() if file},
             alpha_mode=info.get("alpha_mode", "opaque"),
             report=_table(info.get("report")),
+            occlusion=info.get("occlusion") is True,
+        )
+
+
+def _read_arrays(folder: Path, name: str, **more) -> Asset:
+    with np.load(folder / name, allow_pickle=False) as data:
+        return Asset(
+            vertices=np.ascontiguousarray(data["vertices"], dtype=np.float32),
+            faces=np.ascontiguousarray(data["faces"], dtype=np.int32),
+            uv=_optional(data, "uv"),
+            normals=_optional(data, "normals"),
+            attributes=_optional(data, "attributes"),
+            **more,
         )
 
 
@@ -151,10 +178,14 @@ def _optional(data: Mapping[str, np.ndarray], name: str) -> np.ndarray | None:
     return np.ascontiguousarray(array, dtype=np.float32) if array is not None and array.size else None
 
 
-def _read_map(folder: Path, name: str) -> bytes:
+def _beside(name: str) -> str:
     if Path(name).name != name or name == "..":
-        raise BadResult(f"The result names a texture outside its folder: {name}.")
-    data = (folder / name).read_bytes()
+        raise BadResult(f"The result names a file outside its folder: {name}.")
+    return name
+
+
+def _read_map(folder: Path, name: str) -> bytes:
+    data = (folder / _beside(name)).read_bytes()
     if not data.startswith(PNG_SIGNATURE):
         raise BadResult(f"The texture {name} of the result is not a PNG file.")
     return data

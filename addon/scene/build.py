@@ -3,15 +3,17 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import bpy
 
 from .. import ids
 from .asset import Asset, Provenance
+from .fit import map_asset
+from .lods import build_lods
 from .material import build_draft_material, build_material
-from .mesh import build_mesh, set_materials, stand_on_ground
+from .mesh import build_mesh, frame_on_ground, set_materials
+from .record import record
 
 
 @dataclass(frozen=True)
@@ -26,10 +28,11 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     """Make the mesh, material and object of ``asset`` in ``scene`` and return the object.
 
     It stands on its base in the collection "Espalier" of the scene, with a scale of 1, and is selected and active in
-    ``view_layer`` where that is given. Nothing that was there before is renamed, moved or deleted.
+    ``view_layer`` where that is given; its levels of detail stand hidden beside it. Nothing that was there before is
+    renamed, moved or deleted.
     """
-    size = placement.size / scene.unit_settings.scale_length
-    mesh = build_mesh(name, stand_on_ground(asset.vertices, size), asset.faces, asset.uv, asset.normals)
+    rows = frame_on_ground(asset.vertices, placement.size / scene.unit_settings.scale_length)
+    mesh = build_mesh(name, *map_asset(rows, asset.vertices, asset.faces, asset.uv, asset.normals))
     mesh.materials.append(material_of(name, asset))
     if asset.attributes is not None:
         set_materials(mesh, asset.attributes)
@@ -37,6 +40,7 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     item.location = placement.location
     record(item, provenance)
     _collection(scene, view_layer).objects.link(item)
+    build_lods(item, asset.lods, rows, provenance)
     if view_layer is not None:
         _make_active(view_layer, item)
     return item
@@ -46,16 +50,7 @@ def material_of(name, asset: Asset):
     """A new material that shows the maps of an asset, or the attributes of a draft."""
     if asset.attributes is not None:
         return build_draft_material(name, asset.texture.alpha_mode)
-    return build_material(name, asset.texture.maps, asset.texture.alpha_mode)
-
-
-def record(item, provenance):
-    """Write down on an object where it, or its texture, comes from."""
-    item[ids.PROP_IMAGE] = provenance.image
-    item[ids.PROP_SEED] = provenance.seed
-    item[ids.PROP_MODEL] = provenance.model
-    item[ids.PROP_SETTINGS] = json.dumps(provenance.settings, ensure_ascii=False, sort_keys=True)
-    item[ids.PROP_JOB] = provenance.job
+    return build_material(name, asset.texture)
 
 
 def _collection(scene, view_layer):

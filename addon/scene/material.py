@@ -9,6 +9,9 @@ from .. import compat, ids
 from .mesh import BASE_COLOR, MATERIAL_VALUES
 
 MASK_THRESHOLD = 0.5
+# The exporter knows its groups by how their names begin. The whole name is not its own: in a group of that name its
+# importer expects every socket of its version.
+GLTF_GROUP = "glTF Material Output, Occlusion"
 LABELS = {"base_color": "Base Color", "orm": "Roughness Metallic", "normal": "Normal"}
 
 
@@ -28,12 +31,14 @@ def build_image(name, png, is_data, alpha=False):
     return image
 
 
-def build_material(name, maps, alpha_mode, uv_layer=None):
-    """Return a new material with a Principled BSDF fed by ``maps`` (encoded PNG files by name, see ``Texture``).
+def build_material(name, texture, uv_layer=None):
+    """Return a new material with a Principled BSDF fed by the maps of a ``Texture``.
 
-    Alpha is connected only when ``alpha_mode`` is "mask" (cut at one half) or "blend"; the glTF exporter reads both.
-    The maps are placed by ``uv_layer``; without it by the one that renders.
+    Alpha is connected only when the alpha mode is "mask" (cut at one half) or "blend"; the glTF exporter reads both.
+    Occlusion is connected to what that exporter looks for and to nothing else: the light of Cycles and EEVEE finds
+    hollows by itself. The maps are placed by ``uv_layer``; without it by the one that renders.
     """
+    maps, alpha_mode = texture.maps, texture.alpha_mode
     material = bpy.data.materials.new(name)
     tree = compat.ensure_node_tree(material)
     tree.nodes.clear()
@@ -41,24 +46,29 @@ def build_material(name, maps, alpha_mode, uv_layer=None):
     shader = _node(tree, "ShaderNodeBsdfPrincipled", 100, 0)
     tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
     if "base_color" in maps:
-        texture = _texture(tree, name, "base_color", maps, -700, 300, alpha=alpha_mode != "opaque")
-        tree.links.new(texture.outputs["Color"], shader.inputs["Base Color"])
-        _connect_alpha(tree, texture, shader, alpha_mode)
+        node = _texture(tree, name, "base_color", maps, -700, 300, alpha=alpha_mode != "opaque")
+        tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+        _connect_alpha(tree, node, shader, alpha_mode)
     if "orm" in maps:
-        texture = _texture(tree, name, "orm", maps, -700, 0)
+        node = _texture(tree, name, "orm", maps, -700, 0)
         separate = _node(tree, "ShaderNodeSeparateColor", -380, 0)
-        tree.links.new(texture.outputs["Color"], separate.inputs["Color"])
+        tree.links.new(node.outputs["Color"], separate.inputs["Color"])
         tree.links.new(separate.outputs["Green"], shader.inputs["Roughness"])
         tree.links.new(separate.outputs["Blue"], shader.inputs["Metallic"])
+        if texture.occlusion:
+            exported = _node(tree, "ShaderNodeGroup", 100, 160)
+            exported.node_tree = _gltf_group()
+            tree.links.new(separate.outputs["Red"], exported.inputs["Occlusion"])
     if "normal" in maps:
-        texture = _texture(tree, name, "normal", maps, -700, -300)
+        node = _texture(tree, name, "normal", maps, -700, -300)
         normal = _node(tree, "ShaderNodeNormalMap", -380, -300)
-        tree.links.new(texture.outputs["Color"], normal.inputs["Color"])
+        tree.links.new(node.outputs["Color"], normal.inputs["Color"])
         tree.links.new(normal.outputs["Normal"], shader.inputs["Normal"])
     if uv_layer is not None:
         _place_by(tree, uv_layer)
     # Dithered sorts correctly from every side and casts shadows; blended is the user's choice where noise matters more.
     material.surface_render_method = "DITHERED"
+    material.use_backface_culling = texture.one_sided
     return material
 
 
@@ -86,6 +96,18 @@ def name_material(material, name):
     for node in material.node_tree.nodes:
         if node.type == "TEX_IMAGE":
             node.image.name = f"{name} {node.label}"
+
+
+def _gltf_group():
+    """The node group in which Blender's glTF exporter looks for occlusion; all our materials share it."""
+    group = bpy.data.node_groups.get(GLTF_GROUP)
+    if group is not None and group.library is None and "Occlusion" in group.interface.items_tree:
+        return group
+    group = bpy.data.node_groups.new(GLTF_GROUP, "ShaderNodeTree")
+    group.interface.new_socket("Occlusion", in_out="INPUT", socket_type="NodeSocketFloat")
+    group.nodes.new("NodeGroupOutput")
+    group.nodes.new("NodeGroupInput").location = -200, 0
+    return group
 
 
 def _place_by(tree, uv_layer):

@@ -12,13 +12,15 @@ MATERIAL_VALUES = ("Metallic", "Roughness", "Alpha")
 SMOOTH_ANGLE = math.radians(40.0)
 
 
-def stand_on_ground(vertices, size):
-    """Return ``vertices`` [V, 3] with a longest side of ``size``, moved with the centre of the base at the origin."""
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
+def frame_on_ground(vertices, size):
+    """Return the affine map, float64 [4, 3] for rows (x, y, z, 1), that gives ``vertices`` [V, 3] a longest side of
+    ``size`` and puts the centre of their base at the origin.
+    """
+    low, high = vertices.min(axis=0).astype(np.float64), vertices.max(axis=0).astype(np.float64)
     longest = float((high - low).max())
     scale = size / longest if longest > 0 else 1.0
-    origin = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]], dtype=np.float32)
-    return (vertices - origin) * np.float32(scale)
+    base = np.array([(low[0] + high[0]) / 2, (low[1] + high[1]) / 2, low[2]])
+    return np.vstack([np.eye(3) * scale, -scale * base])
 
 
 def build_mesh(name, vertices, faces, uv=None, normals=None):

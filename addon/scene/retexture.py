@@ -10,9 +10,9 @@ import bpy
 import numpy as np
 
 from .asset import BadResult, Provenance, Texture
-from .build import record
 from .extract import MAX_LAYERS, Refused, fill_slots, find_obstacle, fingerprint
 from .material import build_material
+from .record import record
 
 
 def find_object(name, uid=None):
@@ -41,7 +41,7 @@ def apply_texture(item, texture: Texture, target, folder, provenance: Provenance
         )
     if is_new:
         layer = _add_layer(item, layer, _read_layer(folder, len(mesh.loops)))
-    material = build_material(item.name, texture.maps, texture.alpha_mode, layer)
+    material = build_material(item.name, texture, layer)
     fill_slots(item, material)
     record(item, provenance)
     return layer

@@ -57,9 +57,12 @@ def box(size=(0.6, 0.4, 0.2), low=(-0.1, -0.2, -0.05)):
 
 @pytest.fixture
 def result_folder(tmp_path):
-    """Return a writer of job folders with a finished result: a box, red above and half transparent where asked."""
+    """Return a writer of job folders with a finished result: a box, red above and half transparent where asked.
 
-    def write(alpha_mode="opaque", normals=None, maps=("base_color", "orm"), **arrays):
+    Its levels of detail, ``lods``, have 4 faces less each.
+    """
+
+    def write(alpha_mode="opaque", normals=None, maps=("base_color", "orm"), lods=0, occlusion=False, **arrays):
         vertices, faces = box()
         rng = np.random.default_rng(3)
         uv = rng.random((len(faces), 3, 2)).astype(np.float32)
@@ -67,6 +70,9 @@ def result_folder(tmp_path):
         if normals is not None:
             data["normals"] = normals
         np.savez(tmp_path / "result.npz", **data)
+        for level in range(1, lods + 1):
+            kept = len(faces) - 4 * level
+            np.savez(tmp_path / f"lod{level}.npz", vertices=vertices, faces=faces[:kept], uv=uv[:kept])
         colour = np.full((16, 16, 4), (200, 60, 30, 255), dtype=np.uint8)
         colour[:4, :, 3] = 0
         files = {
@@ -80,6 +86,11 @@ def result_folder(tmp_path):
             "alpha_mode": alpha_mode,
             "maps": {name: f"{name}.png" for name in maps},
             "report": {"faces": len(data["faces"])},
+            "occlusion": occlusion,
+            "lods": [
+                {"file": f"lod{level}.npz", "share": 1 - level / 3, "faces": 12 - 4 * level}
+                for level in range(1, lods + 1)
+            ],
         }
         (tmp_path / "result.json").write_text(json.dumps(info))
         return tmp_path
@@ -108,3 +119,9 @@ def engine(tmp_path, result_folder, monkeypatch):
     choose_image()
     yield stand_in
     espalier.unregister()
+
+
+def glb_header(path):
+    """The JSON part of a .glb file."""
+    data = path.read_bytes()
+    return json.loads(data[20 : 20 + int.from_bytes(data[12:16], "little")])
