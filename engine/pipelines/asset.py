@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ..mesh.completion import complete_quads
+from ..mesh.diagonals import quads_of, split_quads
 from ..ovoxel.surface import dual_grid_to_mesh
 
 
@@ -35,8 +37,27 @@ class VoxelAsset:
     attrs: np.ndarray
     latents: dict[str, np.ndarray] = field(default_factory=dict)
 
+    def completed(self) -> VoxelAsset:
+        """Add the voxels that crossed edges miss, with vertices and materials from around them (see completion.py).
+
+        The voxels that were there stay as they are, in the first rows. Latents are not carried over.
+        """
+        has_weight = self.split_weight is not None
+        values = np.column_stack([self.attrs, self.split_weight]) if has_weight else self.attrs
+        coords, vertices, intersected, values = complete_quads(
+            self.coords, self.vertices, self.intersected, values, self.resolution
+        )
+        if len(coords) == len(self.coords):
+            return self
+        weight = np.ascontiguousarray(values[:, 6]) if has_weight else None
+        attrs = np.ascontiguousarray(values[:, :6])
+        return VoxelAsset(self.resolution, coords, vertices, intersected, weight, attrs)
+
     def surface(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mesh the O-Voxels: vertices float32 [N, 3], one a voxel in row order, and faces int32 [F, 3]."""
+        """Mesh the O-Voxels: vertices float32 [N, 3], one a voxel in row order, and faces int32 [F, 3].
+
+        Quads are split by their split weights, or without these where they bend less.
+        """
         vertices, faces = dual_grid_to_mesh(
             torch.from_numpy(self.coords),
             torch.from_numpy(self.vertices),
@@ -44,4 +65,7 @@ class VoxelAsset:
             None if self.split_weight is None else torch.from_numpy(self.split_weight),
             self.resolution,
         )
-        return vertices.numpy(), faces.numpy().astype(np.int32)
+        vertices, faces = vertices.numpy(), faces.numpy().astype(np.int32)
+        if self.split_weight is None:
+            faces = split_quads(vertices, quads_of(faces))
+        return vertices, faces
