@@ -223,9 +223,11 @@ def create_job_folder(
     data: bytes | None,
     suffix: str,
     files: Mapping[str, bytes] | None = None,
+    owner: str = "",
 ) -> Path:
     """Make the folder of a waiting job: ``input<suffix>`` with ``data``, request.json naming it, state.json, and
-    ``files`` by their names. Without ``data`` the job has no input of its own.
+    ``files`` by their names. Without ``data`` the job has no input of its own. ``owner`` names the process that is
+    going to have it run.
 
     The folder is filled beside its final place and then renamed, so it appears whole or not at all. ``store`` is made
     when it is missing. Raises FileExistsError when the job exists, OSError of the file system.
@@ -242,7 +244,9 @@ def create_job_folder(
         for file, content in (files or {}).items():
             write_bytes(temporary / file, content, sync=False)
         write_json(temporary / REQUEST_FILE, dict(request), sync=False)
-        write_json(temporary / STATE_FILE, {"state": WAITING, "stage": "", "created": time.time()}, sync=False)
+        write_json(
+            temporary / STATE_FILE, {"state": WAITING, "stage": "", "created": time.time(), "owner": owner}, sync=False
+        )
         temporary.rename(target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

@@ -9,6 +9,7 @@ from .engine import EngineClient, EngineState
 from .errors import ClientError, Problem
 from .process import EnginePython, find_python
 from .queue import Job, JobQueue
+from .shelf import Shelf
 from .store import JobStore, data_folder
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "JobQueue",
     "JobStore",
     "Problem",
+    "Shelf",
     "data_folder",
     "find_python",
 ]

@@ -56,7 +56,7 @@ class JobQueue:
     """Runs stored jobs one after the other on an engine. Call ``poll`` regularly, on one thread.
 
     ``paused`` is the problem that stopped the queue: the engine could not be started, so the jobs that wait keep
-    waiting until ``add`` or ``resume``.
+    waiting until ``add`` or ``resume``. ``on_hold`` is the user's wish: what runs ends, what waits does not begin.
     """
 
     def __init__(self, store: JobStore, engine: EngineClient) -> None:
@@ -64,6 +64,7 @@ class JobQueue:
         self.engine = engine
         self.jobs: dict[str, Job] = {}
         self.paused: Problem | None = None
+        self.on_hold = False
 
     @property
     def running(self) -> Job | None:
@@ -78,13 +79,19 @@ class JobQueue:
     @property
     def busy(self) -> bool:
         """True while a job runs or is about to."""
-        return self.running is not None or (bool(self.waiting) and self.paused is None)
+        return self.running is not None or (bool(self.waiting) and self._may_begin)
+
+    @property
+    def _may_begin(self) -> bool:
+        return self.paused is None and not self.on_hold
 
     def add(self, stored: StoredJob) -> Job:
         """Put a job of the store at the end of the queue: a new one, or an ended or interrupted one to be run again."""
         job = Job(stored.id, stored.folder, stored.name)
         if stored.state != protocol.WAITING:
             self.store.set_state(stored.folder, protocol.WAITING)
+        elif stored.forsaken:
+            self.store.adopt(stored.folder)
         self.jobs.pop(job.id, None)
         self.jobs[job.id] = job
         self.resume()
@@ -93,6 +100,16 @@ class JobQueue:
     def resume(self) -> None:
         """Go on after a pause."""
         self.paused = None
+
+    def move(self, job_id: str, places: int) -> None:
+        """Move a job that waits by so many places, later ones positive; not past the ends."""
+        order = [job.id for job in self.waiting]
+        if job_id not in order:
+            return
+        place = order.index(job_id)
+        order.insert(max(place + places, 0), order.pop(place))
+        rest = {name: job for name, job in self.jobs.items() if job.state != protocol.WAITING}
+        self.jobs = {**rest, **{name: self.jobs[name] for name in order}}
 
     def cancel(self, job_id: str) -> str:
         """Cancel a job; the answer is that of EngineClient.cancel. One that waits is cancelled at once."""
@@ -125,7 +142,7 @@ class JobQueue:
             job = self._apply(event)
             if job is not None:
                 changed[job.id] = job
-        if self.running is None and self.paused is None and self.waiting:
+        if self.running is None and self._may_begin and self.waiting:
             job = self.waiting[0]
             job.state, job.text = protocol.RUNNING, ""
             self.engine.submit(job.id, job.folder)
@@ -134,7 +151,7 @@ class JobQueue:
 
     def shutdown(self, seconds: float = 2.0) -> None:
         """Stop the engine within ``seconds``. The running job is left as interrupted; those that wait stay waiting in
-        the store.
+        the store, for any Blender to offer them.
         """
         job = self.running
         self.engine.shutdown(seconds)
@@ -142,6 +159,7 @@ class JobQueue:
             self._end(
                 job, protocol.FAILED, Problem("interrupted", "Blender stopped the engine while this job was running.")
             )
+        self.store.close()
 
     def _apply(self, event: Event) -> Job | None:
         job = self.jobs.get(event.job)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from ...engine import protocol
+from .claim import Claim, is_alive
 from .errors import ClientError, Problem, from_os_error
 
 MAX_NAME = 40
@@ -44,7 +45,7 @@ def data_folder(preferred: str = "", environment: Mapping[str, str] = os.environ
 @dataclass(frozen=True)
 class StoredJob:
     """A job as its folder tells it. ``state`` is one of protocol.STATES; ``interrupted`` marks a running one that
-    nobody runs.
+    nobody runs, ``forsaken`` a waiting one whose Blender is gone.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class StoredJob:
     seconds: dict[str, float] = field(default_factory=dict)
     problem: Problem | None = None
     interrupted: bool = False
+    forsaken: bool = False
 
     @property
     def id(self) -> str:
@@ -78,6 +80,31 @@ class JobStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = Path(folder)
+        self._claim: Claim | None = None
+
+    def _owner(self) -> str:
+        """The name of this process in the jobs that it makes; locked for as long as it lives."""
+        if self._claim is None:
+            self._claim = Claim(self._claims)
+        return self._claim.name
+
+    @property
+    def _claims(self) -> Path:
+        return self.folder.parent / "sessions"
+
+    def close(self) -> None:
+        """Give up the jobs that wait: another Blender may offer them from now on."""
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None
+
+    def adopt(self, folder: Path) -> None:
+        """Make a forsaken job one of this process. Raises ClientError when the folder cannot be written."""
+        try:
+            record = protocol.read_json(folder / protocol.STATE_FILE) or {}
+            protocol.write_json(folder / protocol.STATE_FILE, {**record, "owner": self._owner()}, sync=False)
+        except OSError as error:
+            raise from_os_error(error, folder) from error
 
     def create(
         self,
@@ -101,7 +128,7 @@ class JobStore:
         suffix = suffix.lower() if re.fullmatch(r"\.[A-Za-z0-9]{1,8}", suffix) else ".img"
         try:
             folder = protocol.create_job_folder(
-                self.folder, self._new_id(str(request.get("name", ""))), request, data, suffix, files
+                self.folder, self._new_id(str(request.get("name", ""))), request, data, suffix, files, self._owner()
             )
         except OSError as error:
             raise from_os_error(error, self.folder) from error
@@ -130,6 +157,7 @@ class JobStore:
             seconds={k: _number(v) for k, v in _mapping(state.get("seconds")).items()},
             problem=_problem(problem, folder),
             interrupted=interrupted,
+            forsaken=name == protocol.WAITING and not is_alive(self._claims, _text(state.get("owner"))),
         )
 
     def list(self) -> list[StoredJob]:
@@ -152,6 +180,9 @@ class JobStore:
         record = protocol.read_json(folder / protocol.STATE_FILE) or {}
         record["state"] = state
         record.pop("problem", None)
+        record.pop("owner", None)
+        if state == protocol.WAITING:
+            record["owner"] = self._owner()
         if problem is not None:
             record["problem"] = {"code": problem.code, "sentence": problem.sentence, "hint": problem.hint}
         if state in (protocol.FAILED, protocol.CANCELLED):

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which process a waiting job belongs to: a file that its owner keeps locked for as long as it lives."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+from pathlib import Path
+
+from ...engine.device_lock import try_lock
+
+
+class Claim:
+    """A locked file in ``folder`` whose ``name`` this process writes into its jobs. Raises OSError."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.name = f"{secrets.token_hex(8)}.lock"
+        self._path = folder / self.name
+        self._descriptor: int | None = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+        try_lock(self._descriptor)
+
+    def close(self) -> None:
+        """End the claim; a second call does nothing. The system does the same for a process that dies."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+            with contextlib.suppress(OSError):
+                self._path.unlink()
+                self._path.parent.rmdir()
+
+
+def is_alive(folder: Path, name: str) -> bool:
+    """Tell whether the process that made the claim ``name`` still has it; false for a name that is no claim."""
+    if Path(name).name != name or not name.endswith(".lock"):
+        return False
+    try:
+        descriptor = os.open(folder / name, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        free = try_lock(descriptor)
+    finally:
+        os.close(descriptor)
+    if free:
+        with contextlib.suppress(OSError):
+            (folder / name).unlink()
+    return not free
