@@ -10,13 +10,9 @@ import numpy as np
 
 from ..errors import EspalierError
 from ..mesh.alpha import alpha_mode
-from ..mesh.bake import ALPHA, BASE_COLOR, MaterialVoxels, to_bytes
+from ..mesh.bake import ALPHA, MaterialVoxels
 from ..mesh.finish_settings import REPAIRS, FinishSettings
 from ..mesh.smooth import taubin_smooth
-from .preview import render_preview
-
-PREVIEW_FACES = 1_000_000
-"""More faces than this are thinned out for the small picture: each still has several to a pixel."""
 
 
 @dataclass(frozen=True)
@@ -50,9 +46,13 @@ def make_draft(
             vertices = taubin_smooth(vertices, faces, settings.smoothing)
         attributes = material.sample(vertices).astype(np.float32)
     else:
-        faces = faces[np.isfinite(vertices).all(axis=1)[faces].all(axis=1)]
-        used, faces = np.unique(faces, return_inverse=True)
-        vertices, attributes, faces = vertices[used], material.attrs[used].astype(np.float32), faces.reshape(-1, 3)
+        possible = np.isfinite(vertices).all(axis=1)
+        if not possible.all():
+            faces = faces[possible[faces].all(axis=1)]
+        used = np.zeros(len(vertices), dtype=bool)
+        used[faces] = True
+        faces = (np.cumsum(used, dtype=np.int32) - 1)[faces]
+        vertices, attributes = vertices[used], material.attrs[used].astype(np.float32)
     if len(faces) == 0:
         raise EspalierError("bad_surface", "The generated surface is empty: try another seed, or a clearer image.")
     attributes = np.clip(attributes, 0.0, 1.0)
@@ -61,14 +61,3 @@ def make_draft(
         attributes[:, ALPHA] = 1.0
     counts.update(faces=len(faces), vertices=len(vertices))
     return DraftAsset(vertices.astype(np.float32), faces.astype(np.int32), attributes, mode, counts)
-
-
-def preview_draft(draft: DraftAsset) -> np.ndarray:
-    """The small picture of a draft, as ``render_preview`` makes it: a texel for each face."""
-    faces = draft.faces[:: -(-len(draft.faces) // PREVIEW_FACES)]
-    side = int(np.ceil(np.sqrt(len(faces))))
-    texels = np.zeros((side * side, 3), np.uint8)
-    texels[: len(faces)] = to_bytes(draft.attributes[faces][..., BASE_COLOR].mean(axis=1))
-    row, column = np.divmod(np.arange(len(faces)), side)
-    uv = np.stack([(column + 0.5) / side, 1 - (row + 0.5) / side], axis=1)
-    return render_preview(draft.vertices, faces, np.repeat(uv[:, None], 3, axis=1), texels.reshape(side, side, 3))

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from ..jobs import JobFolder
-from ..mesh.bake import MaterialVoxels
+from ..mesh.bake import BASE_COLOR, MaterialVoxels
 from ..mesh.finish import FinishedAsset, finish
 from ..mesh.finish_settings import FinishSettings, true_or_false
 from ..mesh.png import encode_png
 from .asset import VoxelAsset
-from .draft import DraftAsset, make_draft, preview_draft
+from .draft import DraftAsset, make_draft
 from .job import Report, counts_of, setting, write_maps, write_result
-from .preview import render_preview
+from .preview import render_preview, render_vertex_colours
 
 FINISHING = ("faces", "ratio", "texture_size", "repair", "smoothing", "normal_map")
 """The settings of a request that are FinishSettings; ``faces`` is its ``target_faces``."""
@@ -58,7 +58,8 @@ def finish_surface(
     if setting(request, "draft", False):
         draft = make_draft(*surface, material, settings)
         job.write_npz("result.npz", vertices=draft.vertices, faces=draft.faces, attributes=draft.attributes)
-        _write(job, request, draft, {}, preview_draft(draft), draft.report, asset, kind, notes, report)
+        preview = render_vertex_colours(draft.vertices, draft.faces, draft.attributes[:, BASE_COLOR])
+        _write(job, request, draft, {}, preview, draft.report, asset, kind, notes, report)
         return
     finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
     maps = write_maps(job, finished.maps)

@@ -35,8 +35,6 @@ from .texturing import Texturing
 
 MESH_FILE = "mesh.npz"
 DEFAULT_TEXTURE = 2048
-PREVIEW_FACES = 1_000_000
-"""More faces than this are thinned out for the small picture: each still has several to a pixel."""
 
 
 def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
@@ -68,8 +66,7 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
     baked = bake_mesh(vertices, faces, mesh.uv, material, size.texture_size, partial(report, "finish"))
     maps = write_maps(job, baked.maps)
-    seen = slice(None, None, -(-len(faces) // PREVIEW_FACES))
-    preview = render_preview(vertices, faces[seen], mesh.uv[seen], baked.maps["base_color"])
+    preview = render_preview(vertices, faces, mesh.uv, baked.maps["base_color"])
     job.write_bytes("preview.png", encode_png(preview))
     counts = {
         "faces": len(faces),
