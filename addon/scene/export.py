@@ -2,13 +2,16 @@
 """A result as a file of its own, made in a scene of its own."""
 
 import contextlib
-import io
 import os
+import tempfile
+from pathlib import Path
 
 import bpy
 
 from .asset import BadResult, Provenance, read_result
 from .build import Placement, build_object
+from .formats import export_scene
+from .library import mark_asset
 from .lods import lods_of
 
 
@@ -27,52 +30,77 @@ def lod_files(target, count):
 
 
 def write(folder, request, job, target, size):
-    """Write the result in ``folder`` to ``target`` (.glb, .blend), complete or not at all; return its number of faces.
-
-    Levels of detail are hidden objects in a .blend. Of .glb files each has one of its own beside the target, for
-    viewers would show all that is in a file at once: ``lod_files`` tells which. For background use: a .blend takes the
-    place of the open file. Raises BadResult, OSError.
+    """Write the result in ``folder`` to ``target``, complete or not at all; return its number of faces. See
+    ``write_as_it_goes``.
     """
     asset = read_result(folder)
-    provenance = Provenance.of(request, job)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    targets = [target] if target.suffix == ".blend" else [target, *lod_files(target, len(asset.lods))]
-    parts = [each.with_name(f".{each.stem}.part{each.suffix}") for each in targets]
-    scene = bpy.data.scenes.new(request.get("name", "Espalier"))
-    try:
-        layer = scene.view_layers[0]
-        item = build_object(scene, request.get("name", target.stem), asset, Placement(size=size), provenance, layer)
-        if target.suffix == ".blend":
-            bpy.data.libraries.write(str(parts[0]), {scene}, compress=True)
-            _discard(scene)
-            _make_openable(parts[0])
-        else:
-            for each, part in zip([item, *lods_of(item).values()], parts):
-                _write_alone(scene, each, part)
-            _discard(scene)
-        for part, each in reversed(list(zip(parts, targets))):
-            os.replace(part, each)
-    finally:
-        for part in parts:
-            part.unlink(missing_ok=True)
-    return len(asset.faces)
+    with _whole(target) as path:
+        return _write_asset(asset, request, job, path, size, None)
 
 
 def write_open_file(target):
-    """Write what is open to ``target`` (.glb, .blend), complete or not at all. Raises BadResult, OSError."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.with_name(f".{target.stem}.part{target.suffix}")
+    """Write what is open to ``target``, complete or not at all. Raises BadResult, OSError."""
+    with _whole(target) as path:
+        write_open_file_as_it_goes(path)
+
+
+def write_as_it_goes(folder, request, job, path, size, preview=None):
+    """Write the result in ``folder`` to ``path``, of a kind of ``formats.KINDS``, and return its number of faces.
+
+    Levels of detail are hidden objects in a .blend. Of other files each has one of its own beside the target, for
+    viewers would show all that is in a file at once: ``lod_files`` tells which. With ``preview``, a picture file, the
+    object of a .blend is marked as an asset. For background use: a .blend takes the place of the open file. Raises
+    BadResult, OSError.
+    """
+    return _write_asset(read_result(folder), request, job, path, size, preview)
+
+
+def write_open_file_as_it_goes(path):
+    """Write what is open to ``path``, of a kind of ``formats.KINDS``. Raises BadResult, OSError."""
+    if path.suffix == ".blend":
+        _save(path)
+        return
+    scene = bpy.context.scene
+    # Shape keys are lost when modifiers are applied, so only where there is something to apply.
+    has_modifiers = any(mod.type != "ARMATURE" for item in scene.objects for mod in item.modifiers)
+    export_scene(scene, path, use_visible=True, export_apply=has_modifiers)
+
+
+def _write_asset(asset, request, job, path, size, preview):
+    provenance = Provenance.of(request, job)
+    scene = bpy.data.scenes.new(request.get("name", "Espalier"))
     try:
-        if target.suffix == ".blend":
-            _save(temporary)
+        layer = scene.view_layers[0]
+        item = build_object(scene, request.get("name", path.stem), asset, Placement(size=size), provenance, layer)
+        if path.suffix == ".blend":
+            if preview is not None:
+                mark_asset(item, preview, _origin(provenance))
+            bpy.data.libraries.write(str(path), {scene}, compress=True)
         else:
-            scene = bpy.context.scene
-            # Shape keys are lost when modifiers are applied, so only where there is something to apply.
-            has_modifiers = any(mod.type != "ARMATURE" for item in scene.objects for mod in item.modifiers)
-            _write_glb(scene, temporary, use_visible=True, export_apply=has_modifiers)
-        os.replace(temporary, target)
+            for each, file in zip([item, *lods_of(item).values()], [path, *lod_files(path, len(asset.lods))]):
+                _write_alone(scene, each, file)
     finally:
-        temporary.unlink(missing_ok=True)
+        _discard(scene)
+    if path.suffix == ".blend":
+        _make_openable(path)
+    return len(asset.faces)
+
+
+@contextlib.contextmanager
+def _whole(target):
+    """Give the path of a file to write in a folder beside ``target``; what is there in the end takes its place, the
+    file itself last.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{target.stem}.", suffix=".part", dir=target.parent) as hidden:
+        path = Path(hidden) / target.name
+        yield path
+        for each in sorted(Path(hidden).iterdir(), key=lambda each: each == path):
+            os.replace(each, target.with_name(each.name))
+
+
+def _origin(provenance):
+    return f"Made by Espalier from {provenance.image}, seed {provenance.seed}"
 
 
 def _save(path):
@@ -82,29 +110,16 @@ def _save(path):
         raise BadResult(f"Blender could not save the file: {error}") from error
 
 
-def _write_glb(scene, path, **options):
-    with (
-        bpy.context.temp_override(scene=scene, view_layer=scene.view_layers[0]),
-        contextlib.redirect_stdout(io.StringIO()),
-    ):
-        try:
-            bpy.ops.export_scene.gltf(
-                filepath=str(path), export_format="GLB", use_active_scene=True, export_extras=True, **options
-            )
-        except RuntimeError as error:
-            raise BadResult(f"Blender's glTF exporter failed: {error}") from error
-    if not path.is_file():
-        raise BadResult("Blender's glTF exporter wrote nothing.")
-
-
 def _write_alone(scene, item, path):
     """Write one object of the scene, though it be hidden."""
     others = [(other, other.users_collection) for other in scene.collection.all_objects if other != item]
     for other, collections in others:
         for collection in collections:
             collection.objects.unlink(other)
+    # Only a .glb takes in what is hidden.
+    item.hide_set(False, view_layer=scene.view_layers[0])
     try:
-        _write_glb(scene, path, use_visible=False)
+        export_scene(scene, path, use_visible=False)
     finally:
         for other, collections in others:
             for collection in collections:

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kinds of files that results are written in: read again by Blender they show the same object and maps."""
+
+import bpy
+import numpy as np
+import pytest
+from espalier.addon.scene import export, formats
+from espalier.addon.scene.asset import BadResult
+
+from .test_export import REQUEST
+
+IMPORTERS = {
+    "glb": lambda file: bpy.ops.import_scene.gltf(filepath=file),
+    "fbx": lambda file: bpy.ops.import_scene.fbx(filepath=file),
+    "obj": lambda file: bpy.ops.wm.obj_import(filepath=file),
+    "usd": lambda file: bpy.ops.wm.usd_import(filepath=file),
+}
+COLOUR = np.float32([200, 60, 30]) / 255
+
+
+def opened(path):
+    """The mesh objects of a file that was written."""
+    bpy.ops.wm.read_factory_settings(use_empty=True)
+    if path.suffix == ".blend":
+        bpy.ops.wm.open_mainfile(filepath=str(path))
+    else:
+        IMPORTERS[path.suffix[1:]](str(path))
+    bpy.context.view_layer.update()
+    return [item for item in bpy.data.objects if item.type == "MESH"]
+
+
+def base_colour(item):
+    nodes = item.active_material.node_tree.nodes
+    shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
+    image = shader.inputs["Base Color"].links[0].from_node.image
+    pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    return pixels.reshape(-1, 4)[:, :3].mean(0)
+
+
+@pytest.mark.parametrize("kind", formats.KINDS)
+def test_the_object_comes_back_with_its_size_faces_and_colour(result_folder, tmp_path, kind):
+    assert formats.find_obstacle(kind) == ""
+    target = tmp_path / "out" / f"red mug.{kind}"
+    assert export.write(result_folder(), REQUEST, "job", target, 2.0) == 12
+    (item,) = opened(target)
+    assert sum(len(face.vertices) - 2 for face in item.data.polygons) == 12
+    assert sorted(item.dimensions) == pytest.approx([2 / 3, 4 / 3, 2.0], rel=1e-4)
+    assert base_colour(item) == pytest.approx(COLOUR, abs=0.01)
+    beside = {path.name for path in target.parent.iterdir()} - {target.name}
+    assert beside == {"obj": {"red mug.mtl", "red mug.obj.textures"}, "usd": {"red mug.usd.textures"}}.get(kind, set())
+
+
+@pytest.mark.parametrize("kind", ["fbx", "obj", "usd"])
+def test_hidden_levels_of_detail_have_files_of_their_own(result_folder, tmp_path, kind):
+    target = tmp_path / f"mug.{kind}"
+    export.write(result_folder(lods=2), REQUEST, "job", target, 1.0)
+    for path, count in zip([target, *export.lod_files(target, 2)], (12, 8, 4)):
+        (item,) = opened(path)
+        assert sum(len(face.vertices) - 2 for face in item.data.polygons) == count
+        assert base_colour(item) == pytest.approx(COLOUR, abs=0.01)
+
+
+def test_an_open_file_is_written_in_every_kind(tmp_path):
+    for kind in formats.KINDS:
+        bpy.ops.wm.read_factory_settings(use_empty=True)
+        bpy.ops.mesh.primitive_cube_add()
+        export.write_open_file(tmp_path / f"cube.{kind}")
+        assert len(opened(tmp_path / f"cube.{kind}")) == 1
+
+
+def test_an_exporter_that_is_switched_off_is_a_sentence(result_folder, tmp_path):
+    bpy.ops.preferences.addon_disable(module="io_scene_fbx")
+    try:
+        sentence = formats.find_obstacle("fbx")
+        assert sentence.startswith("This Blender has no exporter for .fbx files: its add-on is switched off.")
+        with pytest.raises(BadResult, match="no exporter"):
+            export.write(result_folder(), REQUEST, "job", tmp_path / "mug.fbx", 1.0)
+        assert not (tmp_path / "mug.fbx").exists()
+    finally:
+        bpy.ops.preferences.addon_enable(module="io_scene_fbx")
+
+
+def test_an_asset_shows_the_preview_that_it_was_given(result_folder, tmp_path):
+    from PIL import Image
+
+    shown = np.zeros((512, 512, 3), np.uint8)
+    shown[:256] = (255, 0, 0)
+    Image.fromarray(shown).save(tmp_path / "preview.png")
+    target = tmp_path / "mug.blend"
+    export.write_as_it_goes(result_folder(), REQUEST, "job", target, 1.0, tmp_path / "preview.png")
+    (item,) = opened(target)
+    assert item.asset_data.description == "Made by Espalier from mug.png, seed 5"
+    preview = item.preview
+    pixels = np.empty(preview.image_size[0] * preview.image_size[1] * 4, np.float32)
+    preview.image_pixels_float.foreach_get(pixels)
+    pixels = pixels.reshape(*preview.image_size, 4)
+    assert pixels[-8, 8].tolist() == [1, 0, 0, 1] and pixels[8, 8].tolist() == [0, 0, 0, 1]
