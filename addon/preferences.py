@@ -30,6 +30,14 @@ class EspalierPreferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
     )
 
+    storage_limit: bpy.props.IntProperty(
+        name="Keep at Most",
+        description="Above this many gigabytes of results the panel offers to delete the oldest; 0 for no limit",
+        default=20,
+        min=0,
+        soft_max=1000,
+    )
+
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
@@ -37,6 +45,7 @@ class EspalierPreferences(bpy.types.AddonPreferences):
         _draw_engine(layout.column(heading="Engine"), self)
         column = layout.column(heading="Storage")
         column.prop(self, "data_folder", placeholder=str(data()))
+        column.prop(self, "storage_limit", text="Keep at Most (GB)")
         column = layout.column(heading="Models")
         column.prop(self, "trellis2_folder", placeholder=str(data() / "models" / "TRELLIS.2-4B"))
 
@@ -70,6 +79,13 @@ def _path(name):
 def data():
     """Return the folder for jobs, models and the managed engine; it need not exist."""
     return data_folder(_path("data_folder"))
+
+
+def storage_limit():
+    """Return the bytes that results may take before the oldest are offered for deletion; None for no limit."""
+    preferences = get()
+    gigabytes = preferences.storage_limit if preferences is not None else 20
+    return gigabytes * 10**9 or None
 
 
 def engine_python():

@@ -14,7 +14,7 @@ from typing import ClassVar
 import bpy
 
 from . import ids, preferences
-from .client import ClientError, EngineClient, Job, JobQueue, JobStore, Problem
+from .client import ClientError, EngineClient, Job, JobQueue, JobStore, Problem, Shelf
 from .client.install import EngineInstall
 
 LOG_NAME = "engine.log"
@@ -77,6 +77,7 @@ class Session:
     def __init__(self):
         self.queue: JobQueue | None = None
         self.install: EngineInstall | None = None
+        self.shelf: Shelf | None = None
         self.orders: dict[str, AnyOrder] = {}
         self.ready: list[str] = []
         self.messages: list[Message] = []
@@ -127,6 +128,19 @@ class Session:
         self.message = None
         return job
 
+    def look(self) -> None:
+        """Have what is kept on this computer read from now on, without an engine too: the panel shows it."""
+        folder = preferences.data() / "jobs"
+        if self.shelf is None or self.shelf.store.folder != folder:
+            self.shelf = Shelf(JobStore(folder))
+
+    def forget(self, job_id: str) -> None:
+        """Delete a job that has ended. Raises ClientError when it cannot be."""
+        self.shelf.delete(job_id)
+        if job_id in self.ready:
+            self.ready.remove(job_id)
+        self.orders.pop(job_id, None)
+
     def current(self) -> Job | None:
         """The job that runs or is about to; None when nothing moves."""
         if self.queue is None or not self.queue.busy:
@@ -154,6 +168,8 @@ class Session:
         self.messages.append(Message(text, " ".join(job.notes) if job is not None else "", job=job_id))
         if self.queue is not None:
             self.queue.mark_built(job_id)
+        if self.shelf is not None:
+            self.shelf.touch(job_id)
 
     def not_built(self, job_id: str, sentence: str, can_retry: bool = True) -> None:
         """Record that a result cannot be built from."""
@@ -177,6 +193,8 @@ class Session:
                 changed = True
                 self._moved(job)
             changed |= state != (self.queue.engine.state, self.queue.engine.problem)
+        if self.shelf is not None:
+            changed |= self.shelf.poll(max_seconds)
         return changed
 
     def is_busy(self) -> bool:
@@ -184,6 +202,8 @@ class Session:
         return self.install is not None or bool(self.ready) or (self.queue is not None and self.queue.busy)
 
     def _moved(self, job: Job) -> None:
+        if self.shelf is not None and job.ended:
+            self.shelf.touch(job.id)
         if job.state == "finished" and job.id not in self.ready:
             self.ready.append(job.id)
         elif job.state == "failed" and job.problem is not None:
@@ -209,6 +229,7 @@ class Session:
         if self.queue is not None:
             self.queue.shutdown()
             self.queue = None
+        self.shelf = None
         self.ready.clear()
 
 

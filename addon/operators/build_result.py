@@ -29,7 +29,7 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
             # Asked for in another file: it goes where the cursor of this one is.
             order = order_here(context)
         try:
-            item, asset, seed = _build(context, job, order)
+            item, asset, seed = build(context, job, order)
         except BadResult as error:
             session.not_built(self.job, str(error))
             self.report({"ERROR"}, str(error))
@@ -41,7 +41,8 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _build(context, job, order):
+def build(context, job, order):
+    """Build a job's result in the scene; return the object, the result and its seed. Raises BadResult."""
     from ..client.store import JobStore
     from ..scene import Placement, Provenance, build_object, read_result
 

@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Order, pause and clear the jobs that wait; take over those that waited when a Blender ended."""
+
+import bpy
+
+from .. import ids
+from ..client import ClientError
+from ..session import ReplaceOrder, TextureOrder, session
+from .generate import no_engine, order_here
+
+# A file that was open when this Blender was not yet: the user has to agree before anything enters the present one.
+EARLIER = -1
+
+
+def order_of(context, request):
+    """Where the result of a job from an earlier Blender goes: as asked then, as far as that can be known now."""
+    scene, name = context.scene.name, str(request.get("name", ""))
+    if request.get("kind") == "texture":
+        return TextureOrder(scene, name, 0, (), EARLIER)
+    if request.get("kind") == "refinish":
+        return ReplaceOrder(scene, name, 0, EARLIER)
+    return order_here(context)
+
+
+class _OfQueue(bpy.types.Operator):
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context):
+        return session.queue is not None
+
+
+class ESPALIER_OT_queue_hold(_OfQueue):
+    bl_idname = ids.OP_QUEUE_HOLD
+    bl_label = "Pause"
+    bl_description = "Let the job that runs end and begin no other, or go on"
+
+    def execute(self, _context):
+        session.queue.on_hold = not session.queue.on_hold
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_queue_clear(_OfQueue):
+    bl_idname = ids.OP_QUEUE_CLEAR
+    bl_label = "Clear Waiting"
+    bl_description = "Cancel every job that has not begun"
+
+    def execute(self, _context):
+        session.queue.clear_waiting()
+        session.queue.on_hold = False
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_queue_move(_OfQueue):
+    bl_idname = ids.OP_QUEUE_MOVE
+    bl_label = "Move"
+    bl_description = "Let this job run sooner or later"
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+    places: bpy.props.IntProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, _context):
+        session.queue.move(self.job, self.places)
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_queue_remove(_OfQueue):
+    bl_idname = ids.OP_QUEUE_REMOVE
+    bl_label = "Remove"
+    bl_description = "Cancel this job before it begins"
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, _context):
+        session.queue.cancel(self.job)
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_queue_earlier(bpy.types.Operator):
+    bl_idname = ids.OP_QUEUE_EARLIER
+    bl_label = "Earlier Jobs"
+    bl_description = "Run the jobs that were waiting when Blender was closed; their objects appear at the 3D cursor"
+    bl_options = {"INTERNAL"}
+
+    run: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    @classmethod
+    def description(cls, _context, properties):
+        return cls.bl_description if properties.run else "Cancel the jobs that were waiting when Blender was closed"
+
+    @classmethod
+    def poll(cls, _context):
+        reason = no_engine()
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def execute(self, context):
+        jobs = session.shelf.forsaken() if session.shelf is not None else []
+        try:
+            queue = session.connect()
+            for job in jobs:
+                if self.run:
+                    session.orders[job.id] = order_of(context, job.request)
+                    queue.add(job)
+                else:
+                    queue.store.set_state(job.folder, "cancelled")
+                session.shelf.touch(job.id)
+        except ClientError as error:
+            session.tell(error.problem)
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}

@@ -1,0 +1,40 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a result back to the panel: the image, the seed and the settings it was made with."""
+
+import bpy
+
+from .. import finish_settings
+from ..request import QUALITY_KINDS, STARTER, TEXTURE_KINDS
+
+
+def recall(panel, made, result):
+    """Set the panel to what ``made`` (a job) was generated or textured with and ``result`` finished with.
+
+    Returns sentences about what could not be set.
+    """
+    request, missing = made.request, []
+    texture = request.get("kind") == "texture"
+    panel.mode = "TEXTURE" if texture else "GENERATE"
+    path = made.folder / str(request.get("input", ""))
+    try:
+        image = bpy.data.images.load(str(path), check_existing=True)
+        image.name = str(request.get("image") or path.name)
+        panel.image = image
+    except RuntimeError:
+        missing.append("The image of this result is no longer there. The panel keeps the one it has.")
+    model = request.get("model")
+    starter = not isinstance(model, dict) or model.get("set") in (None, STARTER)
+    settings = request.get("settings") if isinstance(request.get("settings"), dict) else {}
+    finishing = result.request.get("settings") if isinstance(result.request.get("settings"), dict) else {}
+    kinds = {kind: name for name, kind in (TEXTURE_KINDS if texture else QUALITY_KINDS).items()}
+    try:
+        panel.model = "STARTER" if starter else "TRELLIS2"
+        panel.quality = kinds.get(settings.get("quality"), panel.quality)
+        panel.matting = str(settings.get("matting") or panel.matting).upper()
+        panel.seed = request.get("seed", 0)
+        panel.lock_seed = True
+        if not texture:
+            finish_settings.take(panel.finish, {**settings, **finishing})
+    except (TypeError, ValueError, OverflowError):
+        missing.append("Some settings of this result are none that the panel has, and were left as they are.")
+    return missing

@@ -1,0 +1,197 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What can be done with a result of the list: place it, vary it, take its settings, look at its files, delete it."""
+
+from dataclasses import replace
+
+import bpy
+
+from .. import ids, preferences
+from ..client import ClientError
+from ..history import generation_behind
+from ..request import new_seed
+from ..session import session
+from .from_files import GAP
+from .generate import no_engine, order_here
+from .recall import recall
+
+
+class _OfResult(bpy.types.Operator):
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def stored(self):
+        """The job, as its folder tells it now; None when it is gone."""
+        if session.shelf is None or self.job not in session.shelf.entries:
+            return None
+        job = session.shelf.store.read(session.shelf.store.folder / self.job)
+        return job if job.request else None
+
+    def gone(self):
+        """Say that the job is no longer there."""
+        if session.shelf is not None:
+            session.shelf.touch(self.job)
+        self.report({"WARNING"}, "This result is no longer on this computer.")
+        return {"CANCELLED"}
+
+
+class ESPALIER_OT_place_result(_OfResult):
+    bl_idname = ids.OP_PLACE_RESULT
+    bl_label = "Place"
+    bl_description = "Put the object into the scene, at the 3D cursor"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Return to Object Mode first")
+            return False
+        return True
+
+    def execute(self, context):
+        from ..scene.asset import BadResult
+        from .build_result import build
+
+        job = self.stored()
+        if job is None:
+            return self.gone()
+        if job.request.get("kind") == "texture":
+            self.report({"ERROR"}, "A texture belongs to the object it was made for. Texture the object again.")
+            return {"CANCELLED"}
+        if job.id in session.ready:
+            return bpy.ops.espalier.build_result(job=job.id)
+        try:
+            item, asset, seed = build(context, job, order_here(context))
+        except BadResult as error:
+            self.report({"ERROR"}, str(error))
+            return {"CANCELLED"}
+        try:
+            session.shelf.store.set_state(job.folder, "built")
+        except ClientError as error:
+            # The object stands; only the note that it does could not be written.
+            self.report({"WARNING"}, error.sentence)
+        session.shelf.touch(job.id)
+        self.report({"INFO"}, f"{item.name}: {len(asset.faces):,} faces, seed {seed}")
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_variants(_OfResult):
+    bl_idname = ids.OP_VARIANTS
+    bl_label = "Variants"
+    bl_description = "Make more objects of the same image with the same settings and other seeds"
+    bl_options = {"INTERNAL"}
+
+    count: bpy.props.IntProperty(name="Variants", description="How many are made", default=3, min=1, max=64)
+
+    @classmethod
+    def poll(cls, _context):
+        reason = no_engine()
+        if reason:
+            cls.poll_message_set(reason)
+        return not reason
+
+    def invoke(self, context, _event):
+        return context.window_manager.invoke_props_dialog(self, width=220)
+
+    def execute(self, context):
+        job = self.stored()
+        if job is None:
+            return self.gone()
+        made = generation_behind(job) or job
+        image = made.folder / str(made.request.get("input", ""))
+        if made.request.get("kind") != "generate" or not image.is_file():
+            self.report({"ERROR"}, "Only what was generated from an image that is still there can be varied.")
+            return {"CANCELLED"}
+        settings = {**(made.request.get("settings") or {}), **(job.request.get("settings") or {})}
+        place = order_here(context)
+        try:
+            for _ in range(self.count):
+                request = {**made.request, "seed": new_seed(), "settings": settings}
+                session.submit(image, image.suffix, request, place)
+                x, y, z = place.location
+                place = replace(place, location=(x + (1 + GAP) * place.size, y, z))
+        except ClientError as error:
+            session.tell(error.problem)
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_recall(_OfResult):
+    bl_idname = ids.OP_RECALL
+    bl_label = "Use Settings"
+    bl_description = "Put the image, seed and settings of this result into the panel"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    def execute(self, context):
+        job = self.stored()
+        if job is None:
+            return self.gone()
+        for sentence in recall(context.scene.espalier, generation_behind(job) or job, job):
+            self.report({"WARNING"}, sentence)
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_show_folder(_OfResult):
+    bl_idname = ids.OP_SHOW_FOLDER
+    bl_label = "Show Folder"
+    bl_description = "Open the folder with everything this job made"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context):
+        job = self.stored()
+        if job is None:
+            return self.gone()
+        bpy.ops.wm.path_open(filepath=str(job.folder))
+        self.report({"INFO"}, str(job.folder))
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_delete_result(_OfResult):
+    bl_idname = ids.OP_DELETE_RESULT
+    bl_label = "Delete Result"
+    bl_description = "Delete this job's files. Objects in scenes stay as they are, but can no longer be finished again"
+    bl_options = {"INTERNAL"}
+
+    def invoke(self, context, event):
+        return context.window_manager.invoke_confirm(self, event)
+
+    def execute(self, _context):
+        if self.stored() is None:
+            return self.gone()
+        try:
+            session.forget(self.job)
+        except ClientError as error:
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_delete_oldest(bpy.types.Operator):
+    bl_idname = ids.OP_DELETE_OLDEST
+    bl_label = "Delete Oldest"
+    bl_description = "Delete the oldest results until the rest takes no more room than the preferences allow"
+    bl_options = {"INTERNAL"}
+
+    def invoke(self, context, _event):
+        return context.window_manager.invoke_props_dialog(self, width=320)
+
+    def draw(self, _context):
+        from ..ui.text import megabytes
+
+        entries = self._chosen()
+        size = megabytes(sum(entry.size for entry in entries))
+        self.layout.label(text=f"{len(entries)} results are deleted, {size} in all.")
+        self.layout.label(text="Objects in scenes stay as they are.")
+
+    def execute(self, _context):
+        try:
+            for entry in self._chosen():
+                session.forget(entry.job.id)
+        except ClientError as error:
+            self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+    @staticmethod
+    def _chosen():
+        limit = preferences.storage_limit()
+        return session.shelf.oldest_over(limit) if session.shelf is not None and limit is not None else []

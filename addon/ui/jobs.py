@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sections "Queue" and "Results" of the panel."""
+
+import time
+
+import bpy
+
+from .. import ids, preferences, results
+from ..session import session
+from .text import draw_sentence, megabytes
+from .thumbnails import icon
+
+# The queue shows this many jobs; the rest is a number.
+MAX_QUEUED = 8
+STATE_ICONS = {"built": "CHECKMARK", "finished": "IMPORT", "failed": "ERROR", "cancelled": "X"}
+
+
+def draw_queue(layout, context):
+    """Jobs that wait, in their order, and those that waited when a Blender ended; nothing when there are none."""
+    queue = session.queue
+    waiting = [job for job in queue.waiting if job is not session.current()] if queue is not None else []
+    _draw_forsaken(layout, context)
+    if not waiting:
+        return
+    header, body = layout.panel(ids.SECTION_QUEUE, default_closed=False)
+    header.label(text=f"Queue ({len(waiting)})")
+    if body is None:
+        return
+    column = body.column(align=True)
+    for place, job in enumerate(waiting[:MAX_QUEUED]):
+        _draw_waiting(column, job, place, len(waiting))
+    if len(waiting) > MAX_QUEUED:
+        column.label(text=f"and {len(waiting) - MAX_QUEUED} more", icon="BLANK1")
+    row = body.row(align=True)
+    row.operator(
+        ids.OP_QUEUE_HOLD,
+        text="Go On" if queue.on_hold else "Pause",
+        icon="PLAY" if queue.on_hold else "PAUSE",
+        depress=queue.on_hold,
+    )
+    row.operator(ids.OP_QUEUE_CLEAR, icon="TRASH")
+
+
+def _draw_waiting(column, job, place, count):
+    row = column.row(align=True)
+    row.label(text=job.name, icon_value=icon(_picture(job.folder)), translate=False)
+    up = row.row(align=True)
+    up.enabled = place > 0
+    move = up.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_UP")
+    move.job, move.places = job.id, -1
+    down = row.row(align=True)
+    down.enabled = place < count - 1
+    move = down.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_DOWN")
+    move.job, move.places = job.id, 1
+    row.operator(ids.OP_QUEUE_REMOVE, text="", icon="X").job = job.id
+
+
+def _draw_forsaken(layout, context):
+    jobs = session.shelf.forsaken() if session.shelf is not None else []
+    if not jobs:
+        return
+    text = f"“{jobs[0].name}” was waiting" if len(jobs) == 1 else f"{len(jobs)} jobs were waiting"
+    draw_sentence(layout, f"{text} when Blender was closed.", context, "TIME")
+    row = layout.row(align=True)
+    row.operator(ids.OP_QUEUE_EARLIER, text="Run", icon="PLAY").run = True
+    row.operator(ids.OP_QUEUE_EARLIER, text="Discard", icon="TRASH").run = False
+
+
+class ESPALIER_UL_results(bpy.types.UIList):
+    bl_idname = "ESPALIER_UL_results"
+
+    def draw_item(self, _context, layout, _data, item, _icon, _active_data, _active_property):
+        entry = session.shelf.entries.get(item.name) if session.shelf is not None else None
+        if entry is None:
+            layout.label(text=item.name, translate=False)
+            return
+        row = layout.row()
+        row.label(
+            text=entry.job.name, icon_value=icon(entry.job.preview or _picture(entry.job.folder)), translate=False
+        )
+        row.label(text="", icon=STATE_ICONS.get(entry.job.state, "QUESTION"))
+
+
+def draw_results(layout, context):
+    """What was made, newest first, and what can be done with it. To look is to have the store read."""
+    header, body = layout.panel(ids.SECTION_RESULTS, default_closed=True)
+    shelf = session.shelf
+    header.label(text="Results" if shelf is None or not shelf.entries else f"Results ({len(shelf.ended())})")
+    if body is None:
+        return
+    if shelf is None or not shelf.ended():
+        body.label(text="Nothing has been made yet")
+        return
+    manager = context.window_manager
+    body.template_list("ESPALIER_UL_results", "", manager, "espalier_results", manager, "espalier_result", rows=4)
+    entry = results.chosen(context)
+    if entry is not None:
+        _draw_entry(body, context, entry)
+    _draw_storage(body, context, shelf)
+
+
+def _draw_entry(layout, context, entry):
+    job = entry.job
+    split = layout.split(factor=0.35)
+    split.template_icon(icon(job.preview or _picture(job.folder)), scale=5.0)
+    column = split.column(align=True)
+    column.scale_y = 0.8
+    for line in describe(entry):
+        column.label(text=line, translate=False)
+    if job.problem is not None:
+        draw_sentence(layout, job.problem.sentence, context, "ERROR")
+    row = layout.row(align=True)
+    if job.state in {"finished", "built"}:
+        row.operator(ids.OP_PLACE_RESULT, icon="IMPORT").job = job.id
+    else:
+        row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = job.id
+    row.operator(ids.OP_VARIANTS, icon="DUPLICATE").job = job.id
+    row = layout.row(align=True)
+    row.operator(ids.OP_RECALL, icon="SETTINGS").job = job.id
+    row.operator(ids.OP_SHOW_FOLDER, text="", icon="FILE_FOLDER").job = job.id
+    row.operator(ids.OP_DELETE_RESULT, text=f"Delete ({megabytes(entry.size)})", icon="TRASH").job = job.id
+
+
+def describe(entry):
+    """What the panel says of a result: seed and model, when it was made, what became of it."""
+    job = entry.job
+    model = job.request.get("model")
+    model = model.get("set", "") if isinstance(model, dict) else ""
+    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)) if job.created else ""
+    seconds = sum(job.seconds.values())
+    took = f", {seconds:.0f} s" if seconds else ""
+    state = (
+        "interrupted" if job.interrupted else {"built": "in a scene", "finished": "not in a scene yet"}.get(job.state)
+    )
+    return [f"Seed {job.request.get('seed', 0)}, {model}", f"{when}{took}", (state or job.state).capitalize()]
+
+
+def _draw_storage(layout, context, shelf):
+    limit = preferences.storage_limit()
+    if limit is None or shelf.size() <= limit:
+        return
+    text = f"Results take {megabytes(shelf.size())}, more than the {megabytes(limit)} that the preferences allow."
+    draw_sentence(layout, text, context, "INFO")
+    layout.operator(ids.OP_DELETE_OLDEST, icon="TRASH")
+
+
+def _picture(folder):
+    """The image that a job was made from; None without one."""
+    return next((path for path in folder.glob("input.*") if path.suffix != ".img"), None)
