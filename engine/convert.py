@@ -94,15 +94,15 @@ def _voxels_to_mesh(options: argparse.Namespace) -> None:
     settings = FinishSettings(target_faces=options.faces, texture_size=options.texture_size)
     voxels = decode_ovoxels(read_voxels(options.input), options.input.name, options.resolution)
     say("progress", f"{len(voxels.coords):,} voxels at a resolution of {voxels.resolution} to a mesh")
-    surface = VoxelAsset(
+    asset = VoxelAsset(
         voxels.resolution, voxels.coords, voxels.dual_vertices, voxels.intersected, None, voxels.attrs
-    ).surface()
-    material = MaterialVoxels(voxels.resolution, voxels.coords, voxels.attrs)
+    ).completed()
+    material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
 
     def report(step: int, of: int) -> None:
         say("progress", stage=STEPS[step - 1], step=step, of=of)
 
-    result = finish(*surface, material, settings, report)
+    result = finish(*asset.surface(), material, settings, report)
     job = JobFolder(options.folder)
     maps = {name: f"{name}.png" for name in result.maps}
     for name, file in maps.items():

@@ -52,14 +52,20 @@ def finish_surface(
 ) -> None:
     """Finish ``surface`` (``asset.surface()``) and write arrays, maps, preview and, last, result.json.
 
-    ``kind`` and ``notes`` are for result.json. Raises EspalierError, Cancelled, OSError.
+    What is mended gets the voxels first that its quads miss. ``kind`` and ``notes`` are for result.json. Raises
+    EspalierError, Cancelled, OSError.
     """
-    material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
-    if setting(request, "draft", False):
+    is_draft = setting(request, "draft", False)
+    whole = asset.completed() if _is_mended(settings.repair, is_draft) else asset
+    if whole is not asset:
+        surface = whole.surface()
+    material = MaterialVoxels(whole.resolution, whole.coords, whole.attrs)
+    added = {"completed_voxels": len(whole.coords) - len(asset.coords)}
+    if is_draft:
         draft = make_draft(*surface, material, settings)
         job.write_npz("result.npz", vertices=draft.vertices, faces=draft.faces, attributes=draft.attributes)
         preview = render_vertex_colours(draft.vertices, draft.faces, draft.attributes[:, BASE_COLOR])
-        _write(job, request, draft, {}, preview, draft.report, asset, kind, notes, report)
+        _write(job, request, draft, {}, preview, {**draft.report, **added}, asset, kind, notes, report)
         return
     finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
     maps = write_maps(job, finished.maps)
@@ -67,7 +73,13 @@ def finish_surface(
         "result.npz", vertices=finished.vertices, faces=finished.faces, normals=finished.normals, uv=finished.uv
     )
     preview = render_preview(finished.vertices, finished.faces, finished.uv, finished.maps["base_color"])
-    _write(job, request, finished, maps, preview, _without_times(job, finished), asset, kind, notes, report)
+    counts = {**_without_times(job, finished), **added}
+    _write(job, request, finished, maps, preview, counts, asset, kind, notes, report)
+
+
+def _is_mended(repair: str, is_draft: bool) -> bool:
+    """Whether the surface shall be more than was generated; a draft only is where its closed skin is made."""
+    return repair == "watertight" or (repair != "as_generated" and not is_draft)
 
 
 def _write(

@@ -6,11 +6,15 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from espalier.engine import protocol
 from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.jobs import JobFolder
+from espalier.engine.ovoxel import mesh_to_dual_grid
 from espalier.engine.pipelines import generate_job, refinish_job
 from espalier.engine.pipelines import job as shared
+from espalier.engine.pipelines.asset import VoxelAsset
+from espalier.tests.engine.mesh.shapes import colours_at, sphere
 from espalier.tests.engine.pipelines.helpers import Report, make_job
 from espalier.tests.tiny_set import write_tiny_set
 from PIL import Image
@@ -226,3 +230,28 @@ def test_a_draft_has_the_whole_surface_with_its_materials_at_the_vertices(tmp_pa
     assert len(shown) > 10_000 and (shown[:, 0] > shown[:, 2]).mean() > 0.9
     finished, _ = refinish(tmp_path, generated.path, {"draft": False}, "finished")
     assert (finished.path / "base_color.png").read_bytes() == (generated.path / "base_color.png").read_bytes()
+
+
+def with_object(generated, folder, vertices, faces, missing=0):
+    """A copy of the generation whose voxels are those of a mesh; every ``missing``-th of them is lost."""
+    shutil.copytree(generated.path, folder)
+    grid = mesh_to_dual_grid(torch.as_tensor(vertices, dtype=torch.float32), torch.as_tensor(faces), 32)
+    coords = grid.coords.numpy()
+    kept = np.arange(len(coords)) % missing != 0 if missing else slice(None)
+    parts = (coords, grid.local.numpy(), grid.intersected.numpy(), colours_at((coords + 0.5) / 32 - 0.5))
+    coords, local, intersected, attrs = (part[kept] for part in parts)
+    shared.write_voxels(JobFolder(folder), VoxelAsset(32, coords, local, intersected, None, attrs))
+    return folder
+
+
+def test_missing_voxels_are_completed_where_the_surface_is_mended(tmp_path, generated):
+    folder = with_object(generated, tmp_path / "source", *sphere(), missing=61)
+    reports = []
+    for settings in ({"repair": "clean"}, {"repair": "as_generated"}, {"repair": "clean", "draft": True}):
+        job, _ = refinish(tmp_path, folder, settings, f"again{len(reports)}")
+        reports.append(json.loads((job.path / "result.json").read_text())["report"])
+    mended, as_it_was, draft = reports
+    assert mended["completed_voxels"] > 30 and mended["boundary_edges"] == 0
+    assert mended["open_edges"] < as_it_was["open_edges"] / 2
+    assert as_it_was["completed_voxels"] == draft["completed_voxels"] == 0 and as_it_was["boundary_edges"] > 30
+    assert mended["voxels"] == as_it_was["voxels"] == draft["voxels"]
