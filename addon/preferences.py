@@ -38,6 +38,14 @@ class EspalierPreferences(bpy.types.AddonPreferences):
         soft_max=1000,
     )
 
+    idle_minutes: bpy.props.IntProperty(
+        name="Stop When Idle",
+        description="An engine without work stops after so many minutes and gives its memory back; 0 to let it run",
+        default=10,
+        min=0,
+        soft_max=120,
+    )
+
     def draw(self, context):
         layout = self.layout
         layout.use_property_split = True
@@ -52,6 +60,7 @@ class EspalierPreferences(bpy.types.AddonPreferences):
 
 def _draw_engine(column, preferences):
     column.prop(preferences, "engine_python")
+    column.prop(preferences, "idle_minutes", text="Stop When Idle (min)")
     try:
         python = engine_python()
     except ClientError as error:
@@ -86,6 +95,12 @@ def storage_limit():
     preferences = get()
     gigabytes = preferences.storage_limit if preferences is not None else 20
     return gigabytes * 10**9 or None
+
+
+def idle_seconds():
+    """Return after how many seconds an engine without work is stopped; None for never."""
+    preferences = get()
+    return 60.0 * (preferences.idle_minutes if preferences is not None else 10) or None
 
 
 def engine_python():

@@ -6,6 +6,7 @@ Nothing of it is stored in a .blend, so undo, loading a file and deleting object
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,6 +83,7 @@ class Session:
         self.ready: list[str] = []
         self.messages: list[Message] = []
         self.opened = 0
+        self._idle_since: float | None = None
 
     # --------------------------------------------------------------------------------------------------- for operators
 
@@ -193,9 +195,25 @@ class Session:
                 changed = True
                 self._moved(job)
             changed |= state != (self.queue.engine.state, self.queue.engine.problem)
+            changed |= self._stop_idle(self.queue)
         if self.shelf is not None:
             changed |= self.shelf.poll(max_seconds)
         return changed
+
+    def _stop_idle(self, queue: JobQueue) -> bool:
+        """Stop an engine that has had nothing to do for as long as the preferences allow: others need the memory."""
+        limit = preferences.idle_seconds()
+        if limit is None or not queue.engine.running or queue.running is not None or queue.waiting:
+            self._idle_since = None
+            return False
+        now = time.monotonic()
+        if self._idle_since is None:
+            self._idle_since = now
+        if now - self._idle_since < limit:
+            return False
+        self._idle_since = None
+        queue.engine.shutdown()
+        return True
 
     def is_busy(self) -> bool:
         """True while something moves by itself."""

@@ -84,6 +84,21 @@ def host_memory() -> tuple[int, int]:
     return 0, 0
 
 
+def memory_now() -> dict[str, int]:
+    """Return the bytes that this process has in memory, ``used`` (0 where unknown), and that are ``free`` to it.
+
+    With a CUDA device in use also ``device_used``, what this process holds there, and ``device_free``.
+    """
+    memory = {"used": 0, "free": host_memory()[1]}
+    with contextlib.suppress(OSError, ValueError, IndexError, AttributeError):
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+        memory["used"] = pages * os.sysconf("SC_PAGE_SIZE")
+    cuda = _loaded_cuda()
+    if cuda is not None:
+        memory["device_used"], memory["device_free"] = int(cuda.memory_reserved()), int(cuda.mem_get_info()[0])
+    return memory
+
+
 class PeakMemory:
     """The most memory that a job used: of this process, and of the CUDA device through torch, if torch is loaded by
     then.

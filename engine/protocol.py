@@ -50,7 +50,7 @@ FROM_ENGINE: dict[str, dict[str, tuple[type, ...]]] = {
         "backends": (list,),
         "capabilities": (list,),
     },
-    "heartbeat": {"stage": (str,), "seconds": _NUMBER},
+    "heartbeat": {"stage": (str,), "seconds": _NUMBER, "memory": (dict,)},
     "started": {"job": (str,)},
     "progress": {
         "job": (str,),

@@ -224,11 +224,12 @@ class Server:
         while not self._left.wait(protocol.HEARTBEAT_SECONDS):
             current = self._current
             if current is None:
-                self._send("heartbeat", stage="", seconds=0.0)
+                self._send("heartbeat", stage="", seconds=0.0, memory=machine.memory_now())
                 continue
             job, clock = current
             job.folder.touch()
-            self._send("heartbeat", job=job.id, stage=clock.stage, seconds=round(clock.in_stage(), 3))
+            seconds = round(clock.in_stage(), 3)
+            self._send("heartbeat", job=job.id, stage=clock.stage, seconds=seconds, memory=machine.memory_now())
 
     # ----------------------------------------------------------------------------------------------------------- jobs
 

@@ -51,8 +51,8 @@ class EngineClient:
     """Owns at most one engine process. Nothing here blocks except ``shutdown``; call ``poll`` regularly, on one thread.
 
     The process is started by the first ``submit`` (or ``start``), never twice within five seconds. ``hello`` holds
-    the engine's greeting (version, python, torch, device, memory, backends, capabilities), ``stage`` and ``seconds``
-    the last heartbeat, ``problem`` why the last process ended or could not be started, ``broken`` is true when that
+    the engine's greeting (version, python, torch, device, memory, backends, capabilities), ``stage``, ``seconds``
+    and ``memory`` (used, free, device_used, device_free in bytes, as far as known) the last heartbeat, ``problem`` why the last process ended or could not be started, ``broken`` is true when that
     was before its greeting.
     """
 
@@ -66,6 +66,7 @@ class EngineClient:
         self.broken = False
         self.stage = ""
         self.seconds = 0.0
+        self.memory: dict[str, int] = {}
         self._link: Link | None = None
         self._dying: list[Link] = []
         self._outbox: dict[str, Path] = {}
@@ -246,6 +247,8 @@ class EngineClient:
             self._set_state(EngineState.READY if self.hello else EngineState.STARTING)
         if kind == "heartbeat":
             self.stage, self.seconds = message["stage"], float(message["seconds"])
+            memory = message["memory"].items()
+            self.memory = {name: value for name, value in memory if type(value) is int and value >= 0}
         job = message.get("job") if isinstance(message.get("job"), str) else ""
         if kind in _ENDS:
             self._running.pop(job, None)
@@ -302,7 +305,7 @@ class EngineClient:
     def _forget(self) -> None:
         self._running.clear()
         self._cancels.clear()
-        self.hello, self.stage, self.seconds = None, "", 0.0
+        self.hello, self.stage, self.seconds, self.memory = None, "", 0.0, {}
 
     def _set_state(self, state: EngineState) -> None:
         self.state = state

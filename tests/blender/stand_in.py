@@ -17,7 +17,7 @@ class StandIn:
     def __init__(self, result):
         self.result, self.python = result, None
         self.state, self.problem, self.broken, self.hello = EngineState.READY, None, False, None
-        self.submitted, self.events, self.running = [], [], True
+        self.submitted, self.events, self.running, self.memory = [], [], True, {}
         self.obeys, self.waited = True, False
 
     def submit(self, job, folder):

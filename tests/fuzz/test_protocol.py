@@ -20,7 +20,7 @@ TO_ENGINE = [
     protocol.encode("release"),
 ]
 FROM_ENGINE = [
-    protocol.encode("heartbeat", stage="shape", seconds=1.5),
+    protocol.encode("heartbeat", stage="shape", seconds=1.5, memory={"used": 1, "free": 2}),
     protocol.encode("progress", job="a", stage="shape", step=1, of=12, eta_s=None),
     protocol.encode("failed", code="x", sentence="It failed.", hint="", log=""),
 ]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The section "Engine" of the panel: what computes, how much memory it holds, and how to get that back."""
+
+from .. import ids
+from ..client import EngineState
+from ..session import session
+
+
+def draw_engine(layout):
+    """The state in the header, so that it can be seen while the section is closed; details and buttons below."""
+    header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
+    engine = session.queue.engine if session.queue is not None else None
+    header.label(text="Engine")
+    header.label(text=summary(engine))
+    if body is None:
+        return
+    column = body.column(align=True)
+    for line in describe(engine):
+        column.label(text=line)
+    row = body.row(align=True)
+    row.operator(ids.OP_FREE_MEMORY)
+    row.operator(ids.OP_STOP_ENGINE)
+    row = body.row(align=True)
+    row.operator(ids.OP_OPEN_LOG)
+    row.operator(ids.OP_COPY_REPORT)
+    body.operator(ids.OP_OPEN_PREFERENCES, text="Preferences")
+
+
+def summary(engine):
+    """The engine in a few words: that it is off, or what it holds of the memory that matters to it."""
+    if engine is None or engine.state is EngineState.STOPPED:
+        return "Off"
+    if engine.hello is None:
+        return "Starting"
+    used = engine.memory.get("device_used", engine.memory.get("used"))
+    return f"{used / 2**30:.1f} GB" if used else "Ready"
+
+
+def describe(engine):
+    """Lines about the engine: its device, its memory and what is free of it, versions, as far as it has told them."""
+    if engine is None or engine.state is EngineState.STOPPED:
+        return ["Not running, holds no memory"]
+    if engine.hello is None:
+        return ["Starting"]
+    device, memory = engine.hello["device"], engine.memory
+    lines = [str(device.get("name") or device.get("type") or "Processor")]
+    for used, free, where in (("device_used", "device_free", "card"), ("used", "free", "computer")):
+        if memory.get(used):
+            lines.append(f"{memory[used] / 2**30:.1f} GB used, {memory.get(free, 0) / 2**30:.1f} GB free ({where})")
+    lines.append(f"torch {engine.hello['torch'] or 'missing'}, Python {engine.hello['python']}")
+    return lines
