@@ -1,21 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Finds the point of a surface that is closest to a query, on the side the query faces."""
+"""Finds the point of a surface that is closest to a query, on the side the query faces, and what a point can see."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.spatial import cKDTree
 
+from ..errors import EspalierError
+from .compilation import load_loops
+from .nearest_plain import PlainIndex
 from .topology import face_vectors, unit
 
-# Faces examined per query, by distance of their centres. A dual grid's faces are all about one voxel in size, so the
-# closest face is among the few whose centres are closest.
-CANDIDATES = 4
-
-# Queries at once: temporaries of this size stay in the processor's cache, which is several times faster.
-_CHUNK = 32_768
+TOUCHING = 1e-6
+"""World units that tell two sides apart where both touch the query."""
 
 
 @dataclass(frozen=True)
@@ -27,75 +25,67 @@ class SurfacePoints:
     barycentric: np.ndarray
 
 
+def interpolate(weights: np.ndarray, values: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """Sum ``values`` [V, C] of ``rows`` int [N, 3] with ``weights`` float64 [N, 3]; float64 [N, C]."""
+    result = weights[:, :1] * values[rows[:, 0]]
+    for corner in (1, 2):
+        result += weights[:, corner : corner + 1] * values[rows[:, corner]]
+    return result
+
+
 class SurfaceIndex:
-    """A search structure over the faces of a surface (vertices [V, 3], faces [F, 3])."""
+    """A bounding volume hierarchy over the faces of a surface (vertices [V, 3], faces [F, 3], at least one face).
+
+    Exact for faces of any size. Without numba a slower search finds the same points, and ``open_share`` cannot be had.
+    """
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray) -> None:
+        self._vertices, self._faces = vertices, faces
+        self._loops = load_loops("compiled_bvh")
+        if self._loops is None:
+            self._plain = PlainIndex(vertices, faces)
+            return
         corners = vertices[faces].astype(np.float64)
-        self._first = corners[:, 0]
-        self._edges = np.stack([corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]], axis=1)
-        self._normals = unit(face_vectors(vertices, faces))
-        self._tree = cKDTree(corners.mean(axis=1))
+        middle = corners.mean(axis=1)
+        low = middle.min(axis=0)
+        span = float(np.ptp(middle, axis=0).max())
+        codes = self._loops.morton_codes(middle, low, (2**21 - 1) / span if span > 0 else 0.0)
+        self._order = np.argsort(codes, kind="stable")
+        self._corners = corners.reshape(-1, 9).astype(np.float32)[self._order]
+        self._normals = unit(face_vectors(vertices, faces)).astype(np.float32)[self._order]
+        self._tree = self._loops.build(codes[self._order], self._corners)
 
-    def closest(self, points: np.ndarray, normals: np.ndarray) -> SurfacePoints:
-        """Project points [N, 3] with unit normals [N, 3]; a face turned away from the normal counts as twice as far.
+    def closest(self, points: np.ndarray, normals: np.ndarray, margin: float = TOUCHING) -> SurfacePoints:
+        """Find the closest point of the surface to points [N, 3] with normals [N, 3] (unit, or zero for any side).
 
-        That keeps the two sides of a thin wall apart.
+        A face turned away from the normal counts as twice as far and ``margin`` (world units) more: that keeps the two
+        sides of a thin wall apart. Of faces that are equally close the one along the normal is taken.
         """
-        count = len(points)
-        position, weights = np.empty((count, 3)), np.empty((count, 3))
-        face = np.empty(count, dtype=np.int64)
-        candidates = min(CANDIDATES, len(self._first))
-        for start in range(0, count, _CHUNK):
-            part = slice(start, min(start + _CHUNK, count))
-            query, facing = points[part].astype(np.float64), normals[part].astype(np.float64)
-            near = self._tree.query(query, k=candidates, workers=-1)[1].reshape(len(query), candidates)
-            nearest = np.full(len(query), np.inf)
-            for rank in range(candidates):
-                tried = near[:, rank]
-                squared, wb, wc = _closest_in_triangle(query - self._first[tried], self._edges[tried])
-                away = (self._normals[tried] * facing).sum(axis=1) < 0
-                # The smallest distance that still tells two sides apart where both touch the query.
-                squared = np.where(away, 4.0 * squared + 1e-12, squared)
-                closer = squared < nearest
-                nearest = np.where(closer, squared, nearest)
-                face[part] = np.where(closer, tried, face[part])
-                weights[part, 1] = np.where(closer, wb, weights[part, 1])
-                weights[part, 2] = np.where(closer, wc, weights[part, 2])
-            weights[part, 0] = 1.0 - weights[part, 1] - weights[part, 2]
-            edges = self._edges[face[part]]
-            offset = weights[part, 1:2] * edges[:, 0] + weights[part, 2:] * edges[:, 1]
-            position[part] = self._first[face[part]] + offset
-        return SurfacePoints(position, face, weights)
+        points, normals = (np.ascontiguousarray(part, dtype=np.float64) for part in (points, normals))
+        if self._loops is None:
+            face, weights = self._plain.closest(points, normals, margin)
+        else:
+            row, weights = self._loops.closest(*self._tree, self._corners, self._normals, points, normals, margin)
+            face = self._order[row]
+        return SurfacePoints(interpolate(weights, self._vertices, self._faces[face]), face, weights)
 
+    @property
+    def casts_rays(self) -> bool:
+        """Whether ``open_share`` can be had on this machine."""
+        return self._loops is not None
 
-def _closest_in_triangle(offset: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the squared distance and the weights of b and c at the point of triangles (a, b, c) closest to a query.
+    def open_share(
+        self, points: np.ndarray, normals: np.ndarray, pattern: np.ndarray, directions: np.ndarray
+    ) -> np.ndarray:
+        """Return the share of rays from points [N, 3] that meet no face on their way, float32 [N].
 
-    offset: query - a, [N, 3]. edges: b - a and c - a, [N, 2, 3]. The plane's foot point where it lies inside, else the
-    best of the three edges.
-    """
-    px, py, pz = offset.T
-    bx, by, bz = edges[:, 0].T
-    cx, cy, cz = edges[:, 1].T
-    bb, bc, cc = bx * bx + by * by + bz * bz, bx * cx + by * cy + bz * cz, cx * cx + cy * cy + cz * cz
-    pb, pc = px * bx + py * by + pz * bz, px * cx + py * cy + pz * cz
-    det = np.maximum(bb * cc - bc * bc, 1e-300)
-    wb, wc = (cc * pb - bc * pc) / det, (bb * pc - bc * pb) / det
-    inside = (wb >= 0) & (wc >= 0) & (wb + wc <= 1)
-
-    def gap(b: np.ndarray, c: np.ndarray) -> np.ndarray:
-        # |offset - b * edge_b - c * edge_c| squared, up to the term |offset|^2 that all candidates share.
-        return b * (b * bb - 2 * pb) + c * (c * cc - 2 * pc) + 2 * b * c * bc
-
-    on_b = np.clip(pb / np.maximum(bb, 1e-300), 0.0, 1.0)
-    on_c = np.clip(pc / np.maximum(cc, 1e-300), 0.0, 1.0)
-    opposite = bb - 2 * bc + cc
-    on_bc = np.clip((pc - pb + bb - bc) / np.maximum(opposite, 1e-300), 0.0, 1.0)
-    along_b, along_c, along_bc = gap(on_b, 0.0), gap(0.0, on_c), gap(1.0 - on_bc, on_bc)
-    first = (along_b <= along_c) & (along_b <= along_bc)
-    second = ~first & (along_c <= along_bc)
-    wb = np.where(inside, wb, np.where(first, on_b, np.where(second, 0.0, 1.0 - on_bc)))
-    wc = np.where(inside, wc, np.where(first, 0.0, np.where(second, on_c, on_bc)))
-    dx, dy, dz = px - wb * bx - wc * cx, py - wb * by - wc * cy, pz - wb * bz - wc * cz
-    return dx * dx + dy * dy + dz * dz, wb, wc
+        directions float64 [P, K, 4]: K rays in each of P patterns, a unit vector about (0, 0, 1), which is turned to
+        the point's unit normal, and the length of the ray. pattern int [N]: which one a point takes. Raises
+        EspalierError("missing_package") without numba: ask ``casts_rays`` before.
+        """
+        if self._loops is None:
+            raise EspalierError("missing_package", "Rays need numba: install the engine again.")
+        points, normals = (np.ascontiguousarray(part, dtype=np.float64) for part in (points, normals))
+        return self._loops.open_share(
+            *self._tree, self._corners, points, normals, pattern.astype(np.int64), np.ascontiguousarray(directions)
+        )
