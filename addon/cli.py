@@ -37,13 +37,16 @@ class _Parser(argparse.ArgumentParser):
 
 
 def parser():
-    """The command line's arguments. Every command names in ``start`` what runs it."""
+    """The command line's arguments. Every command names in ``start`` what runs it, and may name in ``check`` what tells
+    why the arguments do not fit each other, as a sentence.
+    """
     from .commands import COMMANDS
 
     top = _Parser(prog=f"blender --command {ids.CLI_COMMAND}", description="Turn images into 3D objects.")
     commands = top.add_subparsers(dest="command", required=True, parser_class=_Parser)
     for command in COMMANDS:
         command.add_to(commands)
+    top.set_defaults(check=lambda options: "")
     return top
 
 
@@ -67,7 +70,11 @@ def length(text):
 def main(arguments):
     """Run one command and return its exit code; what Blender calls with the arguments behind ``espalier``."""
     try:
-        options = parser().parse_args(list(arguments))
+        top = parser()
+        options = top.parse_args(list(arguments))
+        sentence = options.check(options)
+        if sentence:
+            top.error(sentence)
     except SystemExit as stop:
         return stop.code or DONE
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

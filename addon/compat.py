@@ -21,6 +21,16 @@ def exit_handlers():
     return getattr(bpy.app.handlers, "exit_pre", None)
 
 
+def register_presets(folder):
+    """Let Blender find the presets in ``folder``/presets. Older Blenders only know those of the user."""
+    getattr(bpy.utils, "register_preset_path", lambda _folder: None)(folder)
+
+
+def unregister_presets(folder):
+    """Take back ``register_presets``."""
+    getattr(bpy.utils, "unregister_preset_path", lambda _folder: None)(folder)
+
+
 def still_format(render):
     """Return ``(name, value)`` of the image settings that write an RGBA PNG, in the order in which they can be set.
 

@@ -4,7 +4,7 @@
 import bpy
 
 from . import ids
-from .request import TEXTURE_SIZES
+from .finish_settings import ESPALIER_PG_finish
 
 MODES = (
     ("GENERATE", "Generate", "Make a new object from the image"),
@@ -34,13 +34,6 @@ QUALITIES = (
     ("DRAFT", "Draft", "Grid of 512: the quickest look at a shape"),
     ("STANDARD", "Standard", "Grid of 1024 in two steps"),
     ("FINE", "Fine", "Grid of 1536 in two steps: the most detail, time and memory"),
-)
-TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
-REPAIRS = (
-    ("MODEL", "As Suggested", "As the model suggests: what suits its surfaces best"),
-    ("AS_GENERATED", "As Generated", "Nothing is closed and nothing is removed"),
-    ("CLEAN", "Clean", "Close small holes and remove crumbs; what is open by its nature stays open"),
-    ("WATERTIGHT", "Watertight", "The closed outer skin of the object, for printing and booleans"),
 )
 
 
@@ -94,27 +87,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         get=_get_size,
         set=_set_size,
     )
-    draft: bpy.props.BoolProperty(
-        name="Draft Materials",
-        description=(
-            "For a quick look: the whole mesh with its materials at the vertices, without unwrapping it or making "
-            "texture maps. Finish Again turns it into a finished object"
-        ),
-    )
-    texture_size: bpy.props.EnumProperty(
-        name="Textures", description="Size of the texture maps", items=TEXTURES, default="1024"
-    )
-    repair: bpy.props.EnumProperty(name="Repair", description="How the surface is mended", items=REPAIRS)
-    limit_faces: bpy.props.BoolProperty(
-        name="Limit Faces", description="Simplify the mesh to a number of faces of your choice"
-    )
-    faces: bpy.props.IntProperty(
-        name="Faces",
-        description="The mesh gets at most about this many triangles",
-        default=20_000,
-        min=100,
-        soft_max=500_000,
-    )
+    finish: bpy.props.PointerProperty(type=ESPALIER_PG_finish)
 
 
 def attach():

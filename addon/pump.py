@@ -5,7 +5,7 @@ import time
 
 import bpy
 
-from . import placing
+from . import placing, results
 from .session import session
 
 BUSY_SECONDS = 0.05
@@ -32,6 +32,7 @@ def _tick():
     global _redraw_due
     if session.poll(TICK_SECONDS):
         _redraw_due = True
+        results.sync(bpy.context.window_manager)
     if session.ready and _place():
         _redraw_due = True
     _redraw(session.is_busy())

@@ -2,29 +2,36 @@
 """What Blender gets to know of us, in the order in which it has to be registered."""
 
 import atexit
+from pathlib import Path
 
 import bpy
 
-from . import cli, compat, ids, preferences, properties, pump, session
+from . import cli, compat, finish_settings, ids, preferences, properties, pump, results, session
 from .operators import (
     apply_texture,
     build_result,
     cancel,
     engine,
     finish_again,
+    finish_presets,
     from_files,
     generate,
     install_engine,
     logs,
     open_image,
+    queue,
+    report,
     take_image,
     texture,
 )
-from .ui import file_handlers, image_editor, menus, panels
+from .operators import results as result_operators
+from .ui import file_handlers, finish_panel, image_editor, jobs, menus, panels, thumbnails
 
 CLASSES = (
     preferences.EspalierPreferences,
+    finish_settings.ESPALIER_PG_finish,
     properties.ESPALIER_PG_settings,
+    results.ESPALIER_PG_result,
     generate.ESPALIER_OT_generate,
     generate.ESPALIER_OT_retry,
     texture.ESPALIER_OT_texture,
@@ -32,7 +39,9 @@ CLASSES = (
     build_result.ESPALIER_OT_build_result,
     apply_texture.ESPALIER_OT_apply_texture,
     finish_again.ESPALIER_OT_finish_again,
+    finish_again.ESPALIER_OT_take_settings,
     finish_again.ESPALIER_OT_replace_result,
+    finish_presets.ESPALIER_OT_add_finish_preset,
     open_image.ESPALIER_OT_open_image,
     from_files.ESPALIER_OT_from_files,
     from_files.ESPALIER_OT_texture_dropped,
@@ -46,11 +55,28 @@ CLASSES = (
     engine.ESPALIER_OT_restart_engine,
     logs.ESPALIER_OT_open_log,
     logs.ESPALIER_OT_open_preferences,
+    report.ESPALIER_OT_copy_report,
+    finish_panel.ESPALIER_PT_finish_presets,
+    queue.ESPALIER_OT_queue_hold,
+    queue.ESPALIER_OT_queue_clear,
+    queue.ESPALIER_OT_queue_move,
+    queue.ESPALIER_OT_queue_remove,
+    queue.ESPALIER_OT_queue_earlier,
+    result_operators.ESPALIER_OT_place_result,
+    result_operators.ESPALIER_OT_variants,
+    result_operators.ESPALIER_OT_recall,
+    result_operators.ESPALIER_OT_show_folder,
+    result_operators.ESPALIER_OT_delete_result,
+    result_operators.ESPALIER_OT_delete_oldest,
+    jobs.ESPALIER_UL_results,
     panels.ESPALIER_PT_main,
     image_editor.ESPALIER_PT_image_editor,
     file_handlers.ESPALIER_FH_generate,
     file_handlers.ESPALIER_FH_texture,
 )
+
+# presets/ is in it.
+FOLDER = str(Path(__file__).parent)
 
 _commands = []
 
@@ -60,6 +86,8 @@ def register():
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.attach()
+    results.attach()
+    compat.register_presets(FOLDER)
     menus.attach()
     _commands.append(bpy.utils.register_cli_command(ids.CLI_COMMAND, cli.main))
     bpy.app.handlers.load_post.append(session.after_load)
@@ -80,6 +108,9 @@ def unregister():
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())
     menus.detach()
+    thumbnails.forget()
+    results.detach()
+    compat.unregister_presets(FOLDER)
     properties.detach()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)

@@ -19,7 +19,18 @@ MATTINGS = ("auto", "alpha", "birefnet", "keyer", "none")
 # How the surface is mended; None is as the model suggests.
 REPAIRS = ("as_generated", "clean", "watertight")
 # Texels along a side of the maps, as panel and command line offer them.
-TEXTURE_SIZES = (512, 1024, 2048, 4096)
+TEXTURE_SIZES = (512, 1024, 2048, 4096, 8192)
+# What a request says of finishing, and what it does when nobody says otherwise; None is automatic, or as the model
+# suggests. docs/pipelines.md tells what each means.
+FINISHING = {
+    "faces": None,
+    "ratio": None,
+    "texture_size": 1024,
+    "repair": None,
+    "smoothing": None,
+    "normal_map": True,
+    "draft": False,
+}
 MAX_SEED = 2**31 - 1
 IMAGE_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|gif|tiff?|tga|exr|hdr|jp2|psd|dds|dpx|cin)$", re.IGNORECASE)
 
@@ -42,35 +53,33 @@ def make_request(
     model=STARTER,
     model_path=None,
     quality=STARTER,
-    texture_size=1024,
-    faces=None,
-    repair=None,
-    draft=False,
     matting=MATTINGS[0],
     models_folder=None,
+    **finishing,
 ):
     """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store.
 
-    ``models_folder`` is where downloaded models lie, among them those that find the subject of an image.
+    ``models_folder`` is where downloaded models lie, among them those that find the subject of an image. ``finishing``
+    is what shall be otherwise than in ``FINISHING``. Raises TypeError for a setting that there is not.
     """
-    settings = {
-        "quality": quality,
-        "texture_size": texture_size,
-        "faces": faces,
-        "repair": repair,
-        "draft": draft,
-        "matting": matting,
-    }
+    unknown = finishing.keys() - FINISHING.keys()
+    if unknown:
+        raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
+    settings = {"quality": quality, "matting": matting, **FINISHING, **finishing}
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
 
 
 def make_refinish_request(name, source, made, settings):
     """Return the request of finishing a generation again: ``source`` is its folder, ``made`` its request.
 
-    ``settings`` are what shall be otherwise than it was (texture_size, faces, repair, draft); None is as the model
-    suggests.
+    ``settings`` are what shall be otherwise than it was, named as in ``FINISHING``. Where they limit the faces in one
+    way, a limit in the other way ends.
     """
     before = made.get("settings")
+    merged = {**(before if isinstance(before, dict) else {}), **settings}
+    for given, other in (("faces", "ratio"), ("ratio", "faces")):
+        if settings.get(given) is not None and other not in settings:
+            merged[other] = None
     return {
         "kind": "refinish",
         "name": name,
@@ -78,7 +87,7 @@ def make_refinish_request(name, source, made, settings):
         "image": made.get("image", ""),
         "seed": made.get("seed", 0),
         "model": made.get("model"),
-        "settings": {**(before if isinstance(before, dict) else {}), **settings},
+        "settings": merged,
         "online": False,
     }
 

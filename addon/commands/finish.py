@@ -8,7 +8,8 @@ from pathlib import Path
 from ..client import ClientError, JobStore
 from ..history import generation_behind
 from ..request import TEXTURE_SIZES, make_refinish_request
-from .generate import Generate, add_shape
+from .finishing import add_finishing, asked
+from .generate import Generate, add_size
 from .job_command import Input, add_output
 
 
@@ -22,14 +23,15 @@ def add_to(commands):
         metavar="JOBFOLDER",
         help="folder of a generation's job (OUTPUT/.espalier/jobs/*)",
     )
-    add_shape(finish, "as it was")
-    finish.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, help="as it was, if left out")
+    add_size(finish)
     add_output(finish)
+    finish.add_argument("--texture-size", type=int, choices=TEXTURE_SIZES, help="as it was, if left out")
+    add_finishing(finish, again=True)
     finish.set_defaults(start=Finish)
 
 
 class Finish(Generate):
-    """Runs the command. What the options leave out is as it was; drafts become finished objects."""
+    """Runs the command. What the options leave out is as it was; drafts become finished objects, unless asked for."""
 
     def tell_model(self):
         """No model works here."""
@@ -51,9 +53,9 @@ class Finish(Generate):
         if made is None:
             sentence = f"{folder} is no job folder of a generated object with its voxels. Generate the object again."
             return self.refuse(about, "bad_input", sentence)
-        options = self.options
-        asked = {"faces": options.faces, "repair": options.repair, "texture_size": options.texture_size}
-        settings = {"draft": False, **{name: value for name, value in asked.items() if value is not None}}
+        settings = asked(self.options)
+        if self.options.texture_size is not None:
+            settings["texture_size"] = self.options.texture_size
         request = make_refinish_request(made.name, made.folder, made.request, settings)
         try:
             return self.queue.add(self.queue.store.create(request, None))

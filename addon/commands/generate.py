@@ -7,8 +7,9 @@ from pathlib import Path
 
 from .. import cli
 from ..client import ClientError
-from ..request import REPAIRS, make_request, new_seed, object_name
+from ..request import make_request, new_seed, object_name
 from ..stages import duration
+from .finishing import add_finishing, asked
 from .job_command import Input, JobCommand, add_options
 
 
@@ -16,18 +17,17 @@ def add_to(commands):
     """Add the command to the command line."""
     generate = commands.add_parser("generate", help="make one object of each image")
     generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
-    add_shape(generate, "the model's own")
+    add_size(generate)
     add_options(generate, texture_size=1024)
+    add_finishing(generate, again=False)
     generate.set_defaults(start=Generate)
 
 
-def add_shape(command, default):
-    """Add the arguments about the object itself; ``default`` says what its surface is otherwise."""
+def add_size(command):
+    """Add the argument about the size of the object."""
     command.add_argument(
         "--size", type=cli.length, default=1.0, metavar="M", help="longest side in metres (default: 1)"
     )
-    command.add_argument("--faces", type=int, metavar="N", help="at most about this many triangles")
-    command.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended (default: {default})")
 
 
 class Generate(JobCommand):
@@ -76,8 +76,8 @@ class Generate(JobCommand):
         from ..scene.pixels import BadImage, source_of_file
 
         seed = new_seed() if self.options.random_seed else self.options.seed
-        finishing = {"faces": self.options.faces, "repair": self.options.repair}
-        request = make_request(object_name(image.name), image.name, seed, **finishing, **self.choices())
+        wanted = {**self.choices(), **asked(self.options)}
+        request = make_request(object_name(image.name), image.name, seed, **wanted)
         try:
             source, suffix = source_of_file(image.absolute())
             return self.queue.add(self.queue.store.create(request, source, suffix))

@@ -5,11 +5,12 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
+from ..finish_settings import asked, settings_of, take
 from ..history import generation_of
 from ..request import make_refinish_request
 from ..session import ReplaceOrder, session
 from ..stages import duration
-from .generate import finishing, no_engine
+from .generate import no_engine
 
 
 def why_not_again(context):
@@ -40,13 +41,35 @@ class ESPALIER_OT_finish_again(bpy.types.Operator):
     def execute(self, context):
         item = context.active_object
         made = generation_of(item)
-        request = make_refinish_request(item.name, made.folder, made.request, finishing(context.scene.espalier))
+        request = make_refinish_request(item.name, made.folder, made.request, asked(context.scene.espalier.finish))
         order = ReplaceOrder(context.scene.name, item.name, item.session_uid, session.opened)
         try:
             session.submit(None, "", request, order)
         except ClientError as error:
             session.tell(error.problem)
             self.report({"ERROR"}, error.sentence)
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_take_settings(bpy.types.Operator):
+    bl_idname = ids.OP_TAKE_SETTINGS
+    bl_label = "Take Its Settings"
+    bl_description = "Set everything under Finish to what the active object was made with"
+    bl_options = {"REGISTER", "UNDO"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.active_object is None or not settings_of(context.active_object):
+            cls.poll_message_set("Select an object that was generated")
+            return False
+        return True
+
+    def execute(self, context):
+        try:
+            take(context.scene.espalier.finish, settings_of(context.active_object))
+        except (TypeError, ValueError, AttributeError) as error:
+            self.report({"ERROR"}, f"The settings of “{context.active_object.name}” cannot be read: {error}.")
             return {"CANCELLED"}
         return {"FINISHED"}
 

@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..client import ClientError
+from ..finish_settings import asked
 from ..request import QUALITY_KINDS, STARTER, TRELLIS2, make_request, new_seed, object_name
 from ..session import Order, session
 
@@ -96,18 +97,8 @@ def generation(settings, image_name):
     return make_request(
         name=object_name(image_name),
         image_name=image_name,
-        **{**choices(settings, QUALITY_KINDS), **finishing(settings)},
+        **{**choices(settings, QUALITY_KINDS), **asked(settings.finish)},
     )
-
-
-def finishing(settings):
-    """What the panel says of mesh and maps."""
-    return {
-        "faces": settings.faces if settings.limit_faces else None,
-        "texture_size": int(settings.texture_size),
-        "draft": settings.draft,
-        "repair": None if settings.repair == "MODEL" else settings.repair.lower(),
-    }
 
 
 def choices(settings, kinds):
@@ -118,7 +109,7 @@ def choices(settings, kinds):
         "model": STARTER if starter else TRELLIS2,
         "model_path": None if starter else preferences.trellis2_folder(),
         "quality": STARTER if starter else kinds[settings.quality],
-        "texture_size": int(settings.texture_size),
+        "texture_size": int(settings.finish.texture_size),
         "matting": settings.matting.lower(),
         "models_folder": preferences.data() / "models",
     }

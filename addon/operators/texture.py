@@ -79,7 +79,7 @@ def _submit(scene, item, source, suffix):
     from ..scene.extract import extract
 
     settings = scene.espalier
-    subject = extract(item, int(settings.texture_size))
+    subject = extract(item, int(settings.finish.texture_size))
     request = make_texture_request(
         item.name, settings.image.name, target=subject.target(), **choices(settings, TEXTURE_KINDS)
     )

@@ -4,13 +4,14 @@
 import bpy
 
 from .. import ids, preferences
-from ..client import EngineState
-from ..history import generation_of
 from ..operators.texture import targets
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
 from ..session import session
+from .engine_panel import draw_engine
+from .finish_panel import draw_finish
+from .jobs import draw_queue, draw_results
 from .status import draw_engine_state, draw_status
-from .text import draw_sentence
+from .text import draw_sentence, settings_column
 
 
 class ESPALIER_PT_main(bpy.types.Panel):
@@ -27,7 +28,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         layout.row().prop(settings, "mode", expand=True)
         layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
         _draw_other_sources(layout)
-        column = _settings_column(layout)
+        column = settings_column(layout)
         column.prop(settings, "matting")
         _draw_model(column, settings, context)
         row = column.row(align=True)
@@ -39,16 +40,18 @@ class ESPALIER_PT_main(bpy.types.Panel):
             row.operator(ids.OP_TEXTURE, text=_texture_label(context))
         else:
             row.operator(ids.OP_GENERATE)
+        session.look()
         draw_status(layout, context)
+        draw_queue(layout, context)
         # Parts of this panel rather than sub-panels, which lag behind when what stands above them changes its height.
-        header, body = layout.panel(ids.SECTION_OUTPUT, default_closed=True)
-        header.label(text="Output")
-        if body is not None:
-            _draw_output(_settings_column(body), settings, context)
-        header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
-        header.label(text="Engine")
-        if body is not None:
-            _draw_engine(body)
+        draw_finish(layout, settings, context)
+        if settings.mode == "GENERATE":
+            header, body = layout.panel(ids.SECTION_PLACEMENT, default_closed=True)
+            header.label(text="Placement")
+            if body is not None:
+                settings_column(body).prop(settings, "size")
+        draw_results(layout, context)
+        draw_engine(layout)
 
 
 def _draw_other_sources(layout):
@@ -60,52 +63,12 @@ def _draw_other_sources(layout):
     row.operator(ids.OP_FROM_FILES, text="", icon="FILE_FOLDER")
 
 
-def _settings_column(layout):
-    """A column of settings with their names at the left, as everywhere in Blender."""
-    column = layout.column()
-    column.use_property_split = True
-    column.use_property_decorate = False
-    return column
-
-
 def _texture_label(context):
     """What the Texture button is about to paint."""
     items = targets(context)
     if len(items) == 1:
         return f"Texture {items[0].name}"
     return f"Texture {len(items)} Objects" if items else "Texture"
-
-
-def _draw_output(column, settings, context):
-    if settings.mode == "TEXTURE":
-        column.prop(settings, "texture_size")
-        return
-    column.prop(settings, "size")
-    column.prop(settings, "repair")
-    column.prop(settings, "draft")
-    maps = column.column()
-    maps.active = not settings.draft
-    maps.prop(settings, "texture_size")
-    row = maps.row(heading="Limit Faces")
-    row.prop(settings, "limit_faces", text="")
-    faces = row.row()
-    faces.active = settings.limit_faces
-    faces.prop(settings, "faces", text="")
-    if context.active_object is not None and generation_of(context.active_object) is not None:
-        column.separator()
-        column.operator(ids.OP_FINISH_AGAIN)
-
-
-def _draw_engine(layout):
-    column = layout.column(align=True)
-    for line in _describe_engine():
-        column.label(text=line)
-    row = layout.row(align=True)
-    row.operator(ids.OP_FREE_MEMORY)
-    row.operator(ids.OP_STOP_ENGINE)
-    row = layout.row(align=True)
-    row.operator(ids.OP_OPEN_LOG)
-    row.operator(ids.OP_OPEN_PREFERENCES, text="Preferences")
 
 
 def _draw_model(column, settings, context):
@@ -130,19 +93,3 @@ def _draw_model(column, settings, context):
         )
         draw_sentence(column, text, context, "ERROR")
         column.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")
-
-
-def _describe_engine():
-    """Lines about the engine: its state, device, versions and memory, as far as it has told them."""
-    engine = session.queue.engine if session.queue is not None else None
-    if engine is None or engine.state is EngineState.STOPPED:
-        return ["Not running, holds no memory"]
-    if engine.hello is None:
-        return ["Starting"]
-    device, memory = engine.hello["device"], engine.hello["memory"]
-    lines = [str(device.get("name") or device.get("type") or "Processor")]
-    free, total = memory.get("free"), memory.get("total")
-    if free and total:
-        lines.append(f"{free / 2**30:.1f} of {total / 2**30:.1f} GB free when it started")
-    lines.append(f"torch {engine.hello['torch'] or 'missing'}, Python {engine.hello['python']}")
-    return lines

@@ -1,10 +1,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sentences in panels: Blender's labels do not wrap, so they are broken to the panel's width."""
+"""What the parts of our panels share: columns of settings, and sentences, which Blender's labels do not wrap."""
 
 import blf
 import bpy
 
 MARGIN = 60
+
+
+def settings_column(layout):
+    """A column of settings with their names at the left, as everywhere in Blender."""
+    column = layout.column()
+    column.use_property_split = True
+    column.use_property_decorate = False
+    return column
+
+
+def draw_note(layout, text, context):
+    """Draw a sentence in the background, such as why something cannot be set."""
+    column = layout.column()
+    column.active = False
+    draw_sentence(column, text, context, "INFO")
 
 
 def draw_sentence(layout, text, context, icon="NONE"):

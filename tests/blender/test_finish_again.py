@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from espalier.addon import ids
 from espalier.addon.operators.finish_again import why_not_again
+from espalier.addon.request import FINISHING
 from espalier.addon.session import session
 from mathutils import Matrix
 
@@ -61,21 +62,15 @@ def colour(item):
 
 
 def test_request_names_the_generation_and_the_settings_of_the_panel(made, engine):
-    settings = bpy.context.scene.espalier
-    settings.texture_size, settings.repair, settings.limit_faces, settings.faces = "2048", "WATERTIGHT", True, 900
+    finish = bpy.context.scene.espalier.finish
+    finish.texture_size, finish.repair, finish.amount, finish.faces = "2048", "WATERTIGHT", "NUMBER", 900
     bpy.ops.espalier.finish_again()
     tick()
     request = json.loads((engine.submitted[1][1] / "request.json").read_text())
     assert request["kind"] == "refinish" and request["source"] == str(engine.submitted[0][1])
-    expected = {
-        "quality": "starter",
-        "texture_size": 2048,
-        "faces": 900,
-        "repair": "watertight",
-        "draft": False,
-        "matting": "auto",
-    }
-    assert request["settings"] == expected and request["seed"] == 0 and request["model"]["set"] == "starter"
+    expected = {**FINISHING, "texture_size": 2048, "faces": 900, "repair": "watertight"}
+    assert request["settings"] == {"quality": "starter", "matting": "auto", **expected}
+    assert request["seed"] == 0 and request["model"]["set"] == "starter"
     assert not list(engine.submitted[1][1].glob("input*")) and "input" not in request
 
 
@@ -237,7 +232,7 @@ def write_draft(folder):
 def test_a_draft_shows_its_materials_without_maps_and_is_finished_in_place(engine):
     files = {path.name: path.read_bytes() for path in engine.result.glob("*.*")}
     attributes = write_draft(engine.result)
-    bpy.context.scene.espalier.draft = True
+    bpy.context.scene.espalier.finish.draft = True
     bpy.ops.espalier.generate()
     tick()
     assert json.loads((engine.submitted[0][1] / "request.json").read_text())["settings"]["draft"] is True
@@ -260,7 +255,7 @@ def test_a_draft_shows_its_materials_without_maps_and_is_finished_in_place(engin
     assert fed == {name: name for name in fed} and not shader.inputs["Alpha"].links
     assert not item.data.uv_layers and not any(node.type == "TEX_IMAGE" for node in nodes)
 
-    bpy.context.scene.espalier.draft = False
+    bpy.context.scene.espalier.finish.draft = False
     for name, data in files.items():
         (engine.result / name).write_bytes(data)
     again(engine)
@@ -279,8 +274,8 @@ def test_a_damaged_draft_is_refused(made, engine):
 
 def test_every_repair_of_the_engine_can_be_chosen(engine):
     pytest.importorskip("torch")
-    from espalier.addon import properties, request
+    from espalier.addon import finish_settings, request
     from espalier.engine.mesh.finish import REPAIRS
 
     assert set(request.REPAIRS) == set(REPAIRS)
-    assert [item[0].lower() for item in properties.REPAIRS] == ["model", *request.REPAIRS]
+    assert [item[0].lower() for item in finish_settings.REPAIRS] == ["model", *request.REPAIRS]

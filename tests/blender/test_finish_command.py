@@ -27,6 +27,7 @@ def espalier(tmp_path, monkeypatch, capsys):
 
 
 def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(espalier, tmp_path):
+    from espalier.addon.request import FINISHING
     from espalier.tests.engine.pipelines.helpers import picture
     from espalier.tests.tiny_set import write_tiny_set
 
@@ -45,15 +46,9 @@ def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(esp
     assert {event.get("stage") for event in events} >= {"finish"} and "model" not in {e["event"] for e in events}
     again = tmp_path / "out" / ".espalier" / "jobs" / finished["job"]
     request = json.loads((again / "request.json").read_text())
-    expected = {
-        "quality": "starter",
-        "texture_size": 512,
-        "faces": 100,
-        "repair": "clean",
-        "draft": False,
-        "matting": "auto",
-    }
-    assert request["source"] == str(made) and request["settings"] == expected
+    expected = {**FINISHING, "texture_size": 512, "faces": 100, "repair": "clean"}
+    assert request["source"] == str(made)
+    assert request["settings"] == {"quality": "starter", "matting": "auto", **expected}
     assert len(np.load(again / "result.npz")["faces"]) == finished["faces"]
     assert (tmp_path / "out" / "red mug-2.glb").read_bytes()[:4] == b"glTF"
 

@@ -58,9 +58,10 @@ def test_every_operator_and_property_says_what_it_does_in_a_sentence(registered)
         if issubclass(cls, bpy.types.Operator):
             text = cls.bl_description
             assert len(text.split()) >= 3 and not text.endswith("."), cls
-    for cls in (bpy.types.Scene.bl_rna.properties["espalier"].fixed_type,):
+    settings = bpy.types.Scene.bl_rna.properties["espalier"].fixed_type
+    for cls in (settings, settings.properties["finish"].fixed_type):
         for prop in cls.properties:
-            if prop.identifier not in {"rna_type", "name"} and not prop.is_hidden:
+            if prop.identifier not in {"rna_type", "name"} and not prop.is_hidden and prop.type != "POINTER":
                 assert prop.description and not prop.description.endswith("."), prop.identifier
 
 

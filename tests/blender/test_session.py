@@ -7,6 +7,7 @@ import time
 import bpy
 import pytest
 from espalier.addon import placing, preferences, pump
+from espalier.addon.request import FINISHING
 from espalier.addon.session import session
 
 from .stand_in import choose_image, tick
@@ -29,19 +30,14 @@ def test_one_press_makes_one_object_at_the_cursor(engine):
 
 def test_request_says_everything_the_engine_needs(engine):
     settings = bpy.context.scene.espalier
-    settings.seed, settings.limit_faces, settings.faces, settings.texture_size = 7, True, 5000, "512"
+    settings.seed = 7
+    settings.finish.amount, settings.finish.faces, settings.finish.texture_size = "NUMBER", 5000, "512"
     bpy.ops.espalier.generate()
     tick()
     request = json.loads((engine.submitted[0][1] / "request.json").read_text())
     assert request["seed"] == 7 and request["name"] == "red mug" and request["input"] == "input.png"
-    assert request["settings"] == {
-        "quality": "starter",
-        "texture_size": 512,
-        "faces": 5000,
-        "repair": None,
-        "draft": False,
-        "matting": "auto",
-    }
+    expected = {**FINISHING, "faces": 5000, "texture_size": 512}
+    assert request["settings"] == {"quality": "starter", "matting": "auto", **expected}
     assert request["models_folder"].endswith("models")
     assert request["model"] == {"set": "starter", "path": None} and request["online"] is False
     assert (engine.submitted[0][1] / "input.png").read_bytes().startswith(b"\x89PNG")

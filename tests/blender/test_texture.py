@@ -125,7 +125,7 @@ def test_mirror_modifier_stays_and_carries_the_layer(painter):
 
 def test_job_says_everything_the_engine_needs(painter):
     item = add()
-    bpy.context.scene.espalier.seed, bpy.context.scene.espalier.texture_size = 7, "512"
+    bpy.context.scene.espalier.seed, bpy.context.scene.espalier.finish.texture_size = 7, "512"
     bpy.ops.espalier.texture()
     tick()
     folder = painter.submitted[0][1]

@@ -1,0 +1,78 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options about finishing, which ``generate`` and ``finish`` have alike."""
+
+from __future__ import annotations
+
+import argparse
+import math
+
+from ..request import REPAIRS
+
+
+def add_finishing(command, again):
+    """Add the options; ``again`` says that what is left out is as it was."""
+    model, yes = ("as it was", "as it was") if again else ("the model's own", "yes")
+    group = command.add_argument_group(
+        "finishing", "A SHARE of the faces, or of the object's longest side, is a number such as 0.02, or 2%."
+    )
+    faces = group.add_mutually_exclusive_group()
+    faces.add_argument("--faces", type=whole(4), metavar="N", help="at most this many triangles (default: 60000)")
+    faces.add_argument(
+        "--ratio", type=share(), metavar="SHARE", help="this share of the mended surface's triangles; 1 keeps them all"
+    )
+    group.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended (default: {model})")
+    group.add_argument(
+        "--smoothing", type=whole(0, 200), metavar="N", help=f"passes of smoothing, 0 to 200 (default: {model})"
+    )
+    _add_switch(group, "--normal-map", f"a normal map where the mesh was simplified (default: {yes})")
+    group.add_argument(
+        "--draft", action="store_true", help="every face, with materials at the vertices: no maps, for a quick look"
+    )
+
+
+def asked(options):
+    """The settings of a request that the options name; what is left out is left out."""
+    settings = {name: getattr(options, name) for name in ("faces", "ratio", "repair", "smoothing", "normal_map")}
+    return {"draft": options.draft, **{name: value for name, value in settings.items() if value is not None}}
+
+
+def whole(least, most=None):
+    """Return a type for argparse: a whole number from ``least`` (to ``most``)."""
+
+    def parse(text):
+        span = f"from {least} to {most}" if most is not None else f"from {least}"
+        try:
+            number = int(text)
+        except ValueError:
+            number = None
+        if number is None or number < least or (most is not None and number > most):
+            raise argparse.ArgumentTypeError(f"“{text}” is not possible: give a whole number {span}.")
+        return number
+
+    return parse
+
+
+def share(least=None, most=1.0):
+    """Return a type for argparse: a share from ``least`` (None: above 0) to ``most``, or a percentage such as 2%."""
+
+    def parse(text):
+        number = _number(text)
+        if not (0 if least is None else least) <= number <= most or (least is None and number == 0):
+            span = f"above 0 and up to {most:g}" if least is None else f"from {least} to {most:g}"
+            raise argparse.ArgumentTypeError(f"“{text}” is no share: give a number {span}, or a percentage such as 2%.")
+        return number
+
+    return parse
+
+
+def _number(text):
+    """A number or a percentage; not a number for what is neither."""
+    plain = text.strip()
+    try:
+        return float(plain[:-1]) / 100 if plain.endswith("%") else float(plain)
+    except ValueError:
+        return math.nan
+
+
+def _add_switch(group, name, text):
+    group.add_argument(name, action=argparse.BooleanOptionalAction, help=text)

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the panel says under "Finish": the same for a generation and for finishing again."""
+
+import json
+
+import bpy
+
+from . import ids
+from .request import FINISHING, TEXTURE_SIZES
+
+TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
+REPAIRS = (
+    ("MODEL", "As Suggested", "As the model suggests: what suits its surfaces best"),
+    ("AS_GENERATED", "As Generated", "Nothing is closed and nothing is removed"),
+    ("CLEAN", "Clean", "Close small holes and remove crumbs; what is open by its nature stays open"),
+    ("WATERTIGHT", "Watertight", "The closed outer skin of the object, for printing and booleans"),
+)
+AMOUNTS = (
+    ("AUTOMATIC", "Automatic", "As many as the voxels carry and a viewport likes"),
+    ("NUMBER", "Number", "At most a number of faces of your choice"),
+    ("SHARE", "Share", "A share of the faces that the mended surface has; at 100 % all of them"),
+)
+SHARE = {"subtype": "PERCENTAGE", "min": 0.0, "max": 100.0}
+
+
+class ESPALIER_PG_finish(bpy.types.PropertyGroup):
+    draft: bpy.props.BoolProperty(
+        name="Draft",
+        description=(
+            "For a quick look: the whole mesh with its materials at the vertices, without unwrapping it or making "
+            "texture maps. Finish Again turns it into a finished object"
+        ),
+    )
+    repair: bpy.props.EnumProperty(name="Repair", description="How the surface is mended", items=REPAIRS)
+    amount: bpy.props.EnumProperty(name="Faces", description="How many faces the mesh gets", items=AMOUNTS)
+    faces: bpy.props.IntProperty(
+        name="Number of Faces",
+        description="The mesh gets at most this many triangles",
+        default=20_000,
+        min=4,
+        soft_min=500,
+        soft_max=500_000,
+    )
+    share: bpy.props.FloatProperty(
+        name="Share of Faces",
+        description="The mesh gets this share of the triangles that the mended surface has",
+        default=100.0,
+        precision=1,
+        **{**SHARE, "min": 0.1},
+    )
+    texture_size: bpy.props.EnumProperty(
+        name="Textures", description="Size of the texture maps", items=TEXTURES, default=str(FINISHING["texture_size"])
+    )
+    normal_map: bpy.props.BoolProperty(
+        name="Normal Map",
+        description="Bake the relief of the whole surface, so that a mesh of few faces looks like one of many",
+        default=FINISHING["normal_map"],
+    )
+    use_smoothing: bpy.props.BoolProperty(
+        name="Choose Smoothing", description="Choose how much is smoothed; otherwise it is as the model suggests"
+    )
+    smoothing: bpy.props.IntProperty(
+        name="Smoothing",
+        description="How many times the surface is smoothed, without shrinking it, before anything else is made of it",
+        default=8,
+        min=0,
+        max=200,
+        soft_max=30,
+    )
+
+
+def asked(finish):
+    """What a request says of finishing (``FINISHING``), as the panel has it."""
+    repair = finish.repair
+    return {
+        "faces": finish.faces if finish.amount == "NUMBER" else None,
+        "ratio": _part(finish.share) if finish.amount == "SHARE" else None,
+        "texture_size": int(finish.texture_size),
+        "repair": None if repair == "MODEL" else repair.lower(),
+        "smoothing": finish.smoothing if finish.use_smoothing else None,
+        "normal_map": finish.normal_map,
+        "draft": finish.draft,
+    }
+
+
+def take(finish, settings):
+    """Set the panel to the ``settings`` of a request; what they do not say is as by default.
+
+    Raises TypeError or ValueError for values that no request has.
+    """
+    known = {**FINISHING, **{name: value for name, value in settings.items() if value is not None}}
+    for name in ESPALIER_PG_finish.__annotations__:
+        finish.property_unset(name)
+    if known["faces"] is not None:
+        finish.amount, finish.faces = "NUMBER", known["faces"]
+    elif known["ratio"] is not None:
+        finish.amount, finish.share = "SHARE", 100 * known["ratio"]
+    if str(known["texture_size"]) in {size for size, _, _ in TEXTURES}:
+        finish.texture_size = str(known["texture_size"])
+    finish.repair = "MODEL" if known["repair"] is None else known["repair"].upper()
+    if known["smoothing"] is not None:
+        finish.use_smoothing, finish.smoothing = True, known["smoothing"]
+    finish.normal_map, finish.draft = known["normal_map"], known["draft"]
+
+
+def settings_of(item):
+    """The settings that an object was made with, as it keeps them; empty when it says nothing that can be read."""
+    try:
+        settings = json.loads(item.get(ids.PROP_SETTINGS, "{}"))
+    except (TypeError, ValueError, RecursionError):
+        return {}
+    return settings if isinstance(settings, dict) else {}
+
+
+def describe(settings):
+    """The settings of a request in a few words: ``Clean, at most 5,000 faces, 2048 px``."""
+    repairs = {name.lower(): label for name, label, _ in REPAIRS}
+    parts = [repairs.get(settings.get("repair"), "repair as suggested")]
+    if settings.get("draft"):
+        return ", ".join(["draft", *parts])
+    faces, ratio = settings.get("faces"), settings.get("ratio")
+    if isinstance(faces, int):
+        parts.append(f"at most {faces:,} faces")
+    elif isinstance(ratio, int | float):
+        parts.append(f"{ratio:.3g} of the faces" if ratio < 0.01 else f"{100 * ratio:.3g} % of the faces")
+    parts.append(f"{settings.get('texture_size', FINISHING['texture_size'])} px")
+    return ", ".join(parts)
+
+
+def _part(percent):
+    """A percentage as a share of one, without the noise of single precision."""
+    return round(percent / 100, 6)

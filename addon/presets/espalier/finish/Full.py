@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+import bpy
+
+finish = bpy.context.scene.espalier.finish
+
+finish.draft = False
+finish.repair = "MODEL"
+finish.amount = "NUMBER"
+finish.faces = 200000
+finish.share = 100.0
+finish.texture_size = "4096"
+finish.normal_map = True
+finish.use_smoothing = False
+finish.smoothing = 8

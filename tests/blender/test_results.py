@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Queue and results in the panel, also of a Blender that ended. The engine is a stand-in."""
+
+import json
+
+import bpy
+import pytest
+from espalier.addon import pump, results
+from espalier.addon.client import JobQueue, JobStore
+from espalier.addon.operators.from_files import GAP
+from espalier.addon.session import session
+from espalier.addon.ui.jobs import describe
+
+from .stand_in import tick
+
+
+@pytest.fixture
+def made(engine):
+    """A result that stands in the scene, with the panel looking at what is kept."""
+    bpy.context.scene.espalier.seed = 5
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    tick()
+    look()
+    return session.shelf.ended()[0].job
+
+
+def look():
+    session.look()
+    session.shelf._scanned = float("-inf")
+    tick()
+
+
+def start_again(engine):
+    """What a new Blender knows of the one before: only the store."""
+    session.queue.shutdown()
+    store = JobStore(session.queue.store.folder)
+    session.__init__()
+    session.queue = JobQueue(store, engine)
+    look()
+
+
+def rows():
+    return [row.name for row in bpy.context.window_manager.espalier_results]
+
+
+def test_the_newest_result_stands_first_and_the_choice_stays_with_its_job(engine, made):
+    assert rows() == [made.id] and results.chosen(bpy.context).job.id == made.id
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    tick()
+    look()
+    assert len(rows()) == 2 and made.id in rows()
+    assert results.chosen(bpy.context).job.id == made.id
+
+
+def test_a_result_says_its_seed_model_and_whether_it_stands_in_a_scene(made):
+    lines = describe(session.shelf.entries[made.id])
+    assert lines[0] == "Seed 5, starter" and lines[2] == "In a scene"
+
+
+def test_a_result_of_an_earlier_blender_is_placed_at_the_cursor(engine, made):
+    start_again(engine)
+    bpy.ops.object.delete()
+    bpy.context.scene.cursor.location = (3, 0, 0)
+    assert bpy.ops.espalier.place_result(job=made.id) == {"FINISHED"}
+    item = bpy.context.view_layer.objects.active
+    assert item.name.startswith("red mug") and tuple(item.location) == (3, 0, 0) and item["espalier_seed"] == 5
+
+
+def test_what_was_finished_but_not_placed_is_kept_as_such(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    session.queue.poll()
+    start_again(engine)
+    entry = session.shelf.ended()[0]
+    assert entry.job.state == "finished" and describe(entry)[2] == "Not in a scene yet"
+    bpy.ops.espalier.place_result(job=entry.job.id)
+    tick()
+    assert session.shelf.entries[entry.job.id].job.state == "built"
+
+
+def test_jobs_that_waited_when_blender_closed_are_offered_and_run(engine):
+    session.queue.on_hold = True
+    bpy.ops.espalier.generate()
+    bpy.ops.espalier.generate()
+    start_again(engine)
+    waiting = session.shelf.forsaken()
+    assert len(waiting) == 2
+    bpy.ops.espalier.queue_earlier(run=True)
+    tick()
+    assert [job for job, _ in engine.submitted] == [waiting[0].id]
+    engine.finish()
+    tick()
+    assert bpy.context.view_layer.objects.active["espalier_job"] == waiting[0].id
+    look()
+    assert session.shelf.forsaken() == []
+
+
+def test_jobs_that_waited_can_be_discarded(engine):
+    session.queue.on_hold = True
+    bpy.ops.espalier.generate()
+    start_again(engine)
+    bpy.ops.espalier.queue_earlier(run=False)
+    look()
+    assert session.shelf.forsaken() == [] and engine.submitted == []
+    assert [entry.job.state for entry in session.shelf.ended()] == ["cancelled"]
+
+
+def test_a_texture_of_an_earlier_blender_waits_for_the_users_word(engine):
+    bpy.ops.mesh.primitive_monkey_add()
+    bpy.context.scene.espalier.mode = "TEXTURE"
+    session.queue.on_hold = True
+    bpy.ops.espalier.texture()
+    start_again(engine)
+    (job,) = session.shelf.forsaken()
+    (engine.result / "result.npz").unlink()
+    bpy.ops.espalier.queue_earlier(run=True)
+    tick()
+    engine.finish()
+    tick()
+    assert session.ready == [job.id] and not bpy.data.objects["Suzanne"].data.materials
+    bpy.ops.espalier.apply_texture(job=job.id)
+    assert bpy.data.objects["Suzanne"].active_material is not None
+
+
+def test_the_queue_is_paused_ordered_and_cleared_by_its_buttons(engine):
+    bpy.ops.espalier.queue_hold()
+    for _ in range(3):
+        bpy.ops.espalier.generate()
+    tick()
+    assert engine.submitted == [] and not session.is_busy()
+    first, _, last = [job.id for job in session.queue.waiting]
+    bpy.ops.espalier.queue_move(job=last, places=-1)
+    bpy.ops.espalier.queue_remove(job=first)
+    bpy.ops.espalier.queue_hold()
+    tick()
+    assert [job for job, _ in engine.submitted] == [last]
+    bpy.ops.espalier.queue_clear()
+    assert session.queue.waiting == [] and session.queue.running.id == last
+
+
+def test_variants_have_other_seeds_and_the_same_settings_and_stand_in_a_row(engine, made):
+    session.queue.on_hold = True
+    assert bpy.ops.espalier.variants(job=made.id, count=3) == {"FINISHED"}
+    requests = [json.loads((job.folder / "request.json").read_text()) for job in session.queue.waiting]
+    assert len({request["seed"] for request in requests} | {5}) == 4
+    assert all(request["settings"] == made.request["settings"] for request in requests)
+    assert all((job.folder / "input.png").is_file() for job in session.queue.waiting)
+    columns = sorted(session.orders[job.id].location[0] for job in session.queue.waiting)
+    assert columns == pytest.approx([0, 1 + GAP, 2 * (1 + GAP)])
+
+
+def test_settings_of_a_result_come_back_to_the_panel(engine):
+    panel = bpy.context.scene.espalier
+    panel.seed, panel.finish.texture_size, panel.finish.repair, panel.matting = 77, "512", "WATERTIGHT", "KEYER"
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    tick()
+    look()
+    panel.seed, panel.finish.texture_size, panel.finish.repair, panel.matting = 1, "1024", "CLEAN", "AUTO"
+    panel.image = None
+    bpy.ops.espalier.recall(job=rows()[0])
+    assert (panel.seed, panel.finish.texture_size, panel.finish.repair, panel.matting) == (
+        77,
+        "512",
+        "WATERTIGHT",
+        "KEYER",
+    )
+    assert panel.image is not None and panel.lock_seed
+
+
+def test_deleting_takes_the_files_and_the_row_and_leaves_the_object(engine, made):
+    item = bpy.context.view_layer.objects.active
+    bpy.ops.espalier.delete_result("EXEC_DEFAULT", job=made.id)
+    tick()
+    assert rows() == [] and not made.folder.exists() and item.name in bpy.context.scene.objects
+
+
+def test_a_result_that_was_deleted_elsewhere_is_told(engine, made):
+    JobStore(made.folder.parent).delete(made.folder)
+    for operator in (bpy.ops.espalier.place_result, bpy.ops.espalier.recall, bpy.ops.espalier.variants):
+        assert operator("EXEC_DEFAULT", job=made.id) == {"CANCELLED"}
+
+
+def test_nothing_is_read_before_the_panel_is_looked_at(engine):
+    tick()
+    assert session.shelf is None
+    assert pump._tick() == pump.IDLE_SECONDS
