@@ -18,6 +18,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
   extension              write dist/espalier-<version>.zip, for Blender's "Install from Disk"
   wheels                 make the engine's lock files in wheels/ anew from requirements/engine.txt
   bench                  measure what the README states, into build/bench
+  bench finishing        measure finishing on a fixed set of objects, beside other tools
   train --preset NAME    train a model set
   eval [--count N]       measure the starter model on objects it has never seen
   random-set FOLDER      write the published model set at full size (18 GB) with random weights

@@ -20,6 +20,7 @@ from ..engine.machine import describe
 from . import package
 from .console import BUILD, ROOT, CommandError, clean_environment, say
 from .demo import SAMPLE
+from .finishing_bench import command as finishing
 
 FOLDER = BUILD / "bench"
 STARTS = 4
@@ -137,20 +138,27 @@ def _markdown(machine: str, figures: list[Figure], stages: dict[str, Any], preci
     return "\n".join(lines) + "\n"
 
 
+def _machine() -> str:
+    """This machine and Python in one line."""
+    facts = describe()
+    memory = facts["memory"]["total"] / 2**30
+    return (
+        f"{facts['device']['name']}, {os.cpu_count()} processors, {memory:.0f} GiB, "
+        f"Python {facts['python']}, torch {facts['torch']}"
+    )
+
+
 def main(arguments: list[str]) -> int:
-    """Measure everything, print the table and write it."""
+    """Measure everything, print the table and write it; with ``finishing`` as first argument, the finishing alone."""
+    if arguments[:1] == ["finishing"]:
+        return finishing.main(arguments[1:], _machine())
     parser = argparse.ArgumentParser(prog="build.py bench", description="Measure what the README states.")
     parser.add_argument("--image", type=Path, default=SAMPLE, help="the image to generate from (default: the sample)")
     parser.add_argument("--model", type=Path, help="the folder of a model set (default: the starter model)")
     options = parser.parse_args(arguments)
     model = options.model.absolute() if options.model is not None else None
     FOLDER.mkdir(parents=True, exist_ok=True)
-    facts = describe()
-    memory = facts["memory"]["total"] / 2**30
-    device = facts["device"]["name"]
-    machine = (
-        f"{device}, {os.cpu_count()} processors, {memory:.0f} GiB, Python {facts['python']}, torch {facts['torch']}"
-    )
+    machine = _machine()
     say(f"Measuring on {machine}; about three minutes, best with nothing else running.")
     try:
         with tempfile.TemporaryDirectory() as name:

@@ -1,0 +1,83 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``build.py bench finishing``: runs the parts that have no result yet, then prints and writes everything."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import time
+from dataclasses import asdict
+from pathlib import Path
+
+from ..console import BUILD, CommandError, say
+from ..demo import SAMPLE, generate
+from .figures import Results, figures_of
+from .parts import FULL, QUICK, chosen, parts_of
+from .tables import markdown
+
+FOLDER = BUILD / "bench" / "finishing"
+RESULT_FILE = "result.json"
+
+
+def main(arguments: list[str], machine: str) -> int:
+    """Measure, print the tables and write them beside the results; ``machine`` is what ran it, in words."""
+    parser = argparse.ArgumentParser(prog="build.py bench finishing", description="Measure finishing on a fixed set.")
+    parser.add_argument("--only", action="append", default=[], metavar="PART", help="run this part (may be repeated)")
+    parser.add_argument("--quick", action="store_true", help="small objects, in two minutes: a check, no measurement")
+    parser.add_argument("--fresh", action="store_true", help="measure again what has a result already")
+    parser.add_argument("--list", action="store_true", help="name the parts and stop")
+    parser.add_argument("--output", type=Path, help="folder for results (default: build/bench/finishing)")
+    options = parser.parse_args(arguments)
+    plan = QUICK if options.quick else FULL
+    folder = (options.output or FOLDER.with_name("finishing-quick" if options.quick else "finishing")).absolute()
+    parts = parts_of(plan, _generated)
+    try:
+        wanted = chosen(parts, options.only)
+    except CommandError as error:
+        say(f"build.py bench finishing: {error}")
+        return 2
+    if options.list:
+        say("\n".join(part.name for part in parts))
+        return 0
+    say(f"Measuring on {machine}; best with nothing else running. Stopped, it goes on where it was.")
+    for part in wanted:
+        kept = folder / part.name / RESULT_FILE
+        if kept.exists() and not options.fresh:
+            say(f"  {part.name}: kept from an earlier run")
+            continue
+        shutil.rmtree(folder / part.name, ignore_errors=True)
+        began = time.monotonic()
+        result = {"machine": machine, "request_target": plan.target, **part.run(folder / part.name)}
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
+        ended = ", ".join(f"{n} {r['status']}" for n, r in result.items() if isinstance(r, dict))
+        say(f"  {part.name}: {time.monotonic() - began:.0f} s ({ended})")
+    return _report(machine, folder, _results(folder, [part.name for part in parts]))
+
+
+def _results(folder: Path, names: list[str]) -> Results:
+    paths = [(name, folder / name / RESULT_FILE) for name in names]
+    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths if path.exists()}
+
+
+def _report(machine: str, folder: Path, results: Results) -> int:
+    others = sorted({result["machine"] for result in results.values()} - {machine})
+    if others:
+        say(f"Some kept results are of another machine ({', '.join(others)}): --fresh measures them again.")
+    figures = figures_of(results)
+    text = markdown(machine, figures, results)
+    record = {"machine": machine, "figures": [{**asdict(f), "reached": f.reached} for f in figures], "parts": results}
+    folder.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
+    folder.with_suffix(".md").write_text(text, encoding="utf-8")
+    say("\n" + text)
+    missed = [figure.name for figure in figures if figure.reached is False]
+    say(f"Missed: {'; '.join(missed)}." if missed else "No measured figure misses its limit.")
+    say(f"Written to {folder.with_suffix('.md')} and {folder.with_suffix('.json').name}.")
+    return 0
+
+
+def _generated(folder: Path, seed: int) -> Path:
+    """The job folder of an object that the starter model made of the sample picture."""
+    folder.mkdir(parents=True, exist_ok=True)
+    return generate(SAMPLE, seed, None, folder).folder

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The measured process: one object from mesh to O-Voxels to mesh to finished asset, through the engine's own code."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from ...engine.mesh.bake import MaterialVoxels
+from ...engine.mesh.finish import STEPS, FinishedAsset, FinishSettings, finish
+from ...engine.mesh.png import encode_png
+from ...engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid
+from ...engine.pipelines.asset import VoxelAsset
+from ...engine.pipelines.kept_voxels import read_voxels
+from . import objects, painting
+from .watch import Steps, answer, now, request_of
+
+
+def main(arguments: list[str]) -> int:
+    """Argument: the folder with the request; writes ``raw.npz``, ``finished.npz``, ``maps`` and the answer there."""
+    folder, request = request_of(arguments)
+    steps = Steps(folder)
+    asset = kept_asset(Path(request["job"])) if "job" in request else made_asset(request, steps)
+    with steps.step("grid → mesh"):
+        vertices, faces = asset.surface()
+    settings = FinishSettings(**request["settings"])
+    material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
+    begun = [now()]
+
+    def report(step: int, _total: int) -> None:
+        steps.write(STEPS[step - 1], *begun[0])
+        begun[0] = now()
+
+    finished = finish(vertices, faces, material, settings, report)
+    np.savez(
+        folder / "raw.npz", vertices=vertices, faces=faces, coords=asset.coords.astype(np.int16), attrs=asset.attrs
+    )
+    write_finished(folder, finished)
+    about = {"voxels": len(asset.coords), "resolution": asset.resolution, "texture_size": settings.texture_size}
+    answer(folder, {"report": finished.report, **about})
+    return 0
+
+
+def made_asset(request: dict, steps: Steps) -> VoxelAsset:
+    """The object of the set, voxelised and painted."""
+    warm_up()
+    name, resolution = request["object"], int(request["resolution"])
+    vertices, faces = objects.OBJECTS[name](float(request["detail"]))
+    points, corners = torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces)
+    with steps.step("mesh → grid"):
+        grid = mesh_to_dual_grid(points, corners, resolution)
+    coords = grid.coords.numpy()
+    attrs = painting.paint(coords, resolution, transparent=name == "foliage")
+    return VoxelAsset(resolution, coords, grid.local.numpy(), grid.intersected.numpy(), None, attrs)
+
+
+def kept_asset(folder: Path) -> VoxelAsset:
+    """The voxels that a generation left in its job folder."""
+    return read_voxels(folder)
+
+
+def warm_up() -> None:
+    """Load the compiled kernels, which the first run on a machine compiles."""
+    vertices, faces = objects.sphere(0.5)
+    grid = mesh_to_dual_grid(torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces), 350)
+    dual_grid_to_mesh(grid.coords, grid.local, grid.intersected, None, 350)
+
+
+def write_finished(folder: Path, finished: FinishedAsset) -> None:
+    """Write the finished arrays and maps."""
+    np.savez(
+        folder / "finished.npz",
+        vertices=finished.vertices,
+        faces=finished.faces,
+        uv=finished.uv,
+        normals=finished.normals,
+    )
+    for name, image in finished.maps.items():
+        (folder / f"{name}.png").write_bytes(encode_png(image))

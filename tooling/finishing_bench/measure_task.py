@@ -1,0 +1,38 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The measuring process: what a finished case is like, from the files it left."""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from .atlas import measure_atlas
+from .rerender import Voxels, map_fidelity
+from .surfaces import Surface, distances, edge_counts, inside_out_components
+from .watch import answer, request_of
+
+
+def main(arguments: list[str]) -> int:
+    """Argument: a case's folder; request: ``resolution`` and ``texture_size``. Reads what ``finish_task`` wrote."""
+    folder, request = request_of(arguments)
+    source = folder.parent
+    with np.load(source / "raw.npz") as arrays:
+        raw = Surface(arrays["vertices"], arrays["faces"])
+        voxels = Voxels(arrays["coords"], arrays["attrs"], int(request["resolution"]))
+    with np.load(source / "finished.npz") as arrays:
+        vertices, faces, uv = arrays["vertices"], arrays["faces"], arrays["uv"]
+    maps = {path.stem: np.asarray(Image.open(path)) for path in sorted(source.glob("*.png"))}
+    size = float(np.ptp(raw.vertices[np.unique(raw.faces)], axis=0).max())
+    answer(
+        folder,
+        {
+            "raw": edge_counts(raw.faces),
+            "finished": edge_counts(faces),
+            "inside_out": inside_out_components(vertices, faces),
+            "distance": distances(Surface(vertices, faces), raw, size),
+            "atlas": measure_atlas(vertices, faces, uv, int(request["texture_size"])),
+            "fidelity": map_fidelity(vertices, faces, uv, maps, raw, voxels),
+            "map_sizes": sorted({image.shape[0] for image in maps.values()}),
+        },
+    )
+    return 0

@@ -1,0 +1,192 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The run as Markdown: figures beside their limits, then the tables they come from."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable
+from typing import Any
+
+from .damages import DAMAGES
+from .figures import Figure, Results, watertight_rows
+
+
+def markdown(machine: str, figures: list[Figure], results: Results) -> str:
+    """All tables; those without rows are left out."""
+    sections = [
+        f"Machine: {machine}",
+        _table(("figure", "measured", "limit", "", "where"), map(_figure, figures)),
+        _titled("Objects: faces, edges, distances", _geometry(results)),
+        _titled("Objects: UV layout and maps", _layouts(results)),
+        _titled("Objects: seconds and peak memory of each step", _steps(results)),
+        _titled("Simplify and unwrap beside other tools", _tools(results)),
+        _titled("Watertight", _watertight(results)),
+        _titled("Codec", _codec(results)),
+    ]
+    return "\n\n".join(section for section in sections if section) + "\n"
+
+
+def _titled(title: str, table: str) -> str:
+    return f"### {title}\n\n{table}" if table else ""
+
+
+def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    lines = ["| " + " | ".join(row) + " |" for row in rows]
+    if not lines:
+        return ""
+    return "\n".join(["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|", *lines])
+
+
+def _number(value: float | None) -> str:
+    """Three significant digits; thousands set apart."""
+    if value is None:
+        return "–"
+    if abs(value) >= 1000 or value == int(value):
+        return f"{value:,.0f}".replace(",", " ")
+    return f"{value:.3g}"
+
+
+def _figure(figure: Figure) -> tuple[str, ...]:
+    verdict = {True: "reached", False: "**missed**", None: "not measured"}[figure.reached]
+    bound = "≥" if figure.at_least else "≤"
+    measured = "–" if figure.value is None else _number(figure.value) + figure.unit
+    return figure.name, measured, f"{bound} {_number(figure.limit)}{figure.unit}", verdict, figure.detail
+
+
+def _objects(results: Results) -> Iterable[tuple[str, dict[str, Any], dict[str, Any]]]:
+    for name, result in results.items():
+        if "finish" in result:
+            yield name, result["finish"], result.get("measure", {}).get("answer", {})
+
+
+def _geometry(results: Results) -> str:
+    head = ("object", "raw faces", "faces", "components", "open edges", "non-manifold", "flipped", "inside out")
+    head += ("Chamfer ‰", "farthest ‰", "normals °")
+    rows = []
+    for name, run, measured in _objects(results):
+        if not measured:
+            rows.append((name, run["status"], *[""] * 9))
+            continue
+        mesh, distance = measured["finished"], measured["distance"]
+        counts = [mesh[key] for key in ("faces", "components", "boundary_edges", "non_manifold_edges", "flipped_edges")]
+        figures = [distance[key] for key in ("chamfer", "farthest", "normal_degrees")]
+        rows.append((name, *map(_number, [measured["raw"]["faces"], *counts, measured["inside_out"], *figures])))
+    return _table(head, rows)
+
+
+def _layouts(results: Results) -> str:
+    head = ("object", "charts", "thin %", "overlap", "gap", "use %", "texels/unit", "spread %")
+    head += ("colour dB", "roughness dB", "metallic dB", "alpha dB")
+    rows = []
+    for name, _, measured in _objects(results):
+        if measured:
+            rows.append((name, *_layout(measured["atlas"]), *_decibels(measured["fidelity"])))
+    return _table(head, rows)
+
+
+def _layout(atlas: dict[str, float]) -> list[str]:
+    figures = [atlas["charts"], 100 * atlas["thin_share"], atlas["overlap_texels"], atlas["gap"], 100 * atlas["use"]]
+    return [_number(value) for value in [*figures, atlas["density"], 100 * atlas["density_spread"]]]
+
+
+def _decibels(fidelity: dict[str, float]) -> list[str]:
+    return [_number(fidelity.get(name)) for name in ("base_color", "roughness", "metallic", "alpha")]
+
+
+def _steps(results: Results) -> str:
+    names: list[str] = []
+    for _, run, _ in _objects(results):
+        names += [step for step in run["steps"] if step not in names]
+    rows = []
+    for name, run, _ in _objects(results):
+        cells = [run["steps"].get(step) for step in names]
+        shown = [f"{cell['seconds']:.2f} s, {cell['peak_gb']:.2f} GB" if cell else "" for cell in cells]
+        total = sum(cell["seconds"] for cell in cells if cell)
+        ended = f"{total:.1f} s, {run['peak_gb']:.2f} GB" if run["status"] == "finished" else run["status"]
+        rows.append((name, *shown, ended))
+    return _table(("object", *names, "all"), rows)
+
+
+def _tools(results: Results) -> str:
+    head = ("object", "tool", "simplify", "error (mean) ‰", "error (r.m.s.) ‰", "unwrap", "charts", "thin %", "overlap")
+    head += ("gap", "use %", "texels/unit", "spread %", "memory")
+    rows = []
+    for name, result in results.items():
+        compared = result.get("compared", {}).get("answer", {})
+        for tool, label in (("engine", "Espalier"), ("xatlas", "plain xatlas"), ("blender", "Blender")):
+            run = result.get(tool)
+            if run is None:
+                continue
+            error, atlas = compared.get(f"{tool}_simplify", {}), compared.get(f"{tool}_atlas")
+            rows.append(
+                (
+                    name,
+                    label,
+                    "" if tool == "xatlas" else _seconds(run, "simplify"),
+                    _number(error["chamfer"]) if "chamfer" in error else "",
+                    _number(error["root_mean_square"]) if "root_mean_square" in error else "",
+                    _seconds(run, "unwrap"),
+                    *(_layout(atlas) if atlas else [""] * 7),
+                    f"{run['peak_gb']:.2f} GB",
+                )
+            )
+    return _table(head, rows)
+
+
+def _seconds(run: dict[str, Any], step: str) -> str:
+    return f"{run['steps'][step]['seconds']:.2f} s" if step in run["steps"] else run["status"]
+
+
+def _watertight(results: Results) -> str:
+    rows = []
+    every = watertight_rows(results)
+    for damage in (*DAMAGES, "all"):
+        some = [row for row in every if damage in (row["damage"], "all")]
+        measured = [row for row in some if "chamfer" in row]
+        if not measured:
+            continue
+        chamfer = sorted(row["chamfer"] for row in measured)
+        rows.append(
+            (
+                damage,
+                f"{sum(row['closed'] for row in some)} of {len(some)}",
+                *(_number(value) for value in (statistics.median(chamfer), chamfer[-1])),
+                _number(statistics.mean(row["solid_to_surface"] for row in measured)),
+                _number(statistics.mean(row["normal_degrees"] for row in measured)),
+                f"{sum(row['parts_lost'] for row in measured)} of {sum(row['parts'] for row in measured)}",
+            )
+        )
+    head = ("assets", "closed", "Chamfer ‰, median", "worst", "solid to surface ‰, mean", "normals °", "parts lost")
+    problems = [
+        f"Seed {row['seed']} ({row['family']}, {row['damage']}): {row['problem']}" for row in every if row["problem"]
+    ]
+    return "\n\n".join(filter(None, [_table(head, rows), "\n".join(f"* {problem}" for problem in problems)]))
+
+
+def _codec(results: Results) -> str:
+    rows = []
+    for name, result in results.items():
+        run = result.get("codec")
+        if run and run["answer"]:
+            about, steps = run["answer"], run["steps"]
+            rows.append(
+                (
+                    name,
+                    *(_number(about[key]) for key in ("input_faces", "voxels", "faces")),
+                    *(f"{step['seconds']:.2f} s" for step in steps.values()),
+                    f"{run['peak_gb']:.2f} GB",
+                    "yes" if about["same_for_any_threads"] else "**no**",
+                )
+            )
+    head = (
+        "case",
+        "faces",
+        "voxels",
+        "faces again",
+        "mesh → grid",
+        "grid → mesh",
+        "one thread",
+        "one thread",
+        "memory",
+    )
+    return _table((*head, "same bytes"), rows)
