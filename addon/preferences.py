@@ -30,6 +30,11 @@ class EspalierPreferences(bpy.types.AddonPreferences):
         subtype="DIR_PATH",
     )
 
+    live_preview: bpy.props.BoolProperty(
+        name="Live Preview",
+        description="Show in the viewport what is being made: first its voxels, then its shape",
+        default=True,
+    )
     storage_limit: bpy.props.IntProperty(
         name="Keep at Most",
         description="Above this many gigabytes of results the panel offers to delete the oldest; 0 for no limit",
@@ -60,6 +65,7 @@ class EspalierPreferences(bpy.types.AddonPreferences):
 
 def _draw_engine(column, preferences):
     column.prop(preferences, "engine_python")
+    column.prop(preferences, "live_preview")
     column.prop(preferences, "idle_minutes", text="Stop When Idle (min)")
     try:
         python = engine_python()
@@ -88,6 +94,12 @@ def _path(name):
 def data():
     """Return the folder for jobs, models and the managed engine; it need not exist."""
     return data_folder(_path("data_folder"))
+
+
+def live_preview():
+    """Return whether viewports show what is being made."""
+    preferences = get()
+    return preferences.live_preview if preferences is not None else True
 
 
 def storage_limit():

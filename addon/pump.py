@@ -5,7 +5,8 @@ import time
 
 import bpy
 
-from . import placing, results
+from . import placing, preferences, results
+from .live_view import live_view
 from .session import session
 
 BUSY_SECONDS = 0.05
@@ -26,6 +27,7 @@ def stop():
     """Stop ticking."""
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    live_view.remove()
 
 
 def _tick():
@@ -33,6 +35,9 @@ def _tick():
     if session.poll(TICK_SECONDS):
         _redraw_due = True
         results.sync(bpy.context.window_manager)
+    job = session.current() if preferences.live_preview() else None
+    if live_view.follow(job, session.orders.get(job.id) if job is not None else None):
+        _redraw_viewports()
     if session.ready and _place():
         _redraw_due = True
     _redraw(session.is_busy())
@@ -61,6 +66,13 @@ def place(job_id, context):
         # The operator's report of type ERROR arrives as an exception; it has told the session already.
         if job_id in session.ready:
             session.not_built(job_id, str(error).strip())
+
+
+def _redraw_viewports():
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type == "VIEW_3D":
+                area.tag_redraw()
 
 
 def _redraw(is_busy):

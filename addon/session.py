@@ -61,7 +61,7 @@ AnyOrder = Order | TextureOrder | ReplaceOrder
 @dataclass(frozen=True)
 class Message:
     """Something to tell the user. ``job`` is the job that it is about, if any; without ``can_retry``, running it again
-    would not help.
+    would not help; ``is_kept`` says that what it had so far can become an object.
     """
 
     text: str
@@ -70,6 +70,7 @@ class Message:
     log: str = ""
     job: str = ""
     can_retry: bool = True
+    is_kept: bool = False
 
 
 class Session:
@@ -228,7 +229,7 @@ class Session:
             problem = job.problem
             self.messages.append(Message(f"{job.name}: {problem.sentence}", problem.hint, True, problem.log, job.id))
         elif job.state == "cancelled":
-            self.messages.append(Message(f"{job.name}: cancelled", job=job.id))
+            self.messages.append(Message(f"{job.name}: cancelled", job=job.id, is_kept=job.live is not None))
 
     def _installed(self) -> None:
         install, self.install = self.install, None

@@ -52,8 +52,8 @@ class EngineClient:
 
     The process is started by the first ``submit`` (or ``start``), never twice within five seconds. ``hello`` holds
     the engine's greeting (version, python, torch, device, memory, backends, capabilities), ``stage``, ``seconds``
-    and ``memory`` (used, free, device_used, device_free in bytes, as far as known) the last heartbeat, ``problem`` why the last process ended or could not be started, ``broken`` is true when that
-    was before its greeting.
+    and ``memory`` (used, free, device_used, device_free in bytes, as far as known) the last heartbeat, ``problem`` why
+    the last process ended or could not be started, ``broken`` is true when that was before its greeting.
     """
 
     def __init__(self, python: Path | None, extension: Path, log_file: Path) -> None:

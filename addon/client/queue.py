@@ -20,8 +20,8 @@ ENDED = (protocol.FINISHED, protocol.BUILT, protocol.FAILED, protocol.CANCELLED)
 
 @dataclass
 class Job:
-    """A job of this session. ``state`` is one of protocol.STATES; the rest is what the engine said last, and in
-    ``notes`` all that it noted for the user.
+    """A job of this session. ``state`` is one of protocol.STATES; the rest is what the engine said last: ``preview``
+    a picture, ``live`` a light mesh of what there is so far, and in ``notes`` all that it noted for the user.
     """
 
     id: str
@@ -35,6 +35,7 @@ class Job:
     eta_s: float | None = None
     text: str = ""
     preview: Path | None = None
+    live: Path | None = None
     problem: Problem | None = None
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
@@ -172,7 +173,11 @@ class JobQueue:
             job.fraction = float(fraction) if isinstance(fraction, int | float) else None
             job.text = data["text"] if isinstance(data.get("text"), str) else ""
         elif event.kind == "preview":
-            job.preview = job.folder / Path(data["file"]).name
+            file = job.folder / Path(data["file"]).name
+            if file.suffix == ".npz":
+                job.live = file
+            else:
+                job.preview = file
         elif event.kind == "log" and len(job.notes) < MAX_NOTES:
             job.notes.append(str(data["text"]))
         elif event.kind == "finished":

@@ -94,11 +94,12 @@ class ESPALIER_OT_retry(bpy.types.Operator):
 
 def generation(settings, image_name):
     """The request of a generation from the image of this name, with what the panel says."""
-    return make_request(
+    request = make_request(
         name=object_name(image_name),
         image_name=image_name,
         **{**choices(settings, QUALITY_KINDS), **asked(settings.finish)},
     )
+    return {**request, "live": preferences.live_preview()}
 
 
 def choices(settings, kinds):

@@ -46,6 +46,12 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     return item
 
 
+def place(scene, item, view_layer):
+    """Put an object into the scene's collection for results, selected and active."""
+    _collection(scene, view_layer).objects.link(item)
+    _make_active(view_layer, item)
+
+
 def material_of(name, asset: Asset):
     """A new material that shows the maps of an asset, or the attributes of a draft."""
     if asset.attributes is not None:

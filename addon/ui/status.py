@@ -115,6 +115,8 @@ def _draw_message(layout, context, message):
     draw_sentence(column, message.text, context, "ERROR" if message.is_error else "CHECKMARK")
     if message.hint:
         _draw_note(layout, context, message.hint)
+    if message.is_kept:
+        layout.operator(ids.OP_KEEP_PREVIEW, icon="MESH_DATA").job = message.job
     if message.is_error:
         row = layout.row(align=True)
         if message.job and message.can_retry:

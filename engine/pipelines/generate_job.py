@@ -12,6 +12,7 @@ from .asset import VoxelAsset
 from .finishing import finish_settings, finish_surface
 from .image_to_3d import ImageTo3D
 from .job import Report, keep_in, model_set, prepare, quality_of, sampling_of, seed_of, write_voxels
+from .live_preview import watching
 
 
 def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mapping[str, Any]:
@@ -33,7 +34,8 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     seed, pipeline = seed_of(request), ImageTo3D(models)
 
     def generate() -> VoxelAsset:
-        return pipeline.run(prepared.image, seed, kind, settings, report, keep_in(job))
+        with watching(job, request, report) as watcher:
+            return pipeline.run(prepared.image, seed, kind, settings, report, keep_in(job), watcher)
 
     asset = run_within_memory(models, "generate", kind, settings.max_tokens, report.log, generate)
 

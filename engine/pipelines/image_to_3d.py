@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,12 +12,23 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import EspalierError
+from ..models.shape_vae import ShapeOutput
 from ..sparse.tensor import SparseTensor
 from .asset import VoxelAsset
 from .stages import DEFAULTS, Keep, Report, Settings, Stages, Steps, keep_stage, on_host
 from .structure import cascade_cells, occupied_cells
 
 STAGES = ("condition", "structure", "shape", "material", "decode")
+
+
+class Watcher(Protocol):
+    """Who wants to see what there is before the end."""
+
+    def structure(self, cells: np.ndarray, grid: int) -> None:
+        """The occupied cells int32 [N, 3] of a ``grid``^3 grid are known."""
+
+    def shape(self, asset: VoxelAsset) -> None:
+        """The O-Voxels are known; their materials are not."""
 
 
 class ImageTo3D(Stages):
@@ -31,6 +43,7 @@ class ImageTo3D(Stages):
         settings: Settings = DEFAULTS,
         report: Report = lambda stage, step, of: None,
         keep: Keep = lambda stage, arrays, random_state: None,
+        watcher: Watcher | None = None,
     ) -> VoxelAsset:
         """Generate the object in a prepared (square, premultiplied RGB) image.
 
@@ -51,6 +64,8 @@ class ImageTo3D(Stages):
         z = self.structure_latent(cond[route.structure_cond], noise, settings, step)
         cells = self.structure_cells(z, route.structure_grid)
         finish("structure", latent=z[0], coords=cells[:, 1:])
+        if watcher is not None:
+            watcher.structure(on_host(cells[:, 1:]), route.structure_grid)
 
         step = partial(report, "shape")
         step(0, 1)
@@ -61,6 +76,9 @@ class ImageTo3D(Stages):
             cells, resolution = self.refine(coarse, route.low.resolution, resolution, settings.max_tokens)
         shape = self.shape_latent(route.shape, cells, cond[route.cond], noise, settings, step)
         finish("shape", latent=shape.feats, coords=shape.coords[:, 1:])
+        voxels = self.decode_shape(shape)
+        if watcher is not None:
+            watcher.shape(_asset(voxels, resolution))
 
         step = partial(report, "material")
         step(0, 1)
@@ -74,7 +92,7 @@ class ImageTo3D(Stages):
             "material": on_host(material.feats),
             **low,
         }
-        return self.decode(shape, material, resolution, latents, partial(report, "decode"))
+        return self.decode(voxels, material, resolution, latents, partial(report, "decode"))
 
     def structure_latent(self, cond: Tensor, noise: torch.Generator, settings: Settings, report: Steps) -> Tensor:
         """Sample the latent [1, C, r, r, r] of the sparse structure."""
@@ -112,32 +130,44 @@ class ImageTo3D(Stages):
         fine = decoder.upsample(coarse, decoder.levels)
         return cascade_cells(fine, low_resolution, resolution, 2**decoder.levels, max_tokens)
 
+    def decode_shape(self, shape: SparseTensor) -> ShapeOutput:
+        """Decode the shape latent to O-Voxels. Raises EspalierError("empty_result") without voxels."""
+        try:
+            return self.models.model("shape_slat_decoder").decode(shape)
+        except EspalierError as error:
+            raise (_nothing() if error.code == "empty_shape" else error) from error
+
     def decode(
         self,
-        shape: SparseTensor,
+        voxels: ShapeOutput,
         material: SparseTensor,
         resolution: int,
         latents: dict[str, np.ndarray],
         report: Steps = lambda step, of: None,
     ) -> VoxelAsset:
-        """Decode both latents to O-Voxels with materials. Raises EspalierError("empty_result") without voxels."""
-        report(0, 2)
-        try:
-            voxels = self.models.model("shape_slat_decoder").decode(shape)
-        except EspalierError as error:
-            raise (_nothing() if error.code == "empty_shape" else error) from error
-        report(1, 2)
+        """Decode the material latent on the O-Voxels of the shape."""
+        report(0, 1)
         attrs = self.models.model("tex_slat_decoder")(material, guide_subs=voxels.subs).feats * 0.5 + 0.5
-        report(2, 2)
-        return VoxelAsset(
-            resolution=resolution,
-            coords=on_host(voxels.coords[:, 1:]),
-            vertices=on_host(voxels.vertices),
-            intersected=on_host(voxels.intersected),
-            split_weight=on_host(voxels.split_weight),
-            attrs=on_host(attrs.clamp(0, 1)),
-            latents=latents,
-        )
+        report(1, 1)
+        return _asset(voxels, resolution, on_host(attrs.clamp(0, 1)), latents)
+
+
+def _asset(
+    voxels: ShapeOutput,
+    resolution: int,
+    attrs: np.ndarray | None = None,
+    latents: dict[str, np.ndarray] | None = None,
+) -> VoxelAsset:
+    """The O-Voxels on the host; without ``attrs`` yet, of no material."""
+    return VoxelAsset(
+        resolution=resolution,
+        coords=on_host(voxels.coords[:, 1:]),
+        vertices=on_host(voxels.vertices),
+        intersected=on_host(voxels.intersected),
+        split_weight=on_host(voxels.split_weight),
+        attrs=np.zeros((len(voxels.coords), 6), np.float32) if attrs is None else attrs,
+        latents=latents or {},
+    )
 
 
 def _nothing() -> EspalierError:

@@ -183,11 +183,12 @@ def _generation(models: ModelSet, kind: str, max_tokens: int) -> tuple[Use, ...]
         tokens = cells_of(route.resolution >> decoder.levels, capped)
         uses += [_flow(models, route.low.shape, cells, route.low.cond), _decoding(models, "shape_slat_decoder", cells)]
     kept = tokens * activations.CHILDREN**decoder.levels * BYTES_A_VOXEL
+    material = _flow(models, route.texture, tokens, route.cond)
     return (
         *uses,
         _flow(models, route.shape, tokens, route.cond),
-        _flow(models, route.texture, tokens, route.cond),
         _decoding(models, "shape_slat_decoder", tokens),
+        Use(material.name, material.activations + kept),
         _decoding(models, "tex_slat_decoder", tokens, kept),
     )
 

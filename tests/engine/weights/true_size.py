@@ -50,7 +50,8 @@ def decoders(pipeline, torch):
     torch.manual_seed(2)
     cells = torch.cartesian_prod(torch.arange(1), *[torch.arange(8, 10)] * 3).int()
     shape = SparseTensor(torch.randn(len(cells), 32), cells)
-    asset = pipeline.decode(shape, shape.replace(torch.randn(len(cells), 32)), 512, {})
+    voxels = pipeline.decode_shape(shape)
+    asset = pipeline.decode(voxels, shape.replace(torch.randn(len(cells), 32)), 512, {})
     numbers = torch.cat([torch.from_numpy(asset.vertices), torch.from_numpy(asset.attrs)], 1)
     return {"voxels": len(asset.coords), "columns": numbers.shape[1], **summary(numbers)}
 

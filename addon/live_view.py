@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The object that is being made, drawn in the viewports while its job runs: voxels first, then the shape in clay.
+
+It is drawn, not built: nothing of it is an object, so it enters neither the undo history nor a saved file.
+"""
+
+import bpy
+import numpy as np
+
+CLAY = np.array([0.62, 0.52, 0.44], dtype=np.float32)
+LIGHT = np.array([-0.35, -0.55, 0.76], dtype=np.float32)
+AMBIENT = 0.35
+
+
+class LiveView:
+    """What is drawn now. ``follow`` is called from the timer, everything else by Blender."""
+
+    def __init__(self):
+        self._file = None
+        self._scene = ""
+        self._handler = None
+        self._triangles = None
+        self._batch = None
+
+    @property
+    def shown(self):
+        """The file that is drawn; None when nothing is."""
+        return self._file
+
+    def follow(self, job, order):
+        """Draw what ``job`` has made so far where ``order`` wants the object; nothing without a job. True when that is
+        other than before.
+        """
+        file = getattr(job, "live", None)
+        if file is None or not hasattr(order, "location"):
+            file = None
+        if file == self._file:
+            return False
+        self._file, self._batch, self._triangles = file, None, None
+        if file is not None:
+            self._scene = order.scene
+            self._triangles = _read(file, order)
+        if (self._triangles is not None) != (self._handler is not None):
+            self._switch()
+        return True
+
+    def remove(self):
+        """Draw nothing any more."""
+        self.follow(None, None)
+
+    def _switch(self):
+        if self._handler is None:
+            self._handler = bpy.types.SpaceView3D.draw_handler_add(self._draw, (), "WINDOW", "POST_VIEW")
+        else:
+            bpy.types.SpaceView3D.draw_handler_remove(self._handler, "WINDOW")
+            self._handler = None
+
+    def _draw(self):
+        import gpu
+        from gpu_extras.batch import batch_for_shader
+
+        if bpy.context.scene.name != self._scene or self._triangles is None:
+            return
+        shader = gpu.shader.from_builtin("SMOOTH_COLOR")
+        if self._batch is None:
+            points, colours = self._triangles
+            self._batch = batch_for_shader(shader, "TRIS", {"pos": points, "color": colours})
+        gpu.state.depth_test_set("LESS_EQUAL")
+        gpu.state.depth_mask_set(True)
+        self._batch.draw(shader)
+        gpu.state.depth_mask_set(False)
+        gpu.state.depth_test_set("NONE")
+
+
+def read_arrays(file):
+    """The vertices [V, 3] and triangles [F, 3] of a live preview; None when they cannot be read."""
+    try:
+        with np.load(file, allow_pickle=False) as arrays:
+            vertices, faces = arrays["vertices"].astype(np.float32), arrays["faces"].astype(np.int32)
+    except (OSError, ValueError, KeyError, EOFError):
+        return None
+    fits = vertices.ndim == 2 and vertices.shape[1] == 3 and faces.ndim == 2 and faces.shape[1] == 3
+    if not fits or not len(faces) or faces.min() < 0 or faces.max() >= len(vertices) or not np.isfinite(vertices).all():
+        return None
+    return vertices, faces
+
+
+def _read(file, order):
+    """Corner positions [3F, 3] in the scene and colours [3F, 4] of flat-shaded triangles; None when unreadable."""
+    from .scene.mesh import frame_on_ground
+
+    arrays = read_arrays(file)
+    if arrays is None:
+        return None
+    vertices, faces = arrays
+    scene = bpy.data.scenes.get(order.scene)
+    rows = frame_on_ground(vertices, order.size / (scene.unit_settings.scale_length if scene is not None else 1.0))
+    placed = (vertices @ rows[:3] + rows[3] + np.array(order.location)).astype(np.float32)
+    corners = placed[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
+    # The winding of an unfinished surface says nothing: both sides are lit.
+    shade = AMBIENT + (1 - AMBIENT) * np.abs(normals @ (LIGHT / np.linalg.norm(LIGHT)))
+    colours = np.concatenate([CLAY * shade[:, None], np.ones((len(faces), 1), np.float32)], axis=1).astype(np.float32)
+    return corners.reshape(-1, 3), np.repeat(colours, 3, axis=0)
+
+
+live_view = LiveView()

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make an object of what a cancelled job had so far."""
+
+import bpy
+
+from .. import ids
+from ..session import session
+from .generate import order_here
+
+
+class ESPALIER_OT_keep_preview(bpy.types.Operator):
+    bl_idname = ids.OP_KEEP_PREVIEW
+    bl_label = "Keep What There Is"
+    bl_description = "Put what the cancelled job had so far into the scene as a plain mesh, at the 3D cursor"
+    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Return to Object Mode first")
+            return False
+        return True
+
+    job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
+
+    def execute(self, context):
+        from ..live_view import read_arrays
+        from ..scene.build import place
+        from ..scene.mesh import build_mesh, frame_on_ground
+
+        job = session.queue.jobs.get(self.job) if session.queue is not None else None
+        arrays = read_arrays(job.live) if job is not None and job.live is not None else None
+        if arrays is None:
+            self.report({"WARNING"}, "Nothing was kept of this job.")
+            return {"CANCELLED"}
+        vertices, faces = arrays
+        order = session.orders.get(self.job) or order_here(context)
+        rows = frame_on_ground(vertices, order.size / context.scene.unit_settings.scale_length)
+        mesh = build_mesh(job.name, vertices @ rows[:3] + rows[3], faces)
+        item = bpy.data.objects.new(job.name, mesh)
+        item.location = order.location
+        place(context.scene, item, context.view_layer)
+        session.message = None
+        return {"FINISHED"}

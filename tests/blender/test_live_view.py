@@ -1,0 +1,88 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is being made is shown where it will stand, and is nothing in the file. The engine is a stand-in."""
+
+import bpy
+import numpy as np
+import pytest
+from espalier.addon.client.engine import Event
+from espalier.addon.live_view import live_view
+from espalier.addon.session import session
+
+from .conftest import box
+from .stand_in import tick
+
+
+@pytest.fixture
+def watched(engine):
+    """A running job that has just shown its shape."""
+    bpy.context.scene.cursor.location = (1, 2, 3)
+    bpy.context.scene.espalier.size = 2.0
+    bpy.ops.espalier.generate()
+    tick()
+    show(engine)
+    yield session.current()
+    live_view.remove()
+
+
+def show(engine, **arrays):
+    job, folder = engine.submitted[-1]
+    vertices, faces = box()
+    np.savez(folder / "live-shape.npz", **{"vertices": vertices, "faces": faces, **arrays})
+    engine.events.append(Event("preview", job, {"stage": "shape", "file": "live-shape.npz"}))
+    tick()
+
+
+def test_the_preview_stands_where_the_object_will(watched):
+    points, colours = live_view._triangles
+    assert np.ptp(points, axis=0).max() == pytest.approx(2.0, abs=1e-5)
+    assert points[:, 2].min() == pytest.approx(3.0, abs=1e-5)
+    assert (points.min(0) + points.max(0))[:2] / 2 == pytest.approx([1, 2], abs=1e-5)
+    assert len(points) == len(colours) == 36 and colours.min() > 0 and colours.max() <= 1
+
+
+def test_nothing_of_it_is_in_the_file(watched):
+    assert live_view.shown is not None
+    assert not bpy.data.objects and not bpy.data.meshes
+
+
+def test_it_goes_when_the_object_comes(engine, watched):
+    engine.finish()
+    tick()
+    assert live_view.shown is None and len(bpy.data.objects) == 1
+
+
+def test_what_there_was_of_a_cancelled_job_can_be_kept(engine, watched):
+    bpy.ops.espalier.cancel()
+    tick()
+    assert live_view.shown is None and session.message.is_kept
+    assert bpy.ops.espalier.keep_preview(job=watched.id) == {"FINISHED"}
+    item = bpy.context.view_layer.objects.active
+    assert tuple(item.location) == (1, 2, 3) and max(item.dimensions) == pytest.approx(2.0, abs=1e-5)
+    assert [collection.name for collection in item.users_collection] == ["Espalier"] and item.select_get()
+
+
+def test_a_cancelled_job_that_had_shown_nothing_offers_nothing(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    bpy.ops.espalier.cancel()
+    tick()
+    assert not session.message.is_kept
+
+
+@pytest.mark.parametrize(
+    "arrays",
+    [{"faces": np.array([[0, 1, 99]])}, {"vertices": np.full((8, 3), np.nan)}, {"faces": np.zeros((0, 3), int)}],
+)
+def test_a_damaged_preview_shows_nothing_and_stops_nothing(engine, arrays):
+    bpy.ops.espalier.generate()
+    tick()
+    show(engine, **arrays)
+    assert live_view._triangles is None
+    engine.finish()
+    tick()
+    assert len(bpy.data.objects) == 1
+
+
+def test_the_request_asks_for_it(engine):
+    bpy.ops.espalier.generate()
+    assert session.queue.store.list()[0].request["live"] is True
