@@ -101,10 +101,11 @@ class ESPALIER_OT_grab_view(bpy.types.Operator):
             if not path.is_file():
                 self.report({"ERROR"}, "The view could not be drawn. Try again with the viewport in Solid mode.")
                 return {"CANCELLED"}
+            data = path.read_bytes()
             image = bpy.data.images.load(str(path))
-            image.pack()
+            image.pack(data=data, data_len=len(data))
         image.name = context.scene.camera.name if self.camera else f"{context.scene.name} view"
-        image.filepath = ""
+        image.filepath_raw = f"//textures/{image.name}.png"
         context.scene.espalier.image = image
         return {"FINISHED"}
 
