@@ -91,6 +91,8 @@ class ESPALIER_OT_grab_view(bpy.types.Operator):
         return True
 
     def execute(self, context):
+        from ..scene.material import build_image
+
         if self.camera and context.scene.camera is None:
             self.report({"ERROR"}, "The scene has no camera. Add one, or grab the viewport.")
             return {"CANCELLED"}
@@ -101,12 +103,9 @@ class ESPALIER_OT_grab_view(bpy.types.Operator):
             if not path.is_file():
                 self.report({"ERROR"}, "The view could not be drawn. Try again with the viewport in Solid mode.")
                 return {"CANCELLED"}
-            data = path.read_bytes()
-            image = bpy.data.images.load(str(path))
-            image.pack(data=data, data_len=len(data))
-        image.name = context.scene.camera.name if self.camera else f"{context.scene.name} view"
-        image.filepath_raw = f"//textures/{image.name}.png"
-        context.scene.espalier.image = image
+            picture = path.read_bytes()
+        name = context.scene.camera.name if self.camera else f"{context.scene.name} view"
+        context.scene.espalier.image = build_image(name, picture, is_data=False, alpha=True)
         return {"FINISHED"}
 
 
