@@ -59,7 +59,9 @@ def _base(points):
 def map_asset(rows, vertices, faces, uv, normals):
     """Apply an affine map to a result's arrays. Under a mirroring one the corners run the other way round."""
     vertices = vertices.astype(np.float64) @ rows[:3] + rows[3]
-    if normals is not None:
+    scale = rows[0, 0]
+    # A mere change of size leaves the normals as they are.
+    if normals is not None and not (scale > 0 and np.array_equal(rows[:3], scale * np.eye(3))):
         normals = normals.astype(np.float64) @ np.linalg.inv(rows[:3]).T
         normals /= np.maximum(np.linalg.norm(normals, axis=-1, keepdims=True), 1e-20)
     if np.linalg.det(rows[:3]) < 0:
