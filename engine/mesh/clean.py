@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import EspalierError
-from .topology import face_vectors, vertex_components
+from .topology import face_vectors, stable_order, vertex_components
 
 # Floating pieces go only when they are this small against the object (bounding diagonals) and, together, this little
 # of its surface: an object made of small pieces keeps them all.
@@ -16,6 +16,9 @@ FLOATER_SHARE = 0.05
 
 # A triangle thinner than this fraction of its longest side has no usable normal.
 SLIVER_RATIO = 1e-6
+
+# Faces at once: temporaries of this size stay in the processor's cache.
+_CHUNK = 65_536
 
 # Objects live in [-0.5, 0.5]; whatever lies further out than this is as wrong as a NaN.
 FARTHEST = 2.0
@@ -55,21 +58,34 @@ def weld(vertices: np.ndarray, faces: np.ndarray, tolerance: float) -> tuple[np.
 
 def find_degenerate(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Find faces that repeat a vertex or are flat slivers without a direction, bool [F]."""
-    a, b, c = faces[:, 0], faces[:, 1], faces[:, 2]
-    proper = (a != b) & (b != c) & (c != a)
-    area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
-    sides = np.stack([vertices[faces[:, i]] - vertices[faces[:, i - 1]] for i in range(3)])
-    longest = np.einsum("sfi,sfi->sf", sides, sides).max(axis=0, initial=0.0)
-    return ~(proper & (area > SLIVER_RATIO * longest))
+    flat = np.empty(len(faces), dtype=bool)
+    for start in range(0, len(faces), _CHUNK):
+        a, b, c = faces[start : start + _CHUNK].T
+        proper = (a != b) & (b != c) & (c != a)
+        a, b, c = (np.ascontiguousarray(vertices[corner].T, dtype=np.float64) for corner in (a, b, c))
+        first, second, third = b - a, c - a, c - b
+        twice = sum((first[i - 2] * second[i - 1] - first[i - 1] * second[i - 2]) ** 2 for i in range(3))
+        longest = np.maximum(np.maximum((first**2).sum(0), (second**2).sum(0)), (third**2).sum(0))
+        flat[start : start + _CHUNK] = ~(proper & (0.5 * np.sqrt(twice) > SLIVER_RATIO * longest))
+    return flat
 
 
 def find_duplicates(faces: np.ndarray) -> np.ndarray:
     """Find faces whose three vertices an earlier face has already, in any order; bool [F]."""
     again = np.zeros(len(faces), dtype=bool)
-    corners = np.sort(faces, axis=1)
-    order = np.lexsort((corners[:, 2], corners[:, 1], corners[:, 0]))
-    ordered = corners[order]
-    again[order[1:]] = (ordered[1:] == ordered[:-1]).all(axis=1)
+    if len(faces) == 0:
+        return again
+    low, high = faces.min(axis=1), faces.max(axis=1)
+    middle = faces.sum(axis=1) - low - high
+    count = int(high.max()) + 1
+    order = stable_order(high, count)
+    for corner in (middle, low):
+        order = order[stable_order(corner[order], count)]
+    same = np.ones(len(faces) - 1, dtype=bool)
+    for corner in (low, middle, high):
+        ordered = corner[order]
+        same &= ordered[1:] == ordered[:-1]
+    again[order[1:]] = same
     return again
 
 
@@ -80,22 +96,38 @@ def find_floaters(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> tupl
     voxels (``voxel`` in world units). Where tiny pieces make up more than ``FLOATER_SHARE`` of the surface they are the
     object and all stay.
     """
-    nothing = np.zeros(len(faces), dtype=bool), 0
+    piece, diagonal = _pieces(vertices, faces)
+    tiny = diagonal < FLOATER_SIZE * diagonal.max(initial=0.0) + FLOATER_VOXELS * voxel
+    if tiny.any():
+        area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=len(tiny))
+        if tiny.all() or area[tiny].sum() > FLOATER_SHARE * area.sum():
+            tiny[:] = False
+    return tiny[piece], int(tiny.sum())
+
+
+def find_smaller(vertices: np.ndarray, faces: np.ndarray, size: float) -> tuple[np.ndarray, int]:
+    """Find the pieces whose bounding diagonal is below ``size`` (world units), never the largest: as ``find_floaters``.
+
+    What is thin but long is not small.
+    """
+    piece, diagonal = _pieces(vertices, faces)
+    small = (diagonal < size) & (diagonal < diagonal.max(initial=0.0))
+    return small[piece], int(small.sum())
+
+
+def _pieces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the connected piece of each face int64 [F] and each piece's bounding diagonal float64."""
     piece = vertex_components(faces, len(vertices))
     count = int(piece.max(initial=-1)) + 1
-    if count <= 1:
-        return nothing
-    order = np.argsort(piece, kind="stable")
-    start = np.searchsorted(piece[order], np.arange(count))
+    if count == 1:
+        # Nothing to compare with, and sorting millions of faces takes its time.
+        return piece, np.array([np.inf])
+    order = stable_order(piece, count)
+    start = np.cumsum(np.bincount(piece, minlength=count)) - np.bincount(piece, minlength=count)
     points = vertices[faces[order]]
     low = np.minimum.reduceat(points.min(axis=1), start, axis=0)
     high = np.maximum.reduceat(points.max(axis=1), start, axis=0)
-    diagonal = np.linalg.norm(high - low, axis=1)
-    area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=count)
-    tiny = diagonal < FLOATER_SIZE * diagonal.max() + FLOATER_VOXELS * voxel
-    if tiny.all() or area[tiny].sum() > FLOATER_SHARE * area.sum():
-        return nothing
-    return tiny[piece], int(tiny.sum())
+    return piece, np.linalg.norm(high - low, axis=1)
 
 
 def compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import minimum_spanning_tree
 
 from .manifold import separate_corners
-from .topology import edge_table, face_vectors, half_edge_ends, label_components
+from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components
 
 # An open piece whose signed volume is below this fraction of its area times its size is a sheet: it has no inside.
 SHEET_VOLUME = 0.02
@@ -92,6 +92,51 @@ def open_seams(faces: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndar
     return faces, copies, int((~agree).sum())
 
 
+def sheet_pieces(vertices: np.ndarray, surface: Orientation, edges: EdgeTable) -> np.ndarray:
+    """Tell which pieces are single sheets: open and without an inside worth the name, bool [pieces].
+
+    ``edges`` of the surface's faces. What is seen from both sides needs a material that shows on both.
+    """
+    sheet = np.zeros(len(surface.orientable), dtype=bool)
+    sheet[surface.piece[edges.boundary() // 3]] = True
+    if sheet.any():
+        shape = _shape_of_pieces(vertices, surface)
+        sheet &= np.abs(shape.volume) <= SHEET_VOLUME * shape.area * shape.radius
+    return sheet
+
+
+@dataclass(frozen=True)
+class _Shape:
+    """Of every piece: area [P], centre [P, 3] (by area), signed volume about it, root mean square distance from it and
+    summed area vectors [P, 3]."""
+
+    area: np.ndarray
+    centre: np.ndarray
+    volume: np.ndarray
+    radius: np.ndarray
+    facing: np.ndarray
+    face_area: np.ndarray
+
+
+def _shape_of_pieces(vertices: np.ndarray, surface: Orientation) -> _Shape:
+    faces, piece = surface.faces, surface.piece
+    count = len(surface.orientable)
+    area_vector = face_vectors(vertices, faces)
+    area = np.linalg.norm(area_vector, axis=1)
+    middle = (vertices[faces[:, 0]] + vertices[faces[:, 1]] + vertices[faces[:, 2]]) / 3.0
+
+    def total(weights: np.ndarray) -> np.ndarray:
+        return np.bincount(piece, weights, minlength=count)
+
+    piece_area = np.maximum(total(area), 1e-300)
+    centre = np.stack([total(area * middle[:, i]) for i in range(3)], 1) / piece_area[:, None]
+    from_centre = middle - centre[piece]
+    volume = total(np.einsum("fi,fi->f", area_vector, from_centre)) / 3.0
+    radius = np.sqrt(total(area * np.einsum("fi,fi->f", from_centre, from_centre)) / piece_area)
+    facing = np.stack([total(area_vector[:, i]) for i in range(3)], 1)
+    return _Shape(piece_area, centre, volume, radius, facing, area)
+
+
 def orient_outward(
     vertices: np.ndarray, surface: Orientation, hints: np.ndarray | None = None
 ) -> tuple[Orientation, int]:
@@ -103,29 +148,16 @@ def orient_outward(
     that is undecided.
     """
     faces, piece = surface.faces, surface.piece
-    count = len(surface.orientable)
-    area_vector = face_vectors(vertices, faces)
-    area = np.linalg.norm(area_vector, axis=1)
-    middle = vertices[faces].mean(axis=1)
+    shape = _shape_of_pieces(vertices, surface)
+    object_centre = (shape.area[:, None] * shape.centre).sum(axis=0) / shape.area.sum()
+    away = np.einsum("pi,pi->p", shape.facing, shape.centre - object_centre)
+    default = shape.facing @ np.array([0.01, -0.1, 1.0])
 
-    def total(weights: np.ndarray) -> np.ndarray:
-        return np.bincount(piece, weights, minlength=count)
-
-    piece_area = np.maximum(total(area), 1e-300)
-    centre = np.stack([total(area * middle[:, i]) for i in range(3)], 1) / piece_area[:, None]
-    from_centre = middle - centre[piece]
-    volume = total(np.einsum("fi,fi->f", area_vector, from_centre)) / 3.0
-    radius = np.sqrt(total(area * np.einsum("fi,fi->f", from_centre, from_centre)) / piece_area)
-    facing = np.stack([total(area_vector[:, i]) for i in range(3)], 1)
-    object_centre = (piece_area[:, None] * centre).sum(axis=0) / piece_area.sum()
-    away = np.einsum("pi,pi->p", facing, centre - object_centre)
-    default = facing @ np.array([0.01, -0.1, 1.0])
-
-    vote = np.where(np.abs(away) > 0.05 * piece_area * max(float(radius.max(initial=0.0)), 1e-300), away, default)
-    vote = np.where(np.abs(volume) > SHEET_VOLUME * piece_area * radius, volume, vote)
+    vote = np.where(np.abs(away) > 0.05 * shape.area * max(float(shape.radius.max(initial=0.0)), 1e-300), away, default)
+    vote = np.where(np.abs(shape.volume) > SHEET_VOLUME * shape.area * shape.radius, shape.volume, vote)
     if hints is not None:
-        seen = total(area * hints)
-        vote = np.where(np.abs(seen) > CLEAR_SHARE * piece_area, seen, vote)
+        seen = np.bincount(piece, shape.face_area * hints, minlength=len(shape.area))
+        vote = np.where(np.abs(seen) > CLEAR_SHARE * shape.area, seen, vote)
     flip = (vote < 0) & surface.orientable
     turned = np.where(flip[piece][:, None], faces[:, ::-1], faces)
     return Orientation(turned, piece, surface.orientable), int(flip.sum())

@@ -12,11 +12,11 @@ from ..errors import EspalierError
 from . import clean
 from .holes import fill_holes
 from .manifold import split_non_manifold
-from .orient import open_seams, orient_consistently, orient_outward
+from .orient import Orientation, open_seams, orient_consistently, orient_outward, sheet_pieces
 from .sides import outside_hints
 from .simplify import simplify
 from .skin import outer_skin
-from .topology import edge_table, face_vectors, half_edge_ends, unit, vertex_components
+from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
 HOLE_VOXELS = 8.0
@@ -25,12 +25,31 @@ HOLE_VOXELS = 8.0
 WELD_VOXELS = 0.01
 
 
+@dataclass(frozen=True)
+class RepairOptions:
+    """Lengths as shares of the object's longest side.
+
+    hole_length: openings up to this length around are closed (None: eight voxels). floater_size: loose pieces with a
+    smaller bounding diagonal go (None: a fiftieth of the largest piece's, unless the object is made of such pieces).
+    thickness: how thick single sheets of a watertight object become (0: half a voxel).
+    """
+
+    hole_length: float | None = None
+    floater_size: float | None = None
+    thickness: float = 0.0
+
+
 def keep_as_generated(
-    vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    cells: np.ndarray,
+    resolution: int,
+    options: RepairOptions = RepairOptions(),
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Weld, drop what has no shape, take crowded edges apart, wind consistently and outward; invent and remove nothing.
 
-    Arguments, result and errors as for ``repair``: what is open stays open, every floating piece stays.
+    Arguments, result and errors as for ``repair``, but no option changes anything: what is open stays open, every
+    floating piece stays.
     """
     found = _examine(vertices, faces, resolution)
     hints = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
@@ -39,7 +58,11 @@ def keep_as_generated(
 
 
 def repair(
-    vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    cells: np.ndarray,
+    resolution: int,
+    options: RepairOptions = RepairOptions(),
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Weld, drop what has no shape and what floats, take crowded edges apart, wind outward, fill small holes.
 
@@ -52,17 +75,17 @@ def repair(
     voxel, counts = 1.0 / resolution, found.counts
     hints = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
     # Before anything is taken apart: a sliver at a crowded edge is part of the skin, not a crumb.
-    floating, counts["floaters"] = clean.find_floaters(found.vertices, found.faces, voxel)
+    floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
     parts = _take_apart(vertices, faces, hints[~floating])
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
-        parts.vertices, parts.faces, HOLE_VOXELS * voxel, _cut_half_edges(parts.faces, parts.origin)
+        parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), _cut_half_edges(parts)
     )
     if counts["holes_filled"]:
         # Back to shared vertices: where two holes met at a vertex, the fan around it is whole again.
         added = np.arange(len(filled_vertices) - len(parts.vertices)) + len(vertices)
         vertices = np.concatenate([vertices, filled_vertices[len(parts.vertices) :]])
-        hints = np.concatenate([parts.hints, np.zeros(len(filled) - len(parts.faces), dtype=hints.dtype)])
+        hints = np.concatenate([parts.hints, np.zeros(len(filled) - len(parts.surface.faces), dtype=hints.dtype)])
         faces = np.concatenate([parts.origin, added])[filled]
         kept = ~clean.find_degenerate(vertices, faces)
         faces, hints = faces[kept], hints[kept]
@@ -73,7 +96,11 @@ def repair(
 
 
 def replace_by_skin(
-    vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    cells: np.ndarray,
+    resolution: int,
+    options: RepairOptions = RepairOptions(),
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Take the closed outer skin of the voxels in place of their surface, without floaters.
 
@@ -83,9 +110,15 @@ def replace_by_skin(
     if len(vertices) != len(cells):
         raise EspalierError("bad_surface", "A watertight object needs the voxels it was made from. Generate it again.")
     found = _examine(vertices, faces, resolution)
-    skin, faces = outer_skin(cells, found.vertices, found.all_faces[found.possible], resolution)
-    floating, found.counts["floaters"] = clean.find_floaters(skin, faces, 1.0 / resolution)
-    return _with_account(*clean.compact(skin, faces[~floating]), found.counts)
+    thickness = options.thickness * longest_side(found.vertices, found.faces)
+    skin, faces = outer_skin(cells, found.vertices, found.all_faces[found.possible], resolution, thickness)
+    if len(faces) == 0:
+        raise _nothing_left()
+    floating, found.counts["floaters"] = _find_floaters(skin, faces, 1.0 / resolution, options)
+    skin, faces = clean.compact(skin, faces[~floating])
+    surface = orient_consistently(faces)
+    found.counts["sheets"] = 0
+    return _with_account(skin, surface, edge_table(faces), found.counts)
 
 
 @dataclass(frozen=True)
@@ -128,22 +161,41 @@ def _examine(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> _Found
     return _Found(vertices, all_faces, ~impossible, faces, rows, counts)
 
 
+def _find_floaters(
+    vertices: np.ndarray, faces: np.ndarray, voxel: float, options: RepairOptions
+) -> tuple[np.ndarray, int]:
+    if options.floater_size is None:
+        return clean.find_floaters(vertices, faces, voxel)
+    return clean.find_smaller(vertices, faces, options.floater_size * longest_side(vertices, faces))
+
+
+def _hole_length(vertices: np.ndarray, voxel: float, options: RepairOptions) -> float:
+    if options.hole_length is None:
+        return HOLE_VOXELS * voxel
+    return options.hole_length * float(np.ptp(vertices, axis=0).max())
+
+
+def longest_side(vertices: np.ndarray, faces: np.ndarray) -> float:
+    """Return the longest side of the box around the vertices [V, 3] that faces [F, 3] use."""
+    used = np.zeros(len(vertices), dtype=bool)
+    used[faces.reshape(-1)] = True
+    return float(np.ptp(vertices[used], axis=0).max())
+
+
 def _wind(parts: _Parts, counts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Turn the pieces outward and complete the account."""
     counts["seam_edges"] = parts.seam_edges
-    surface, counts["pieces_turned_outward"] = orient_outward(
-        parts.vertices, orient_consistently(parts.faces), parts.hints
-    )
-    return _with_account(*clean.compact(parts.vertices, surface.faces), counts)
+    surface, counts["pieces_turned_outward"] = orient_outward(parts.vertices, parts.surface, parts.hints)
+    counts["sheets"] = int(sheet_pieces(parts.vertices, surface, parts.edges).sum())
+    return _with_account(parts.vertices, surface, parts.edges, counts)
 
 
 def _with_account(
-    vertices: np.ndarray, faces: np.ndarray, counts: dict[str, Any]
+    vertices: np.ndarray, surface: Orientation, edges: EdgeTable, counts: dict[str, Any]
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Count the closed pieces of the result and say in sentences what people should know."""
-    piece = vertex_components(faces, len(vertices))
-    torn = np.unique(piece[edge_table(faces).boundary() // 3])
-    counts["closed_pieces"] = int(piece.max(initial=-1)) + 1 - len(torn)
+    torn = np.unique(surface.piece[edges.boundary() // 3])
+    counts["closed_pieces"] = len(surface.orientable) - len(torn)
     events = counts["events"] = []
     if counts["impossible_faces"]:
         events.append(f"{counts['impossible_faces']} faces stood on impossible points and were left out.")
@@ -153,7 +205,7 @@ def _with_account(
         events.append("Part of the surface has no inside and outside of its own and was cut open along a seam.")
     if not counts["closed_pieces"]:
         events.append("No part of the object is closed: choose the repair “watertight” for printing and booleans.")
-    return vertices, faces, counts
+    return *clean.compact(vertices, surface.faces), counts
 
 
 def _nothing_left() -> EspalierError:
@@ -165,10 +217,11 @@ def _nothing_left() -> EspalierError:
 
 @dataclass(frozen=True)
 class _Parts:
-    """A surface without crowded edges, wound consistently; ``origin`` int64 [V] numbers the vertices before."""
+    """A surface without crowded edges, wound consistently, and its edges; ``origin`` int64 [V]: the vertices before."""
 
     vertices: np.ndarray
-    faces: np.ndarray
+    surface: Orientation
+    edges: EdgeTable
     hints: np.ndarray
     origin: np.ndarray
     seam_edges: int
@@ -185,7 +238,8 @@ def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _
         vertices, origin = vertices[copies], origin[copies]
         surface = orient_consistently(faces)
     turned = (origin[surface.faces] != before).any(axis=1)
-    return _Parts(vertices, surface.faces, np.where(turned, -hints, hints), origin, seams)
+    hints = np.where(turned, -hints, hints)
+    return _Parts(vertices, surface, edge_table(surface.faces), hints, origin, seams)
 
 
 def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:
@@ -200,9 +254,9 @@ def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) ->
     return np.where(hinted > 0, 0.1 * fold, np.where(hinted < 0, 10.0 + fold, 1.0 + fold))
 
 
-def _cut_half_edges(faces: np.ndarray, origin: np.ndarray) -> np.ndarray:
+def _cut_half_edges(parts: _Parts) -> np.ndarray:
     """Tell which half-edges are open only because a crowded edge or a seam was taken apart, bool [3F]."""
-    before, after = edge_table(origin[faces]), edge_table(faces)
+    before, after = edge_table(parts.origin[parts.surface.faces]), parts.edges
     return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
 
 

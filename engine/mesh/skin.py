@@ -1,136 +1,252 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The closed outer skin of a set of surface voxels: one solid without inner layers, whatever the voxels' own faces do.
+"""The closed skin of a dual-grid surface: one solid without inner layers, made of the surface's own vertices.
 
-A flood from outside meets the voxels; what it does not reach is solid. Gaps of up to two voxels are closed to it, wider
-openings of the object (a mug, a vase) stay. The skin is the surface net of that solid (Gibson, 1998).
+A flood from outside tells which lattice points the surface encloses (lattice.py). The skin runs between those and the
+others: where the surface itself separates them it is the surface, where the surface has a hole a smooth plug closes
+it. A single sheet, outside on both of its sides, becomes a thin solid: the points behind it are taken in as well.
 """
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
-from scipy import ndimage
+import torch
+from scipy.sparse import coo_matrix
 
-from .manifold import separate_corners
+from ..ovoxel.grid import VoxelTable
+from .clean import find_degenerate
+from .diagonals import split_quads
+from .lattice import Lattice, walls_of
+from .manifold import split_non_manifold
 from .nearest import SurfaceIndex
-from .topology import edge_table
+from .orient import orient_consistently, orient_outward
+from .topology import face_vectors, unit, vertex_components
 
-LARGEST_GRID = 512
-"""Cells along a side of the flooded grid; a finer structure is merged into such cells first."""
-REACH = 1
-"""Cells by which the voxels grow to close gaps."""
-PULL = 0.5
-"""How far a skin vertex goes towards the dual vertices of the voxels it covers; at 1 a single sheet would be flat."""
-FARTHEST = 0.5
-"""Cells that a skin vertex may go from there to lie on the surface itself."""
+SHEET_VOXELS = 0.5
+"""Thickness of single sheets where none is asked for."""
+PLUG_PASSES = 30
+"""Passes of averaging that make the plug of a hole smooth."""
 
-_NEAR = ndimage.generate_binary_structure(3, 1)
-_AROUND = ndimage.generate_binary_structure(3, 3)
-_CORNERS = np.array([[k & 1, k >> 1 & 1, k >> 2 & 1] for k in range(8)])
-_EDGES = np.array([(a, b) for a in range(8) for b in (a | 1, a | 2, a | 4) if a != b])
+_AXES = np.eye(3, dtype=np.int64)
 
 
 def outer_skin(
-    coords: np.ndarray, vertices: np.ndarray, faces: np.ndarray, resolution: int
+    cells: np.ndarray, vertices: np.ndarray, faces: np.ndarray, resolution: int, thickness: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the closed outer skin of a voxel surface, wound outward: vertices float64 [V, 3], faces int64 [F, 3].
+    """Return the closed skin of a dual-grid surface, wound outward: vertices float64 [V, 3], faces int64 [F, 3].
 
-    coords int [N, 3] the voxels of a grid of ``resolution``; vertices [N, 3] the dual vertex of each, in the world
-    frame; faces [M, 3] their surface: voxels without a face do not count. Every edge of the skin has two faces. Where
-    the solid is thicker than a sheet the skin lies on the surface; a single sheet becomes a solid half a voxel
-    thick. A hollow that the flood does not reach is filled.
+    cells int [N, 3] the voxels of a grid of ``resolution``; vertices [N, 3] the dual vertex of each, in the world
+    frame; faces [M, 3] their surface, of any winding. Every edge of the skin has two faces. Single sheets become solids
+    of ``thickness`` (world units; 0: half a voxel), with the sheet in their middle. A hollow that the flood does not
+    reach is filled. Without any face of a dual grid the skin is empty.
     """
-    used = np.unique(faces)
-    factor = -(-resolution // LARGEST_GRID)
-    cells, inverse = np.unique(coords[used].astype(np.int64) // factor, axis=0, return_inverse=True)
-    inverse = inverse.reshape(-1)
-    share = np.bincount(inverse)[:, None]
-    points = np.stack([np.bincount(inverse, vertices[used, axis].astype(np.float64)) for axis in range(3)], 1) / share
-    pad = REACH + 2
-    solid = _solid(cells + pad, -(-resolution // factor) + 2 * pad)
-    width = factor / resolution
-    blocks, middle, net_faces = _surface_net(solid)
-    net = (blocks + middle + 0.5 - pad) * width - 0.5
-    net = _pull(net, blocks, solid.shape[0], cells + pad, points)
-    thick = _thick(solid, blocks)
-    # What is further away is another layer: going there would fold the skin.
-    surface = SurfaceIndex(vertices, faces).closest(net[thick], np.zeros((int(thick.sum()), 3))).position
-    near = np.linalg.norm(surface - net[thick], axis=1) <= FARTHEST * width
-    net[np.flatnonzero(thick)[near]] = surface[near]
-    # Bodies that touch at a corner share a vertex there: each gets its own.
-    net_faces, copies = separate_corners(net_faces, *edge_table(net_faces).pairs())
-    return net[copies], net_faces
+    lower, axis, edge_of_face, ahead = walls_of(faces, cells)
+    if len(lower) == 0:
+        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+    lattice = Lattice(lower, axis)
+    ends = lattice.index(lower)
+    sheet = ~lattice.inside[ends] & ~lattice.inside[lattice.ahead(ends, axis)]
+    single = np.flatnonzero((edge_of_face >= 0) & sheet[edge_of_face])
+    single = single[~find_degenerate(vertices, faces[single])]
+    sheets, turned = _one_sided(vertices, faces[single])
+    # One face of the two in a quad will do: both face the same way.
+    edge, first = np.unique(edge_of_face[single], return_index=True)
+    faces_up = ahead[single[first]] != turned[first]
+    behind = np.where(faces_up, ends[edge], lattice.ahead(ends[edge], axis[edge]))
+    backs = np.zeros(len(lattice.inside), dtype=bool)
+    backs[behind] = True
+    lattice.inside |= backs
+    _join_diagonals(lattice)
+    net = _Net(lattice, cells, backs)
+    points = net.place(vertices, faces, sheets, resolution, thickness)
+    return points, _without_hollows(points, split_quads(points, net.quads))
 
 
-def _solid(cells: np.ndarray, side: int) -> np.ndarray:
-    """Fill what a flood from the border does not reach past the grown voxels, bool [side, side, side]."""
-    own = np.zeros((side,) * 3, dtype=bool)
-    own[tuple(cells.T)] = True
-    free, _ = ndimage.label(~ndimage.binary_dilation(own, _NEAR, REACH))
-    filled = free != free[0, 0, 0]
-    solid = ndimage.binary_erosion(filled, _NEAR, REACH) | own
-    while _join_diagonals(solid):
-        pass
-    return solid
+def _one_sided(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Wind the faces of single sheets alike within each sheet; returns them and which were turned, bool [F]."""
+    if len(faces) == 0:
+        return faces, np.zeros(0, dtype=bool)
+    apart, split, origin, _ = split_non_manifold(vertices, faces)
+    wound, _ = orient_outward(apart, orient_consistently(split))
+    result = origin[wound.faces]
+    return result, (result != faces).any(axis=1)
 
 
-def _join_diagonals(solid: np.ndarray) -> bool:
-    """Fill a cell between every two that touch along an edge only (four faces would meet there); tell if any did."""
-    joined = False
-    for first, second in ((0, 1), (0, 2), (1, 2)):
-        view = np.moveaxis(solid, (first, second), (0, 1))
-        a, b, c, d = view[:-1, :-1], view[1:, :-1], view[1:, 1:], view[:-1, 1:]
-        falling, rising = a & c & ~b & ~d, b & d & ~a & ~c
-        joined |= bool(falling.any() or rising.any())
-        b |= falling
-        a |= rising
-    return joined
+def _without_hollows(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Leave out the pieces that face inward: they bound hollows in a solid."""
+    piece = vertex_components(faces, len(points))
+    a, b, c = (points[corner] for corner in faces.T)
+    volume = np.bincount(piece, np.einsum("fi,fi->f", a, np.cross(b, c)))
+    return faces[(volume > 0)[piece]]
 
 
-def _thick(solid: np.ndarray, blocks: np.ndarray) -> np.ndarray:
-    """Tell which net vertices (by their block) lie on solid that is thicker than any single sheet, bool [V].
+def _join_diagonals(lattice: Lattice) -> None:
+    """Take in points between every two enclosed ones that face each other across a lattice face or a cell alone.
 
-    That is solid next to the neighbours of a cell that has only solid around it, as no cell of a flat sheet has.
+    Across a face four faces of the skin would meet at one edge; across a cell two solids would touch at a point only.
     """
-    core = ndimage.binary_erosion(solid, _AROUND)
-    backed = ndimage.binary_dilation(ndimage.binary_dilation(core, _AROUND), _NEAR)
-    around = tuple(np.moveaxis(blocks[:, None] + _CORNERS, -1, 0))
-    return (backed[around] | ~solid[around]).all(axis=1)
+    lower, axis = lattice.borders(lattice.inside)
+    points = np.unique(np.where(lattice.inside[lower], lower, lattice.ahead(lower, axis)))
+
+    def outside(index: np.ndarray) -> np.ndarray:
+        return (index >= 0) & ~lattice.inside[index]
+
+    while len(points):
+        joined = []
+        for sign in (-1, 1):
+            for first, second in ((0, 1), (0, 2), (1, 2)):
+                near = lattice.step(points, first, sign)
+                alone = np.flatnonzero(outside(near))
+                for other in (-1, 1):
+                    beside = lattice.step(points[alone], second, other)
+                    across = lattice.step(near[alone], second, other)
+                    meets = outside(beside) & (across >= 0) & lattice.inside[across]
+                    joined.append(near[alone[meets]])
+            x = lattice.step(points, 0, sign)
+            corner = np.flatnonzero(outside(x))
+            for along_y in (-1, 1):
+                y, xy = (lattice.step(part, 1, along_y) for part in (points[corner], x[corner]))
+                free = np.flatnonzero(outside(y) & outside(xy))
+                for along_z in (-1, 1):
+                    own = corner[free]
+                    z, xz, yz, xyz = (
+                        lattice.step(part, 2, along_z) for part in (points[own], x[own], y[free], xy[free])
+                    )
+                    meets = outside(z) & outside(xz) & outside(yz) & (xyz >= 0) & lattice.inside[xyz]
+                    joined += [x[own[meets]], xy[free[meets]]]
+        points = np.unique(np.concatenate(joined))
+        lattice.inside[points] = True
 
 
-def _surface_net(solid: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the net of a binary volume: a vertex in each block of 2x2x2 cells that holds both kinds.
+class _Net:
+    """The quads between enclosed and other lattice points, with a vertex for each sheet of them in each cell.
 
-    Blocks int64 [V, 3] by their lowest cell; the mean of the middles of the block's crossed edges [V, 3] in 0..1,
-    between the centres of its cells; triangles int64 [F, 3] that face away from the solid.
+    quads int64 [Q, 4] wound outward; per quad ``walled`` (the surface itself lies there) and ``back`` (it encloses one
+    of the points behind a sheet); ``middle`` float64 [Q, 3] of its lattice edge, in voxels. Per vertex ``cell`` int64,
+    a row of ``cells`` [C, 3].
     """
-    side = solid.shape[0] - 1
-    block = np.zeros((side,) * 3, dtype=np.uint8)
-    for k, (x, y, z) in enumerate(_CORNERS):
-        block |= solid[x : x + side, y : y + side, z : z + side].astype(np.uint8) << k
-    places = np.argwhere((block > 0) & (block < 255))
-    kind = block[tuple(places.T)].astype(np.int64)
-    crossed = ((kind[:, None] >> _EDGES[:, 0] & 1) != (kind[:, None] >> _EDGES[:, 1] & 1)).astype(np.float64)
-    middle = crossed @ (_CORNERS[_EDGES].sum(1) / 2) / crossed.sum(1)[:, None]
-    number = np.full(block.shape, -1, dtype=np.int64)
-    number[tuple(places.T)] = np.arange(len(places))
-    quads = []
+
+    def __init__(self, lattice: Lattice, surface_cells: np.ndarray, backs: np.ndarray) -> None:
+        lower, axis = lattice.borders(lattice.inside)
+        rising = lattice.inside[lower]
+        self.walled = (lattice.walls[lower] >> axis & 1).astype(bool)
+        self.back = np.where(rising, backs[lower], backs[lattice.ahead(lower, axis)])
+        points = lattice.points(lower)
+        self.middle = points + 0.5 * _AXES[axis]
+        u, w = _AXES[(axis + 1) % 3], _AXES[(axis + 2) % 3]
+        base = points.min(axis=0) - 1
+        around = [points - base + shift for shift in (-u - w, -w, 0, -u)]
+        shape = tuple(int(n) for n in np.max(around[2], axis=0) + 1)
+        batches = [tuple(torch.from_numpy(np.ascontiguousarray(column)) for column in cell.T) for cell in around]
+        _, cells, rows = VoxelTable.of_cells(batches, shape)
+        self.cells = cells.numpy() + base
+        rows = np.stack([row.numpy() for row in rows], 1)
+        # The place of the lattice edge among the twelve of each cell around it: by axis, upper in u, upper in w.
+        place = axis[:, None] * 4 + np.array([3, 2, 0, 1])
+        mask = np.bincount(rows.reshape(-1), (1 << place).reshape(-1)).astype(np.int64)
+        kinds, kind = np.unique(mask, return_inverse=True)
+        loops = np.array([_loops(int(edges)) for edges in kinds])
+        count = loops.max(axis=1) + 1
+        first = np.cumsum(count[kind]) - count[kind]
+        quads = first[rows] + loops[kind[rows], place]
+        self.quads = np.where(rising[:, None], quads, quads[:, ::-1])
+        self.cell = np.repeat(np.arange(len(mask)), count[kind])
+        self._surface_cells = surface_cells
+
+    def place(
+        self, vertices: np.ndarray, faces: np.ndarray, sheets: np.ndarray, resolution: int, thickness: float
+    ) -> np.ndarray:
+        """Return the vertices of the skin in the world frame, float64 [V, 3].
+
+        ``vertices`` and ``faces`` of the surface, ``sheets`` [S, 3] the faces of its single sheets wound alike.
+        """
+        width = 1.0 / resolution
+        half = 0.5 * (thickness or SHEET_VOXELS * width)
+        quads, count = self.quads, len(self.cell)
+
+        def per_vertex(value: np.ndarray) -> np.ndarray:
+            return sum(np.bincount(corner, value, minlength=count) for corner in quads.T)
+
+        walls = per_vertex(self.walled)
+        edges = per_vertex(np.ones(len(quads)))
+        backs = per_vertex(self.back)
+        points = np.stack([per_vertex(column) for column in self.middle.T], 1) / edges[:, None] * width - 0.5
+        row = self._rows_of_surface(faces)[self.cell]
+        alone = (np.bincount(self.cell)[self.cell] == 1) & (backs == 0)
+        own = (row >= 0) & ((walls > 0) | alone)
+        points[own] = vertices[row[own]]
+
+        shell = quads[self.walled]
+        a, b, c, d = (points[corner] for corner in shell.T)
+        facing = np.cross(c - a, d - b)
+        normal = unit(
+            np.stack([sum(np.bincount(corner, n, minlength=count) for corner in shell.T) for n in facing.T], 1)
+        )
+        fronts = per_vertex(self.back & self.walled)
+        layers = np.bincount(self.cell, own & (walls > 0))[self.cell]
+        share = np.where(layers > 1, 1.0, fronts / np.maximum(walls, 1))
+        points += np.where(own, half * share, 0.0)[:, None] * normal
+
+        behind = np.flatnonzero(~own & (backs > 0) & (walls == 0)) if len(sheets) else np.zeros(0, dtype=np.int64)
+        if len(behind):
+            found = SurfaceIndex(vertices, sheets).closest(points[behind], np.zeros((len(behind), 3)))
+            sheet_normal = _vertex_normals(vertices, sheets)[sheets[found.face]]
+            inward = unit((sheet_normal * found.barycentric[..., None]).sum(1))
+            points[behind] = found.position - half * inward
+        plug = ~own
+        plug[behind] = False
+        return _averaged(points, quads, plug)
+
+    def _rows_of_surface(self, faces: np.ndarray) -> np.ndarray:
+        """Return for each cell the surface's voxel there that has a face, or -1."""
+        used = np.unique(faces)
+        coords = self._surface_cells[used]
+        low = np.minimum(coords.min(axis=0), self.cells.min(axis=0))
+        shape = tuple(int(n) for n in np.maximum(coords.max(axis=0), self.cells.max(axis=0)) - low + 1)
+        table = VoxelTable(torch.from_numpy(coords - low), shape)
+        row = table.rows(*(torch.from_numpy(np.ascontiguousarray(column)) for column in (self.cells - low).T)).numpy()
+        return np.where(row >= 0, used[row], -1)
+
+
+def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    area = face_vectors(vertices, faces)
+    return unit(
+        np.stack([sum(np.bincount(corner, n, minlength=len(vertices)) for corner in faces.T) for n in area.T], 1)
+    )
+
+
+def _averaged(points: np.ndarray, quads: np.ndarray, free: np.ndarray) -> np.ndarray:
+    """Let the ``free`` points settle between their neighbours; the others stay."""
+    rows = np.flatnonzero(free)
+    if len(rows) == 0:
+        return points
+    start, stop = quads.reshape(-1), np.roll(quads, -1, axis=1).reshape(-1)
+    start, stop = np.concatenate([start, stop]), np.concatenate([stop, start])
+    moving = free[start]
+    start, stop = start[moving], stop[moving]
+    place = np.cumsum(free) - 1
+    links = coo_matrix((np.ones(len(start)), (place[start], stop)), shape=(len(rows), len(points))).tocsr()
+    links.data[:] = 1.0
+    weight = 1.0 / np.asarray(links.sum(axis=1))
+    for _ in range(PLUG_PASSES):
+        points[rows] = weight * (links @ points)
+    return points
+
+
+@functools.cache
+def _loops(edges: int) -> tuple[int, ...]:
+    """Number the closed curves that a surface crossing these of a cell's twelve edges (bits) draws on its faces.
+
+    Edge ``4 * axis + upper_u + 2 * upper_w``; -1 where it is not crossed. On a face two crossed edges are one piece of
+    a curve.
+    """
+    loop = [place if edges >> place & 1 else -1 for place in range(12)]
     for axis in range(3):
-        a, b = np.eye(3, dtype=np.int64)[(axis + 1) % 3], np.eye(3, dtype=np.int64)[(axis + 2) % 3]
-        lower = np.take(solid, range(side), axis)
-        upper = np.take(solid, range(1, side + 1), axis)
-        for start, order in ((np.argwhere(lower & ~upper), 1), (np.argwhere(~lower & upper), -1)):
-            around = np.stack([start - a - b, start - b, start, start - a], 1)
-            quads.append(number[tuple(np.moveaxis(around, -1, 0))][:, ::order])
-    quad = np.concatenate(quads)
-    return places, middle, np.concatenate([quad[:, [0, 1, 2]], quad[:, [0, 2, 3]]])
-
-
-def _pull(net: np.ndarray, blocks: np.ndarray, side: int, cells: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Move each net vertex towards the mean surface point of the voxels among the cells of its block."""
-    row = np.full((side,) * 3, -1, dtype=np.int64)
-    row[tuple(cells.T)] = np.arange(len(cells))
-    found = row[tuple(np.moveaxis(blocks[:, None] + _CORNERS, -1, 0))]
-    held = (found >= 0)[..., None]
-    count = held.sum(1)
-    mean = (points[found] * held).sum(1) / np.maximum(count, 1)
-    return np.where(count > 0, net + PULL * (mean - net), net)
+        for upper in range(2):
+            u, w = 4 * ((axis + 1) % 3), 4 * ((axis + 2) % 3)
+            face = [u + 2 * upper, u + 1 + 2 * upper, w + upper, w + upper + 2]
+            met = {loop[place] for place in face if loop[place] >= 0}
+            loop = [min(met) if name in met else name for name in loop]
+    names = sorted({name for name in loop if name >= 0})
+    return tuple(names.index(name) if name >= 0 else -1 for name in loop)

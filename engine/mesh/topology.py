@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.sparse import coo_matrix
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
 
@@ -49,17 +49,27 @@ def edge_table(faces: np.ndarray) -> EdgeTable:
     """Build the table of ``faces`` int [F, 3]; no face may repeat a vertex."""
     tail, head = half_edge_ends(faces)
     low, high = np.minimum(tail, head), np.maximum(tail, head)
-    key = low * (int(high.max(initial=0)) + 1) + high
-    halves = np.argsort(key, kind="stable")
-    ordered = key[halves]
-    fresh = np.ones(len(ordered), dtype=bool)
-    fresh[1:] = ordered[1:] != ordered[:-1]
+    count = int(high.max(initial=0)) + 1
+    halves = stable_order(high, count)
+    halves = halves[stable_order(low[halves], count)]
+    fresh = np.ones(len(halves), dtype=bool)
+    fresh[1:] = (low[halves[1:]] != low[halves[:-1]]) | (high[halves[1:]] != high[halves[:-1]])
     start = np.flatnonzero(fresh)
-    edge_of_half = np.empty(len(ordered), dtype=np.int64)
+    edge_of_half = np.empty(len(halves), dtype=np.int64)
     edge_of_half[halves] = np.cumsum(fresh) - 1
-    count = np.diff(np.append(start, len(ordered)))
+    count = np.diff(np.append(start, len(halves)))
     representative = halves[start]
     return EdgeTable(np.stack([low[representative], high[representative]], 1), count, halves, start, edge_of_half)
+
+
+def stable_order(keys: np.ndarray, count: int) -> np.ndarray:
+    """Return the order int64 [N] that sorts ``keys`` (int [N], below ``count``), ties as they come.
+
+    Turning a sparse matrix over is a counting sort: several times faster than comparing.
+    """
+    rows = np.arange(len(keys) + 1)
+    matrix = csr_matrix((np.empty(len(keys), dtype=np.int8), keys, rows), shape=(len(keys), count))
+    return matrix.tocsc().indices.astype(np.int64)
 
 
 def label_components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.finish import REPAIRS
+from espalier.engine.mesh.finish_settings import REPAIRS
 from espalier.engine.mesh.repair import keep_as_generated, repair, replace_by_skin
 from espalier.engine.mesh.topology import edge_table, vertex_components
 
