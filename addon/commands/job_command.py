@@ -52,7 +52,10 @@ class JobCommand:
     """A command that runs jobs. ``options`` are the parsed arguments, ``reporter`` is told what happens.
 
     A command gives ``work`` (submit, ``pump``, write) and ``finish``. ``total`` counts the inputs, for the exit code.
+    ``engine_log`` is the engine's log in the folder beside the results that holds the jobs.
     """
+
+    engine_log = "engine.log"
 
     def __init__(self, options, reporter):
         self.options = options
@@ -166,7 +169,7 @@ class JobCommand:
             return self._no_engine(
                 "There is no engine yet. Press Install Engine in the Espalier panel, or name one with --engine-python."
             )
-        return JobQueue(store, EngineClient(python.path, preferences.EXTENSION, store.folder.parent / "engine.log"))
+        return JobQueue(store, EngineClient(python.path, preferences.EXTENSION, store.folder.parent / self.engine_log))
 
     def _no_engine(self, sentence):
         self.reporter.event("failed", text=sentence, sentence=sentence)

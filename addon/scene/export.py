@@ -11,7 +11,7 @@ import bpy
 from .asset import BadResult, Provenance, read_result
 from .build import Placement, build_object
 from .formats import export_scene
-from .library import mark_asset
+from .library import describe, mark_asset
 from .lods import lods_of
 
 
@@ -74,7 +74,7 @@ def _write_asset(asset, request, job, path, size, preview):
         item = build_object(scene, request.get("name", path.stem), asset, Placement(size=size), provenance, layer)
         if path.suffix == ".blend":
             if preview is not None:
-                mark_asset(item, preview, _origin(provenance))
+                mark_asset(item, preview, describe(provenance))
             bpy.data.libraries.write(str(path), {scene}, compress=True)
         else:
             for each, file in zip([item, *lods_of(item).values()], [path, *lod_files(path, len(asset.lods))]):
@@ -97,10 +97,6 @@ def _whole(target):
         yield path
         for each in sorted(Path(hidden).iterdir(), key=lambda each: each == path):
             os.replace(each, target.with_name(each.name))
-
-
-def _origin(provenance):
-    return f"Made by Espalier from {provenance.image}, seed {provenance.seed}"
 
 
 def _save(path):

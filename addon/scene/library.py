@@ -25,3 +25,8 @@ def mark_asset(item, preview=None, description=""):
     shown = item.preview_ensure()
     shown.image_size = (PREVIEW_SIDE, PREVIEW_SIDE)
     shown.image_pixels_float.foreach_set(pixels)
+
+
+def describe(provenance):
+    """What an asset's description says of an object of ours."""
+    return f"Made by Espalier from {provenance.image}, seed {provenance.seed}"
