@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the parts of our panels share: columns of settings, and sentences, which Blender's labels do not wrap."""
 
+import re
+
 import blf
 import bpy
 
 MARGIN = 60
+UNIT = re.compile(r"(\d) (\S{1,3})(?!\S)")
 
 
 def settings_column(layout):
@@ -37,10 +40,14 @@ def draw_sentence(layout, text, context, icon="NONE"):
 
 
 def break_lines(text, width, scale):
-    """Break ``text`` at spaces into lines of at most ``width`` pixels in the panel's font; longer words stand alone."""
+    """Break ``text`` at spaces into lines of at most ``width`` pixels in the panel's font; longer words stand alone.
+
+    A number keeps the unit that follows it.
+    """
     blf.size(0, bpy.context.preferences.ui_styles[0].widget.points * scale)
     lines = []
-    for word in text.split():
+    for word in UNIT.sub("\\1\u00a0\\2", " ".join(text.split())).split(" "):
+        word = word.replace("\u00a0", " ")
         longer = f"{lines[-1]} {word}" if lines else word
         if lines and blf.dimensions(0, longer)[0] <= width:
             lines[-1] = longer
