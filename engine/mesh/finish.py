@@ -12,15 +12,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import Cancelled
-from .alpha import alpha_mode
-from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
+from .bake import MaterialVoxels
+from .bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
 from .finish_settings import DEFAULTS, REPAIRS, FinishSettings
-from .gutter import fill_gutter
-from .nearest import SurfaceIndex
-from .normal_map import tangent_space_normals
 from .normals import corner_normals
-from .raster import UvRaster, rasterise
-from .repair import reduce_faces
+from .raster import rasterise
+from .simplify import reduce_faces
 from .smooth import taubin_smooth
 from .topology import edge_table, vertex_components
 from .unwrap import unwrap
@@ -69,6 +66,7 @@ def finish(
     with run.step("clean"):
         mend = REPAIRS[settings.repair]
         vertices, faces, run.counts = mend(vertices, faces, material.coords, material.resolution)
+        raw_vertices = vertices
         if settings.smoothing:
             vertices = taubin_smooth(vertices, faces, settings.smoothing)
     with run.step("simplify"):
@@ -79,13 +77,11 @@ def finish(
     with run.step("raster"):
         raster = rasterise(layout.uv, settings.texture_size)
     with run.step("bake"):
-        lean = lean_vertices, lean_faces, layout.uv, normals
-        full = None if lean_faces is faces else (vertices, faces)
-        positions, bumps = read_surface(raster, *lean, full=full)
-        attributes = material.sample(positions)
-        mode = alpha_mode(attributes[:, ALPHA])
+        lean = LeanMesh(lean_vertices, lean_faces, layout.uv, normals)
+        full = None if lean_faces is faces else FullSurface(vertices, faces, raw_vertices)
+        texels = bake_texels(raster, lean, full, material, occlusion=False, normal_map=settings.normal_map)
     with run.step("gutter"):
-        maps = texture_maps(raster, attributes, mode, bumps if settings.normal_map else None)
+        maps = texture_maps(raster, texels)
     final = edge_table(lean_faces)
     run.counts.update(
         faces=len(lean_faces),
@@ -96,7 +92,7 @@ def finish(
         charts=int(layout.chart.max()) + 1,
         covered_share=round(len(raster.texel) / settings.texture_size**2, 4),
         unwrap=layout.method,
-        events=[*run.counts["events"], *layout.events],
+        events=[*run.counts["events"], *layout.events, *texels.events],
         seconds={name: round(value, 3) for name, value in run.seconds.items()},
     )
     return FinishedAsset(
@@ -105,7 +101,7 @@ def finish(
         layout.uv,
         normals,
         maps,
-        mode,
+        texels.alpha_mode,
         run.counts,
     )
 
@@ -128,50 +124,3 @@ class _Run:
         self.seconds[name] = time.perf_counter() - began
         if self._report:
             self._report(STEPS.index(name) + 1, len(STEPS))
-
-
-def read_surface(
-    raster: UvRaster,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    uv: np.ndarray,
-    normals: np.ndarray,
-    full: tuple[np.ndarray, np.ndarray] | None,
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """Return the surface points that the covered texels show, float64 [T, 3], and their tangent-space normals [T, 3].
-
-    Both are taken from the surface ``full`` (vertices, faces) that was simplified into this one; without it the points
-    are those of the mesh itself and there are no normals to keep.
-    """
-    weights = raster.barycentric
-    positions = np.einsum("tc,tci->ti", weights, vertices[faces[raster.face]])
-    if full is None:
-        return positions, None
-    facing = np.einsum("tc,tci->ti", weights, normals[raster.face])
-    shown = SurfaceIndex(*full).closest(positions, facing)
-    target = np.einsum("tc,tci->ti", shown.barycentric, corner_normals(*full)[shown.face])
-    return shown.position, tangent_space_normals(raster, vertices, faces, uv, normals, target)
-
-
-def texture_maps(
-    raster: UvRaster, attributes: np.ndarray, mode: str, bumps: np.ndarray | None
-) -> dict[str, np.ndarray]:
-    """Write attributes [T, 6] of covered texels into full images, gutters filled: ``base_color`` and ``orm``.
-
-    With tangent-space normals ``bumps`` [T, 3] also ``normal``.
-    """
-    size = raster.size
-    channels = np.zeros((size * size, 7 if bumps is None else 10), dtype=np.uint8)
-    channels[raster.texel, :3] = to_bytes(attributes[:, BASE_COLOR])
-    channels[raster.texel, 3] = to_bytes(attributes[:, ALPHA])
-    channels[raster.texel, 4] = 255
-    channels[raster.texel, 5] = to_bytes(attributes[:, ROUGHNESS])
-    channels[raster.texel, 6] = to_bytes(attributes[:, METALLIC])
-    if bumps is not None:
-        channels[raster.texel, 7:] = to_bytes(0.5 * bumps + 0.5)
-    filled = fill_gutter(channels.reshape(size, size, -1), raster.mask())
-    colours = 3 if mode == "opaque" else 4
-    maps = {"base_color": filled[..., :colours], "orm": filled[..., 4:7]}
-    if bumps is not None:
-        maps["normal"] = filled[..., 7:]
-    return {name: np.ascontiguousarray(image) for name, image in maps.items()}

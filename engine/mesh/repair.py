@@ -14,7 +14,6 @@ from .holes import fill_holes
 from .manifold import split_non_manifold
 from .orient import Orientation, open_seams, orient_consistently, orient_outward, sheet_pieces
 from .sides import outside_hints
-from .simplify import simplify
 from .skin import outer_skin
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
@@ -258,19 +257,3 @@ def _cut_half_edges(parts: _Parts) -> np.ndarray:
     """Tell which half-edges are open only because a crowded edge or a seam was taken apart, bool [3F]."""
     before, after = edge_table(parts.origin[parts.surface.faces]), parts.edges
     return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
-
-
-def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
-    """Simplify a repaired surface to about ``target_faces`` and repair what the collapses left behind.
-
-    A surface that has no more faces comes back as the same arrays.
-    """
-    if len(faces) <= target_faces:
-        return vertices, faces
-    lean_vertices, lean_faces = simplify(vertices, faces, target_faces)
-    lean_faces = lean_faces[~clean.find_degenerate(lean_vertices, lean_faces)]
-    lean_faces = lean_faces[~clean.find_duplicates(lean_faces)]
-    if len(lean_faces) == 0:
-        return vertices, faces
-    lean_vertices, lean_faces, _, _ = split_non_manifold(lean_vertices, lean_faces)
-    return clean.compact(lean_vertices, orient_consistently(lean_faces).faces)
