@@ -108,14 +108,12 @@ def test_two_rows_must_not_write_the_same_file(read):
     assert not read(json.dumps(IMAGE), json.dumps({**IMAGE, "output": "mug.obj"}))[1]
 
 
-def test_the_settings_are_those_of_a_request():
+def test_no_setting_of_a_request_is_unknown():
     pytest.importorskip("torch")
     from espalier.engine.pipelines.job import SETTINGS
 
-    known = set(manifest._SETTINGS["generate"])
-    assert set(SETTINGS) <= known
-    assert set(FINISHING) <= known
-    assert set(manifest._SETTINGS["finish"]) == set(FINISHING)
+    assert set(SETTINGS) <= set(manifest._SETTINGS["generate"])
+    assert set(FINISHING) <= set(manifest._SETTINGS["finish"])
 
 
 @pytest.fixture
