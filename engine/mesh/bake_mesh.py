@@ -8,14 +8,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .alpha import alpha_mode
-from .bake import ALPHA, MaterialVoxels
-from .finish import texture_maps
+from .bake import MaterialVoxels
+from .bake_surface import LeanMesh, bake_texels, texture_maps
 from .raster import UvRaster, rasterise
 
 FACES_AT_ONCE = 1_000_000
-TEXELS_AT_ONCE = 1_000_000
-"""Faces rasterised and texels sampled together: constants, so that memory is bounded and results are the same."""
+"""Faces rasterised together: a constant, so that memory is bounded and results are the same."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +42,10 @@ def bake_mesh(
     the nearest voxel's where there is none. Gutters are filled. ``report(step, of)`` may raise to cancel.
     """
     raster = rasterise_parts(uv, texture_size)
-    parts = range(0, len(raster.texel), TEXELS_AT_ONCE)
-    attributes = np.empty((len(raster.texel), 6), dtype=np.float32)
-    report(1, len(parts) + 2)
-    for done, start in enumerate(parts, start=2):
-        part = slice(start, start + TEXELS_AT_ONCE)
-        corners = vertices[faces[raster.face[part]]].astype(np.float64)
-        attributes[part] = material.sample(np.einsum("tc,tci->ti", raster.barycentric[part], corners))
-        report(done, len(parts) + 2)
-    mode = alpha_mode(attributes[:, ALPHA])
+    mesh = LeanMesh(vertices, faces, uv, None)
+    texels = bake_texels(raster, mesh, None, material, occlusion=False, report=report)
     share = len(raster.texel) / texture_size**2
-    maps = texture_maps(raster, attributes, mode, None)
-    report(len(parts) + 2, len(parts) + 2)
-    return BakedMesh(maps, mode, share)
+    return BakedMesh(texture_maps(raster, texels), texels.alpha_mode, share)
 
 
 def rasterise_parts(uv: np.ndarray, size: int, faces_at_once: int = FACES_AT_ONCE) -> UvRaster:

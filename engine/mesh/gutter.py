@@ -6,34 +6,48 @@ Mip-mapping and bilinear filtering mix texels from outside a chart into its rim;
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.ndimage import distance_transform_edt
 
 # Texels around each chart that repeat its rim: enough for four mip levels.
 GUTTER = 16
 
+# Rows searched together: a constant, so that memory is bounded and results are the same.
+_ROWS = 1024
 
-def fill_gutter(image: np.ndarray, covered: np.ndarray, width: int = GUTTER) -> np.ndarray:
-    """Return ``image`` [S, S, C] (float or uint8) with its uncovered texels filled; ``covered`` bool [S, S].
+
+def fill_gutter(images: Sequence[np.ndarray], covered: np.ndarray, width: int = GUTTER) -> None:
+    """Fill the uncovered texels of ``images`` [S, S, C] (float or uint8) in place; ``covered`` bool [S, S].
 
     Texels within ``width`` of a covered one take the nearest covered texel's value, the others the mean of all covered
-    texels. An image without covered texels stays as it is.
+    texels, rounded. Images without covered texels stay as they are.
     """
     if covered.all() or not covered.any():
-        return image
-    nearest = nearest_covered(covered, width)
-    filled = image.reshape(-1, image.shape[-1]).copy()
-    mean = filled[covered.reshape(-1)].mean(axis=0, dtype=np.float64)
-    if np.issubdtype(image.dtype, np.integer):
-        mean = np.rint(mean)
-    around = nearest >= 0
-    filled[around] = filled[nearest[around]]
-    filled[~around] = mean.astype(image.dtype)
-    return filled.reshape(image.shape)
+        return
+    means = [image[covered].mean(axis=0, dtype=np.float64) for image in images]
+    means = [np.rint(mean) if image.dtype.kind == "u" else mean for mean, image in zip(means, images)]
+    for start in range(0, len(covered), _ROWS):
+        stop = min(start + _ROWS, len(covered))
+        above = max(start - width, 0)
+        row, column, source_row, source_column, beyond = _sources(
+            covered[above : stop + width], slice(start - above, stop - above), width
+        )
+        for image, mean in zip(images, means):
+            image[row + above, column] = image[source_row + above, source_column]
+            image[start:stop][beyond] = mean
 
 
-def nearest_covered(covered: np.ndarray, width: int) -> np.ndarray:
-    """Return for each texel the flat index of the nearest covered one, -1 where that is further than ``width``."""
-    distance, index = distance_transform_edt(~covered, return_indices=True)
-    nearest = index[0].astype(np.int64) * covered.shape[1] + index[1]
-    return np.where(distance <= width, nearest, -1).reshape(-1)
+def _sources(
+    covered: np.ndarray, rows: slice, width: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Find the nearest covered texel of the uncovered ones in ``rows`` that have one within ``width``.
+
+    Returns the row and column of both, int [N] each, and which texels of ``rows`` are further from any, bool.
+    """
+    distance, nearest = distance_transform_edt(~covered, return_indices=True)
+    distance = distance[rows]
+    row, column = np.nonzero((distance > 0) & (distance <= width))
+    source = nearest[:, rows][:, row, column]
+    return row + rows.start, column, source[0], source[1], distance > width

@@ -10,7 +10,6 @@ from __future__ import annotations
 import numpy as np
 
 from .normals import corner_angles
-from .raster import UvRaster
 from .topology import unit
 
 
@@ -45,31 +44,28 @@ def corner_tangents(
     return unit(total[group]).reshape(-1, 3, 3), sign
 
 
-def tangent_space_normals(
-    raster: UvRaster,
-    vertices: np.ndarray,
-    faces: np.ndarray,
-    uv: np.ndarray,
-    normals: np.ndarray,
-    target: np.ndarray,
-) -> np.ndarray:
-    """Express world normals ``target`` [T, 3] of the covered texels in the mesh's tangent frames; float64 [T, 3].
+class TangentFrames:
+    """The tangent frames of a mesh: vertices [V, 3], faces [F, 3], uv [F, 3, 2] and normals [F, 3, 3] per corner."""
 
-    normals: [F, 3, 3] per corner. Tangent and normal are interpolated without normalising, the bitangent is their cross
-    product, as renderers do; normals that would point behind the surface are turned into its tangent plane.
-    """
-    tangents, sign = corner_tangents(vertices, faces, uv, normals)
-    face, bary = raster.face, raster.barycentric
-    n = np.einsum("tc,tci->ti", bary, normals[face].astype(np.float64))
-    t = np.einsum("tc,tci->ti", bary, tangents[face])
-    b = sign[face][:, None] * np.cross(n, t)
-    # The rows of the inverse of [t b n], up to the determinant, whose sign matters.
-    across = np.stack([np.cross(b, n), np.cross(n, t), np.cross(t, b)], axis=1)
-    determinant = np.einsum("ti,ti->t", t, across[:, 0])
-    local = np.einsum("tri,ti->tr", across, target) * np.where(determinant < 0, -1.0, 1.0)[:, None]
-    local = unit(local)
-    local[:, 2] = np.maximum(local[:, 2], 0.02)
-    local = unit(local)
-    undefined = np.abs(determinant) < 1e-9
-    local[undefined] = (0.0, 0.0, 1.0)
-    return local
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, normals: np.ndarray) -> None:
+        self._normals = normals
+        self._tangents, self._sign = corner_tangents(vertices, faces, uv, normals)
+
+    def express(self, face: np.ndarray, barycentric: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """Express world normals ``target`` [T, 3] at points of faces [T] in the mesh's tangent frames; float64 [T, 3].
+
+        Tangent and normal are interpolated without normalising, the bitangent is their cross product, as renderers do;
+        normals that would point behind the surface are turned into its tangent plane.
+        """
+        n = np.einsum("tc,tci->ti", barycentric, self._normals[face].astype(np.float64))
+        t = np.einsum("tc,tci->ti", barycentric, self._tangents[face])
+        b = self._sign[face][:, None] * np.cross(n, t)
+        # The rows of the inverse of [t b n], up to the determinant, whose sign matters.
+        across = np.stack([np.cross(b, n), np.cross(n, t), np.cross(t, b)], axis=1)
+        determinant = np.einsum("ti,ti->t", t, across[:, 0])
+        local = np.einsum("tri,ti->tr", across, target) * np.where(determinant < 0, -1.0, 1.0)[:, None]
+        local = unit(local)
+        local[:, 2] = np.maximum(local[:, 2], 0.02)
+        local = unit(local)
+        local[np.abs(determinant) < 1e-9] = (0.0, 0.0, 1.0)
+        return local

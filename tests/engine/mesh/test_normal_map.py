@@ -2,8 +2,7 @@
 """Shading normals break at creases; the normal map gives back the normals it was made from."""
 
 import numpy as np
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.normal_map import corner_tangents, tangent_space_normals
+from espalier.engine.mesh.normal_map import TangentFrames, corner_tangents
 from espalier.engine.mesh.normals import corner_normals
 from espalier.engine.mesh.raster import rasterise
 from espalier.tests.engine.mesh.shapes import cube, sphere
@@ -38,39 +37,20 @@ def test_tangents_follow_u_and_mirrored_charts_are_marked():
     assert (sign == -1).all()
 
 
-def test_red_is_along_u_green_along_v_blue_away_from_the_surface():
+def express(uv, target):
+    """World normals in the frames of the square with ``uv``, at the texels that it covers."""
     vertices, faces = SQUARE
-    normals = corner_normals(vertices, faces)
-    uv = plane_uv(faces)
     raster = rasterise(uv, 16)
-    target = np.broadcast_to(np.array([0.6, 0.0, 0.8]), (len(raster.texel), 3))
-    assert np.allclose(tangent_space_normals(raster, vertices, faces, uv, normals, target), [0.6, 0, 0.8])
-    target = np.broadcast_to(np.array([0.0, 0.6, 0.8]), (len(raster.texel), 3))
-    assert np.allclose(tangent_space_normals(raster, vertices, faces, uv, normals, target), [0, 0.6, 0.8])
-    mirrored = plane_uv(faces, mirrored=True)
-    target = np.broadcast_to(np.array([0.6, 0.0, 0.8]), (len(raster.texel), 3))
-    local = tangent_space_normals(rasterise(mirrored, 16), vertices, faces, mirrored, normals, target)
-    assert np.allclose(local, [-0.6, 0, 0.8])
+    frames = TangentFrames(vertices, faces, uv, corner_normals(vertices, faces))
+    return frames.express(raster.face, raster.barycentric, np.broadcast_to(target, (len(raster.texel), 3)))
 
 
-def test_the_closest_point_is_the_true_one():
-    vertices, faces = sphere(0.4, rows=40, columns=80)
-    rng = np.random.default_rng(0)
-    direction = rng.normal(size=(500, 3))
-    direction /= np.linalg.norm(direction, axis=1, keepdims=True)
-    found = SurfaceIndex(vertices, faces).closest(direction * 0.42, direction)
-    assert np.abs(np.linalg.norm(found.position, axis=1) - 0.4).max() < 2e-3
-    assert np.linalg.norm(found.position - 0.4 * direction, axis=1).max() < 5e-3
-    corners = vertices[faces[found.face]]
-    assert np.allclose(np.einsum("nc,nci->ni", found.barycentric, corners), found.position)
-
-
-def test_the_side_of_a_thin_wall_is_chosen_by_the_normal():
-    vertices, faces = cube(1.0)
-    vertices = vertices * [0.5, 0.5, 0.002]
-    query = np.array([[0.05, 0.1, -0.0002], [0.05, 0.1, 0.0002]])
-    up = np.array([[0.0, 0.0, 1.0], [0.0, 0.0, -1.0]])
-    assert np.allclose(SurfaceIndex(vertices, faces).closest(query, up).position[:, 2], [0.001, -0.001])
+def test_red_is_along_u_green_along_v_blue_away_from_the_surface():
+    uv = plane_uv(SQUARE[1])
+    assert np.allclose(express(uv, [0.6, 0, 0.8]), [0.6, 0, 0.8])
+    assert np.allclose(express(uv, [0, 0.6, 0.8]), [0, 0.6, 0.8])
+    mirrored = plane_uv(SQUARE[1], mirrored=True)
+    assert np.allclose(express(mirrored, [0.6, 0, 0.8]), [-0.6, 0, 0.8])
 
 
 def test_shading_runs_on_across_a_cut_whose_rims_coincide():
