@@ -7,7 +7,9 @@ import tempfile
 from pathlib import Path
 
 from .. import cli
+from ..request import TEXTURE_SIZES
 from .engine_command import EngineCommand
+from .finishing import whole
 
 VOXELS = ("vxz", "npz")
 MESHES = ("glb", "blend")
@@ -32,9 +34,9 @@ def add_to(commands):
     convert.add_argument(
         "--size", type=cli.length, default=1.0, metavar="M", help="longest side of a mesh made, in metres (1)"
     )
-    convert.add_argument("--texture-size", type=int, default=1024, choices=(512, 1024, 2048, 4096))
+    convert.add_argument("--texture-size", type=int, default=1024, choices=TEXTURE_SIZES)
     convert.add_argument(
-        "--faces", type=int, default=60_000, metavar="N", help="at most about this many triangles (60000)"
+        "--faces", type=whole(4), default=60_000, metavar="N", help="at most this many triangles (60000)"
     )
     cli.add_common(convert)
     convert.set_defaults(start=Convert)

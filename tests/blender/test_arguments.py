@@ -21,6 +21,15 @@ def test_a_size_that_no_object_has_ends_with_4_and_a_sentence(command, size, cap
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("faces", ["3", "-5", "1.5", "many", ""])
+def test_a_number_of_faces_that_no_object_has_ends_with_4_and_a_sentence(command, faces, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*COMMANDS[command], "--faces", faces]) == cli.BAD_INPUT
+    assert f"“{faces}” is not possible: give a whole number from 4." in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_a_size_is_a_number_of_metres(command):
     assert cli.parser().parse_args([*COMMANDS[command], "--size", "0.25"]).size == 0.25
     assert cli.parser().parse_args(COMMANDS[command]).size == 1.0
