@@ -37,6 +37,17 @@ QUALITIES = (
 )
 
 
+PLACES = (
+    ("CURSOR", "3D Cursor", "With the centre of its base at the 3D cursor"),
+    ("GROUND", "Below the Cursor", "On the ground, at the height zero, where the 3D cursor is above or below"),
+    ("ORIGIN", "World Origin", "At the middle of the world"),
+)
+
+
+def _is_local(_settings, collection):
+    return collection.library is None and collection.override_library is None
+
+
 def _is_input(_settings, image):
     still = image.type in {"IMAGE", "UV_TEST"} and image.source in {"FILE", "GENERATED"}
     return still and ids.PROP_MAP not in image
@@ -76,6 +87,25 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         description="Keep this seed. When open, every Generate draws a new one and shows it here",
         default=True,
     )
+    variants: bpy.props.IntProperty(
+        name="Variants",
+        description="How many objects are made of the image, side by side, each with the next seed",
+        default=1,
+        min=1,
+        max=64,
+        soft_max=8,
+    )
+    place: bpy.props.EnumProperty(name="Place", description="Where the object stands", items=PLACES)
+    collection: bpy.props.PointerProperty(
+        name="Collection",
+        description="Where the object is filed. Empty: a collection of its own, called Espalier",
+        type=bpy.types.Collection,
+        poll=_is_local,
+    )
+    is_asset: bpy.props.BoolProperty(
+        name="Mark as Asset", description="Offer the object in the Asset Browser, with a picture of it"
+    )
+    asset_tags: bpy.props.StringProperty(name="Tags", description="Tags of the asset, with commas between them")
     size_metres: bpy.props.FloatProperty(default=1.0, min=1e-4, options={"HIDDEN"})
     size: bpy.props.FloatProperty(
         name="Size",

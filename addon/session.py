@@ -23,13 +23,19 @@ LOG_NAME = "engine.log"
 
 @dataclass(frozen=True)
 class Order:
-    """Where the result of a job shall go: the scene by name, the place in it, and the file that was open then."""
+    """Where the result of a job shall go: the scene by name, the place in it, and the file that was open then.
+
+    ``collection`` is its name ("" for our own); with ``is_asset`` the object is marked as an asset with these ``tags``.
+    """
 
     operator: ClassVar[str] = ids.OP_BUILD_RESULT
     scene: str
     location: tuple[float, float, float]
     size: float
     opened: int
+    collection: str = ""
+    is_asset: bool = False
+    tags: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

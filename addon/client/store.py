@@ -54,6 +54,7 @@ class StoredJob:
     created: float = 0.0
     request: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    peak_memory: dict[str, float] = field(default_factory=dict)
     problem: Problem | None = None
     interrupted: bool = False
     forsaken: bool = False
@@ -155,6 +156,7 @@ class JobStore:
             created=_number(state.get("created")),
             request=request or {},
             seconds={k: _number(v) for k, v in _mapping(state.get("seconds")).items()},
+            peak_memory={k: _number(v) for k, v in _mapping(state.get("peak_memory")).items()},
             problem=_problem(problem, folder),
             interrupted=interrupted,
             forsaken=name == protocol.WAITING and not is_alive(self._claims, _text(state.get("owner"))),

@@ -4,9 +4,9 @@
 import bpy
 
 from .. import ids, placing
+from ..orders import order_here
 from ..session import session
 from ..stages import duration
-from .generate import order_here
 
 
 class ESPALIER_OT_build_result(bpy.types.Operator):
@@ -51,9 +51,22 @@ def build(context, job, order):
     scene = placing.target_scene(order, context)
     layer = context.view_layer if scene == context.scene else scene.view_layers[0]
     provenance = Provenance.of(request, job.id)
-    item = build_object(scene, job.name, asset, Placement(order.location, order.size), provenance, layer)
+    placement = Placement(order.location, order.size, order.collection)
+    item = build_object(scene, job.name, asset, placement, provenance, layer)
+    if order.is_asset:
+        _mark(item, job.folder, provenance, order.tags)
     _show_in_local_views(context, item)
     return item, asset, provenance.seed
+
+
+def _mark(item, folder, provenance, tags):
+    """Make the object an asset, with the engine's picture of it."""
+    from ..scene.library import describe, mark_asset
+
+    picture = folder / "preview.png"
+    mark_asset(item, picture if picture.is_file() else None, describe(provenance))
+    for tag in tags:
+        item.asset_data.tags.new(tag, skip_if_exists=True)
 
 
 def _show_in_local_views(context, item):

@@ -2,7 +2,6 @@
 """Image files that come from outside: dropped on the viewport, or a folder of them by the File menu."""
 
 import contextlib
-from dataclasses import replace
 from pathlib import Path
 
 import bpy
@@ -11,12 +10,10 @@ from bpy_extras.io_utils import ImportHelper
 
 from .. import ids
 from ..client import ClientError
+from ..orders import next_in_row, order_here
 from ..request import IMAGE_SUFFIX, new_seed
 from ..session import session
-from .generate import generation, no_engine, no_weights, order_here
-
-# Between objects made at once, as a share of their size.
-GAP = 0.25
+from .generate import generation, no_engine, no_weights
 
 _FILES = {"options": {"HIDDEN", "SKIP_SAVE"}}
 
@@ -92,8 +89,7 @@ def submit_all(context, paths):
         except (BadImage, ClientError) as error:
             refused.append(str(error))
             continue
-        x, y, z = row.location
-        row = replace(row, location=(x + (1 + GAP) * row.size, y, z))
+        row = next_in_row(row)
     return refused
 
 

@@ -6,8 +6,9 @@ import bpy
 from .. import ids, preferences
 from ..client import ClientError
 from ..finish_settings import asked
-from ..request import QUALITY_KINDS, STARTER, TRELLIS2, make_request, new_seed, object_name
-from ..session import Order, session
+from ..orders import next_in_row, order_here, order_of
+from ..request import MAX_SEED, QUALITY_KINDS, STARTER, TEXTURE_KINDS, TRELLIS2, make_request, new_seed, object_name
+from ..session import session
 
 
 def no_engine():
@@ -61,7 +62,11 @@ class ESPALIER_OT_generate(bpy.types.Operator):
             source, suffix = source_of(settings.image)
             if not settings.lock_seed:
                 settings.seed = new_seed()
-            session.submit(source, suffix, generation(settings, settings.image.name), order_here(context))
+            request, order = generation(settings, settings.image.name), order_here(context)
+            for number in range(settings.variants):
+                seed = (settings.seed + number) % (MAX_SEED + 1)
+                session.submit(source, suffix, {**request, "seed": seed}, order)
+                order = next_in_row(order)
         except BadImage as error:
             self.report({"ERROR"}, str(error))
             return {"CANCELLED"}
@@ -83,7 +88,9 @@ class ESPALIER_OT_retry(bpy.types.Operator):
     def execute(self, context):
         try:
             queue = session.connect()
-            queue.add(queue.store.read(queue.store.folder / self.job))
+            stored = queue.store.read(queue.store.folder / self.job)
+            session.orders.setdefault(self.job, order_of(context, stored.request))
+            queue.add(stored)
         except ClientError as error:
             session.tell(error.problem, self.job)
             self.report({"ERROR"}, error.sentence)
@@ -102,6 +109,12 @@ def generation(settings, image_name):
     return {**request, "live": preferences.live_preview()}
 
 
+def model_and_quality(settings):
+    """The model set and the kind of it that the panel asks for, as a request names them."""
+    kinds = TEXTURE_KINDS if settings.mode == "TEXTURE" else QUALITY_KINDS
+    return (STARTER, STARTER) if settings.model == "STARTER" else (TRELLIS2, kinds[settings.quality])
+
+
 def choices(settings, kinds):
     """What both kinds of request take from the panel; ``kinds`` names the published model's qualities."""
     starter = settings.model == "STARTER"
@@ -114,9 +127,3 @@ def choices(settings, kinds):
         "matting": settings.matting.lower(),
         "models_folder": preferences.data() / "models",
     }
-
-
-def order_here(context):
-    """The order for a result at the 3D cursor of the open scene."""
-    scene = context.scene
-    return Order(scene.name, tuple(scene.cursor.location), scene.espalier.size_metres, session.opened)

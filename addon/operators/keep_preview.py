@@ -4,8 +4,8 @@
 import bpy
 
 from .. import ids
+from ..orders import order_here
 from ..session import session
-from .generate import order_here
 
 
 class ESPALIER_OT_keep_preview(bpy.types.Operator):
@@ -39,6 +39,6 @@ class ESPALIER_OT_keep_preview(bpy.types.Operator):
         mesh = build_mesh(job.name, vertices @ rows[:3] + rows[3], faces)
         item = bpy.data.objects.new(job.name, mesh)
         item.location = order.location
-        place(context.scene, item, context.view_layer)
+        place(context.scene, item, context.view_layer, order.collection)
         session.message = None
         return {"FINISHED"}

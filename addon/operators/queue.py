@@ -5,21 +5,9 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
-from ..session import ReplaceOrder, TextureOrder, session
-from .generate import no_engine, order_here
-
-# A file that was open when this Blender was not yet: the user has to agree before anything enters the present one.
-EARLIER = -1
-
-
-def order_of(context, request):
-    """Where the result of a job from an earlier Blender goes: as asked then, as far as that can be known now."""
-    scene, name = context.scene.name, str(request.get("name", ""))
-    if request.get("kind") == "texture":
-        return TextureOrder(scene, name, 0, (), EARLIER)
-    if request.get("kind") == "refinish":
-        return ReplaceOrder(scene, name, 0, EARLIER)
-    return order_here(context)
+from ..orders import order_of
+from ..session import session
+from .generate import no_engine
 
 
 class _OfQueue(bpy.types.Operator):

@@ -1,17 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be done with a result of the list: place it, vary it, take its settings, look at its files, delete it."""
 
-from dataclasses import replace
-
 import bpy
 
 from .. import ids, preferences
 from ..client import ClientError
 from ..history import generation_behind
+from ..orders import next_in_row, order_here
 from ..request import new_seed
 from ..session import session
-from .from_files import GAP
-from .generate import no_engine, order_here
+from .generate import no_engine
 from .recall import recall
 
 
@@ -106,8 +104,7 @@ class ESPALIER_OT_variants(_OfResult):
             for _ in range(self.count):
                 request = {**made.request, "seed": new_seed(), "settings": settings}
                 session.submit(image, image.suffix, request, place)
-                x, y, z = place.location
-                place = replace(place, location=(x + (1 + GAP) * place.size, y, z))
+                place = next_in_row(place)
         except ClientError as error:
             session.tell(error.problem)
             self.report({"ERROR"}, error.sentence)

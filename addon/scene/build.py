@@ -18,18 +18,21 @@ from .record import record
 
 @dataclass(frozen=True)
 class Placement:
-    """Where the base's centre stands, in scene units, and the length of the longest side in metres."""
+    """Where the base's centre stands, in scene units, and the length of the longest side in metres; the collection by
+    name, "" for our own.
+    """
 
     location: tuple[float, float, float] = (0.0, 0.0, 0.0)
     size: float = 1.0
+    collection: str = ""
 
 
 def build_object(scene, name, asset: Asset, placement: Placement, provenance: Provenance, view_layer=None):
     """Make the mesh, material and object of ``asset`` in ``scene`` and return the object.
 
-    It stands on its base in the collection "Espalier" of the scene, with a scale of 1, and is selected and active in
-    ``view_layer`` where that is given; its levels of detail stand hidden beside it. Nothing that was there before is
-    renamed, moved or deleted.
+    It stands on its base in its collection ("Espalier" of the scene where none is named), with a scale of 1, and is
+    selected and active in ``view_layer`` where that is given; its levels of detail stand hidden beside it. Nothing
+    that was there before is renamed, moved or deleted.
     """
     rows = frame_on_ground(asset.vertices, placement.size / scene.unit_settings.scale_length)
     mesh = build_mesh(name, *map_asset(rows, asset.vertices, asset.faces, asset.uv, asset.normals))
@@ -39,16 +42,16 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     item = bpy.data.objects.new(name, mesh)
     item.location = placement.location
     record(item, provenance)
-    _collection(scene, view_layer).objects.link(item)
+    _collection(scene, view_layer, placement.collection).objects.link(item)
     build_lods(item, asset.lods, rows, provenance)
     if view_layer is not None:
         _make_active(view_layer, item)
     return item
 
 
-def place(scene, item, view_layer):
-    """Put an object into the scene's collection for results, selected and active."""
-    _collection(scene, view_layer).objects.link(item)
+def place(scene, item, view_layer, collection=""):
+    """Put an object into a collection by name, "" for that of results, selected and active."""
+    _collection(scene, view_layer, collection).objects.link(item)
     _make_active(view_layer, item)
 
 
@@ -59,14 +62,20 @@ def material_of(name, asset: Asset):
     return build_material(name, asset.texture)
 
 
-def _collection(scene, view_layer):
-    """The scene's collection for results, made when it is missing.
+def _collection(scene, view_layer, name):
+    """The scene's collection of this name, or else that for results, made when it is missing.
 
     One that the user has hidden or excluded keeps being so; the object then goes beside it, where it can be seen.
     """
-    for found in scene.collection.children_recursive:
-        if found.name.partition(".")[0] == ids.COLLECTION and found.library is None and found.override_library is None:
-            break
+    candidates = [
+        found
+        for found in scene.collection.children_recursive
+        if found.library is None and found.override_library is None
+    ]
+    named = [found for found in candidates if found.name == name]
+    ours = [found for found in candidates if found.name.partition(".")[0] == ids.COLLECTION]
+    if named or ours:
+        found = (named or ours)[0]
     else:
         found = bpy.data.collections.new(ids.COLLECTION)
         scene.collection.children.link(found)

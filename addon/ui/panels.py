@@ -4,6 +4,8 @@
 import bpy
 
 from .. import ids, preferences
+from ..expectation import expectation
+from ..operators.generate import model_and_quality
 from ..operators.texture import targets
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
 from ..session import session
@@ -34,6 +36,8 @@ class ESPALIER_PT_main(bpy.types.Panel):
         row = column.row(align=True)
         row.prop(settings, "seed")
         row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED")
+        if settings.mode == "GENERATE":
+            column.prop(settings, "variants")
         row = layout.row()
         row.scale_y = 1.5
         if settings.mode == "TEXTURE":
@@ -49,9 +53,19 @@ class ESPALIER_PT_main(bpy.types.Panel):
             header, body = layout.panel(ids.SECTION_PLACEMENT, default_closed=True)
             header.label(text="Placement")
             if body is not None:
-                settings_column(body).prop(settings, "size")
+                _draw_placement(settings_column(body), settings)
         draw_results(layout, context)
         draw_engine(layout)
+
+
+def _draw_placement(column, settings):
+    column.prop(settings, "size")
+    column.prop(settings, "place")
+    column.prop(settings, "collection")
+    column.prop(settings, "is_asset")
+    tags = column.column()
+    tags.active = settings.is_asset
+    tags.prop(settings, "asset_tags")
 
 
 def _draw_other_sources(layout):
@@ -85,6 +99,9 @@ def _draw_model(column, settings, context):
         column.prop(settings, "quality")
     note = column.column()
     note.active = False
+    before = expectation(session.shelf, settings.mode.lower(), *model_and_quality(settings))
+    if before:
+        note.label(text=before, icon="TIME")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:
         text = (

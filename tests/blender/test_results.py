@@ -7,7 +7,7 @@ import bpy
 import pytest
 from espalier.addon import pump, results
 from espalier.addon.client import JobQueue, JobStore
-from espalier.addon.operators.from_files import GAP
+from espalier.addon.orders import GAP
 from espalier.addon.session import session
 from espalier.addon.ui.jobs import describe
 

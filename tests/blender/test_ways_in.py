@@ -6,8 +6,8 @@ import json
 import bpy
 import numpy as np
 import pytest
-from espalier.addon.operators.from_files import GAP
 from espalier.addon.operators.take_image import path_in
+from espalier.addon.orders import GAP
 from espalier.addon.session import session
 
 from .conftest import png
