@@ -68,8 +68,11 @@ class Made:
             apply_texture(item, read_texture(job.folder), target, job.folder, provenance)
             if path.suffix == ".blend":
                 mark_asset(item, job.preview, describe(provenance))
+        faces = sum(len(item.data.polygons) for item, _ in self.targets)
         export.write_open_file_as_it_goes(path)
-        return sum(len(item.data.polygons) for item, _ in self.targets)
+        # What the next row makes must not find its names taken.
+        bpy.ops.wm.read_homefile(use_empty=True)
+        return faces
 
     def _record(self, faces, began):
         row, request = self.row, self.jobs[0].request

@@ -49,7 +49,7 @@ def write_as_it_goes(folder, request, job, path, size, preview=None):
 
     Levels of detail are hidden objects in a .blend. Of other files each has one of its own beside the target, for
     viewers would show all that is in a file at once: ``lod_files`` tells which. With ``preview``, a picture file, the
-    object of a .blend is marked as an asset. For background use: a .blend takes the place of the open file. Raises
+    object of a .blend is marked as an asset. For background use: after a .blend an empty file is open. Raises
     BadResult, OSError.
     """
     return _write_asset(read_result(folder), request, job, path, size, preview)
@@ -123,7 +123,10 @@ def _write_alone(scene, item, path):
 
 
 def _make_openable(path):
-    """Turn a file of datablocks into one to be opened: with windows, the object in view and its materials shown."""
+    """Turn a file of datablocks into one to be opened: with windows, the object in view and its materials shown.
+
+    An empty file is open afterwards, so that what is made next keeps its names.
+    """
     whole = path.with_name(f"{path.stem}-whole.blend")
     try:
         bpy.ops.wm.open_mainfile(filepath=str(path), load_ui=False)
@@ -133,6 +136,7 @@ def _make_openable(path):
                     area.spaces.active.shading.type = "MATERIAL"
         _save(whole)
         os.replace(whole, path)
+        bpy.ops.wm.read_homefile(use_empty=True)
     except RuntimeError as error:
         raise BadResult(f"Blender could not save the file: {error}") from error
     finally:

@@ -28,6 +28,14 @@ def test_blend_opens_with_the_object_alone_in_its_scene(result_folder, tmp_path)
     assert [path.name for path in target.parent.iterdir()] == ["mug.blend"]
 
 
+def test_one_result_after_the_other_keeps_its_names(result_folder, tmp_path):
+    for target in (tmp_path / "mug.blend", tmp_path / "mug-2.blend"):
+        export.write(result_folder(), REQUEST, "job", target, 1.0)
+        assert not bpy.data.objects
+    bpy.ops.wm.open_mainfile(filepath=str(target))
+    assert [item.name for item in bpy.data.objects] == [mesh.name for mesh in bpy.data.meshes] == ["mug"]
+
+
 def test_glb_leaves_the_open_file_as_it_was(result_folder, tmp_path):
     bpy.ops.mesh.primitive_cube_add()
     export.write(result_folder(), REQUEST, "job", tmp_path / "mug.glb", 1.0)
