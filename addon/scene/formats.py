@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 
 from .asset import BadResult
+from .channels import separate_maps
 
 KINDS = ("glb", "blend", "fbx", "obj", "usd")
 # Module and name of the operator behind each kind; a .blend needs none.
@@ -50,12 +51,15 @@ def export_scene(scene, path, use_visible, **more):
 
     Without ``use_visible`` a .glb holds what is hidden, too; the others never do. Maps are inside a .glb and an .fbx;
     those of an .obj and a .usd become files of a folder beside it, see ``maps_folder``, and its images are no longer
-    packed then. Raises BadResult.
+    packed then. For an .fbx or .obj the materials get a map for each quantity. Raises BadResult.
     """
     kind = path.suffix[1:].lower()
     operator = _operator(kind)
     if operator is None:
         raise BadResult(find_obstacle(kind))
+    if kind in {"fbx", "obj"}:
+        for material in _materials(scene):
+            separate_maps(material)
     if kind in {"obj", "usd"}:
         _unpack_maps(scene, maps_folder(path))
     options = {**_OPTIONS[kind], **({"use_visible": use_visible} if kind in {"glb", "fbx"} else {}), **more}
@@ -93,10 +97,14 @@ def _shown(scene):
         window.scene = before
 
 
+def _materials(scene):
+    materials = {slot.material for item in scene.objects for slot in item.material_slots if slot.material}
+    return [material for material in materials if material.node_tree is not None]
+
+
 def _unpack_maps(scene, folder):
     """Turn the packed images of the scene's materials into files of ``folder``."""
-    materials = {slot.material for item in scene.objects for slot in item.material_slots if slot.material}
-    nodes = [node for each in materials if each.node_tree is not None for node in each.node_tree.nodes]
+    nodes = [node for material in _materials(scene) for node in material.node_tree.nodes]
     for image in {node.image for node in nodes if node.type == "TEX_IMAGE" and node.image is not None}:
         if image.packed_file is None:
             continue

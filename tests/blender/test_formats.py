@@ -29,10 +29,18 @@ def opened(path):
     return [item for item in bpy.data.objects if item.type == "MESH"]
 
 
-def base_colour(item):
+def source(item, quantity):
+    """The node that feeds a quantity of an object's material."""
     nodes = item.active_material.node_tree.nodes
     shader = next(node for node in nodes if node.type == "BSDF_PRINCIPLED")
-    image = shader.inputs["Base Color"].links[0].from_node.image
+    return shader.inputs[quantity].links[0].from_node
+
+
+def base_colour(item):
+    return mean(source(item, "Base Color").image)
+
+
+def mean(image):
     pixels = np.empty(image.size[0] * image.size[1] * 4, np.float32)
     image.pixels.foreach_get(pixels)
     return pixels.reshape(-1, 4)[:, :3].mean(0)
@@ -59,6 +67,16 @@ def test_hidden_levels_of_detail_have_files_of_their_own(result_folder, tmp_path
         (item,) = opened(path)
         assert sum(len(face.vertices) - 2 for face in item.data.polygons) == count
         assert base_colour(item) == pytest.approx(COLOUR, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", ["fbx", "obj"])
+def test_kinds_without_channels_have_a_map_for_each_quantity(result_folder, tmp_path, kind):
+    target = tmp_path / f"mug.{kind}"
+    export.write(result_folder(lods=1), REQUEST, "job", target, 1.0)
+    for path in (target, *export.lod_files(target, 1)):
+        (item,) = opened(path)
+        for quantity, value in (("Roughness", 128), ("Metallic", 64)):
+            assert mean(source(item, quantity).image) == pytest.approx([value / 255] * 3, abs=0.01)
 
 
 def test_an_open_file_is_written_in_every_kind(tmp_path):
