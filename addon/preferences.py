@@ -6,7 +6,7 @@ from pathlib import Path
 import bpy
 
 from . import ids
-from .client import ClientError, data_folder, find_python
+from .client import data_folder, find_python
 
 EXTENSION = Path(__file__).resolve().parent.parent
 
@@ -52,31 +52,9 @@ class EspalierPreferences(bpy.types.AddonPreferences):
     )
 
     def draw(self, context):
-        layout = self.layout
-        layout.use_property_split = True
-        layout.use_property_decorate = False
-        _draw_engine(layout.column(heading="Engine"), self)
-        column = layout.column(heading="Storage")
-        column.prop(self, "data_folder", placeholder=str(data()))
-        column.prop(self, "storage_limit", text="Keep at Most (GB)")
-        column = layout.column(heading="Models")
-        column.prop(self, "trellis2_folder", placeholder=str(data() / "models" / "TRELLIS.2-4B"))
+        from .ui.preferences_panel import draw_preferences
 
-
-def _draw_engine(column, preferences):
-    column.prop(preferences, "engine_python")
-    column.prop(preferences, "live_preview")
-    column.prop(preferences, "idle_minutes", text="Stop When Idle (min)")
-    try:
-        python = engine_python()
-    except ClientError as error:
-        column.label(text=error.sentence, icon="ERROR")
-        return
-    if python is None:
-        column.label(text="There is no engine yet.", icon="INFO")
-        column.operator(ids.OP_INSTALL_ENGINE, icon="IMPORT")
-    else:
-        column.label(text=str(python.path), icon="CHECKMARK")
+        draw_preferences(self.layout, context, self)
 
 
 def get():

@@ -15,7 +15,7 @@ from typing import ClassVar
 import bpy
 
 from . import ids, preferences
-from .client import ClientError, EngineClient, Job, JobQueue, JobStore, Problem, Shelf
+from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobStore, Problem, Shelf
 from .client.install import EngineInstall
 
 LOG_NAME = "engine.log"
@@ -80,12 +80,17 @@ class Message:
 
 
 class Session:
-    """``opened`` counts the files opened since Blender started: a result belongs to the file it was asked for in."""
+    """``opened`` counts the files opened since Blender started: a result belongs to the file it was asked for in.
+    ``models`` is the engine's list of model sets, None until it was asked; ``findings`` the lines of the self-test.
+    """
 
     def __init__(self):
         self.queue: JobQueue | None = None
         self.install: EngineInstall | None = None
         self.shelf: Shelf | None = None
+        self.task: EngineTask | None = None
+        self.models: list[dict] | None = None
+        self.findings: list[str] = []
         self.orders: dict[str, AnyOrder] = {}
         self.ready: list[str] = []
         self.messages: list[Message] = []
@@ -143,6 +148,17 @@ class Session:
         if self.shelf is None or self.shelf.store.folder != folder:
             self.shelf = Shelf(JobStore(folder))
 
+    def begin(self, name: str, arguments: list[str]) -> EngineTask:
+        """Start a command of the engine beside its jobs; one at a time. Raises ClientError."""
+        if self.task is not None:
+            raise ClientError("busy", "Wait until what runs in the preferences is done.")
+        python = preferences.engine_python()
+        if python is None:
+            raise ClientError("no_engine", "There is no engine yet. Press Install Engine first.")
+        log = preferences.data() / "logs" / f"{name}.log"
+        self.task = EngineTask(name, arguments, python.path, preferences.EXTENSION, log)
+        return self.task
+
     def forget(self, job_id: str) -> None:
         """Delete a job that has ended. Raises ClientError when it cannot be."""
         self.shelf.delete(job_id)
@@ -196,6 +212,10 @@ class Session:
             changed = self.install.poll()
             if self.install.done:
                 self._installed()
+        if self.task is not None:
+            changed |= self.task.poll()
+            if self.task.done:
+                self._task_ended(self.task)
         if self.queue is not None:
             state = self.queue.engine.state, self.queue.engine.problem
             for job in self.queue.poll(max_seconds):
@@ -224,7 +244,12 @@ class Session:
 
     def is_busy(self) -> bool:
         """True while something moves by itself."""
-        return self.install is not None or bool(self.ready) or (self.queue is not None and self.queue.busy)
+        return (
+            self.install is not None
+            or self.task is not None
+            or bool(self.ready)
+            or (self.queue is not None and self.queue.busy)
+        )
 
     def _moved(self, job: Job) -> None:
         if self.shelf is not None and job.ended:
@@ -236,6 +261,17 @@ class Session:
             self.messages.append(Message(f"{job.name}: {problem.sentence}", problem.hint, True, problem.log, job.id))
         elif job.state == "cancelled":
             self.messages.append(Message(f"{job.name}: cancelled", job=job.id, is_kept=job.live is not None))
+
+    def _task_ended(self, task: EngineTask) -> None:
+        self.task = None
+        if task.problem is not None:
+            self.tell(task.problem)
+        if task.name == "doctor":
+            self.findings = task.lines
+            return
+        listed = [event for event in task.events if event["event"] == "set"]
+        # What was fetched or removed shows in the next list.
+        self.models = listed or None
 
     def _installed(self) -> None:
         install, self.install = self.install, None
@@ -251,6 +287,9 @@ class Session:
         if self.install is not None:
             self.install.cancel()
             self.install = None
+        if self.task is not None:
+            self.task.cancel()
+            self.task = None
         if self.queue is not None:
             self.queue.shutdown()
             self.queue = None

@@ -6,6 +6,7 @@
 """
 
 from .engine import EngineClient, EngineState
+from .engine_task import EngineTask
 from .errors import ClientError, Problem
 from .process import EnginePython, find_python
 from .queue import Job, JobQueue
@@ -17,6 +18,7 @@ __all__ = [
     "EngineClient",
     "EnginePython",
     "EngineState",
+    "EngineTask",
     "Job",
     "JobQueue",
     "JobStore",

@@ -104,9 +104,6 @@ def _draw_model(column, settings, context):
         note.label(text=before, icon="TIME")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:
-        text = (
-            "Its weights are not on this computer: name their folder in the preferences, or run "
-            "“blender --online-mode --command espalier models download TRELLIS.2-4B DINOv3”."
-        )
+        text = "Its weights are not on this computer. The preferences download them, or import them from a folder."
         draw_sentence(column, text, context, "ERROR")
         column.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")

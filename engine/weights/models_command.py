@@ -91,7 +91,10 @@ def _list_set(entry: PublishedSet, models: ModelsFolder) -> None:
         downloaded=arrived,
         needs=list(entry.needs),
         verified=bool(read_receipt(folder)) and state == "ready",
-        repositories=[{"repository": part.repository, "licence": part.licence.name} for part in entry.parts],
+        repositories=[
+            {"repository": part.repository, "licence": part.licence.name, "terms": part.licence.terms}
+            for part in entry.parts
+        ],
         alternatives=list(entry.alternatives),
     )
 
