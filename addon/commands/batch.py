@@ -129,16 +129,26 @@ class Batch(JobCommand):
 
     def _check(self, row):
         """What stands in the way of a row, as sentences."""
-        sentences = missing_files(row)
+        try:
+            return [*missing_files(row), *self._missing_model(row), *self._unwritable(row)]
+        except OSError as error:
+            return [f"The path {error.filename} cannot be used: {error.strerror or error}."]
+
+    def _missing_model(self, row):
         folder = None if row.kind == "finish" else self.model_folder(row)
-        if folder is not None and not folder.is_dir():
-            name = row.model or self.options.model
-            sentences.append(f"The model {name} is neither downloaded nor a folder. Fetch it with “models download”.")
+        if folder is None or folder.is_dir():
+            return []
+        name = row.model or self.options.model
+        return [f"The model {name} is neither downloaded nor a folder. Fetch it with “models download”."]
+
+    def _unwritable(self, row):
         obstacle = formats.find_obstacle(row.format)
+        if obstacle:
+            return [obstacle]
         result = RowResult(self.output / row.output)
-        if not obstacle and result.is_foreign():
-            obstacle = f"{result.target} is there already, and no batch made it. Move it away or name another output."
-        return [*sentences, obstacle] if obstacle else sentences
+        if result.is_foreign():
+            return [f"{result.target} is there already, and no batch made it. Move it away or name another output."]
+        return []
 
     def _do(self, row):
         """Make one row's result, or report why not."""

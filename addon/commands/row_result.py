@@ -102,7 +102,7 @@ class RowResult:
         try:
             with os.scandir(self.target.parent) as entries:
                 return [Path(entry.path) for entry in entries if entry.name.startswith(start) and entry.is_dir()]
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
 
     def _move_in(self, hidden: Path, record: dict[str, Any]) -> None:

@@ -142,6 +142,27 @@ def test_bad_rows_are_told_together_and_nothing_is_done(batch, tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["jobs.jsonl", "mug.png"]
 
 
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"image": "a" * 5000},
+        {"image": "mug.png/inside.png"},
+        {**IMAGE, "model": "m" * 5000},
+        {"job": "j" * 5000},
+        {"job": "mug.png"},
+        {"image": ".", "name": "folder"},
+    ],
+)
+def test_paths_that_cannot_be_are_told(batch, row):
+    code, (event,) = batch(json.dumps(row))
+    assert code == 4 and event["event"] == "bad_input" and event["sentence"].endswith(".")
+
+
+def test_a_folder_of_results_that_is_a_file_is_told(batch, tmp_path):
+    code, events = batch(json.dumps(IMAGE), more=["--output", tmp_path / "mug.png"])
+    assert code in (1, 4) and events[1]["sentence"].endswith(".") and events[1]["code"] != "internal"
+
+
 def test_only_the_chosen_rows_count(batch):
     lines = ("{", json.dumps(IMAGE), "", json.dumps({**IMAGE, "output": "two.glb"}))
     for more, bad in (["--index", 1], [1]), (["--index", 2], []), (["--shard", "1/3"], [1]), (["--shard", "3/3"], []):

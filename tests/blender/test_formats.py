@@ -51,6 +51,7 @@ def test_the_object_comes_back_with_its_size_faces_and_colour(result_folder, tmp
     assert formats.find_obstacle(kind) == ""
     target = tmp_path / "out" / f"red mug.{kind}"
     assert export.write(result_folder(), REQUEST, "job", target, 2.0) == 12
+    assert not any((bpy.data.objects, bpy.data.meshes, bpy.data.materials, bpy.data.images, bpy.data.node_groups))
     (item,) = opened(target)
     assert sum(len(face.vertices) - 2 for face in item.data.polygons) == 12
     assert sorted(item.dimensions) == pytest.approx([2 / 3, 4 / 3, 2.0], rel=1e-4)
