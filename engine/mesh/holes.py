@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .topology import edge_table, face_vectors, half_edge_ends, label_components
+from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components
 
 # Loops up to this many edges get the exact least-area triangulation (cubic in the edges); longer ones a fan.
 EXACT_EDGES = 32
@@ -21,11 +21,12 @@ def fill_holes(
     patch of that size itself (filling it would double it). Filled triangles are appended.
     Returns vertices (with the middle points of fans appended), faces and the number of holes filled.
     """
-    loops = _loops(faces, kept_open)
+    table = edge_table(faces)
+    loops = _loops(faces, table, kept_open)
     if not loops:
         return vertices, faces, 0
     piece_area = _area_around_vertices(vertices, faces)
-    edges = _edge_keys(edge_table(faces).ends, len(vertices))
+    edges = _edge_keys(table.ends, len(vertices))
     added: list[np.ndarray] = []
     middles: list[np.ndarray] = []
     filled = 0
@@ -49,12 +50,11 @@ def fill_holes(
     return np.concatenate([vertices, *middles]), np.concatenate([faces, *added]), filled
 
 
-def _loops(faces: np.ndarray, kept_open: np.ndarray | None) -> dict[int, np.ndarray]:
+def _loops(faces: np.ndarray, table: EdgeTable, kept_open: np.ndarray | None) -> dict[int, np.ndarray]:
     """Collect boundary loops by length: {edges k: vertex rings int64 [L, k] against the faces' winding}.
 
     At a vertex with one fan the boundary enters once and leaves once, so the loops are cycles of a permutation.
     """
-    table = edge_table(faces)
     boundary = table.boundary()
     if len(boundary) == 0:
         return {}

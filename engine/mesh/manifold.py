@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .topology import EdgeTable, edge_table, half_edge_ends, label_components
+from .topology import EdgeTable, compiled_loops, edge_table, half_edge_ends, label_components
 
 
 def split_non_manifold(
@@ -28,12 +28,19 @@ def split_non_manifold(
     left, right = np.concatenate([left, extra_left]), np.concatenate([right, extra_right])
     faces, copies = separate_corners(faces, left, right)
     vertices, origin = vertices[copies], origin[copies]
-    table = edge_table(faces)
-    if (table.count > 2).any():
+    if crowded and _meet_again(faces, table):
         # Pairings that disagree along a chain of edges meet again at a vertex; such edges are cut open.
-        faces, copies = separate_corners(faces, *table.pairs())
+        faces, copies = separate_corners(faces, *edge_table(faces).pairs())
         vertices, origin = vertices[copies], origin[copies]
     return vertices, faces, origin, crowded
+
+
+def _meet_again(faces: np.ndarray, before: EdgeTable) -> bool:
+    """Tell if any of the edges that were crowded still is, now that ``faces`` have new vertices."""
+    halves = np.flatnonzero((before.count > 2)[before.edge_of_half])
+    tail, head = faces[halves // 3, halves % 3], faces[halves // 3, (halves + 1) % 3]
+    key = np.minimum(tail, head) * (int(faces.max()) + 1) + np.maximum(tail, head)
+    return bool((np.unique(key, return_counts=True)[1] > 2).any())
 
 
 def separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,6 +49,9 @@ def separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> 
     Returns faces and, for each new vertex, the vertex it is a copy of.
     """
     tail, _ = half_edge_ends(faces)
+    if loops := compiled_loops(len(faces)):
+        labels = loops.fans(np.ascontiguousarray(faces), left, right)
+        return labels.reshape(-1, 3), _last_of_each(labels, tail)
     corner_next = np.arange(faces.size).reshape(-1, 3)[:, [1, 2, 0]].reshape(-1)
     same_way = tail[left] == tail[right]
     right_at_tail = np.where(same_way, right, corner_next[right])
@@ -49,9 +59,13 @@ def separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> 
     labels = label_components(
         faces.size, np.concatenate([left, corner_next[left]]), np.concatenate([right_at_tail, right_at_head])
     )
-    copies = np.empty(int(labels.max(initial=-1)) + 1, dtype=np.int64)
-    copies[labels] = tail
-    return labels.reshape(-1, 3), copies
+    return labels.reshape(-1, 3), _last_of_each(labels, tail)
+
+
+def _last_of_each(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
+    found = np.empty(int(labels.max(initial=-1)) + 1, dtype=np.int64)
+    found[labels] = values
+    return found
 
 
 def _pair_around_edges(

@@ -31,15 +31,15 @@ class Orientation:
     orientable: np.ndarray
 
 
-def orient_consistently(faces: np.ndarray) -> Orientation:
+def orient_consistently(faces: np.ndarray, table: EdgeTable | None = None) -> Orientation:
     """Wind faces so that neighbours across an edge of two faces run along it in opposite directions.
 
     Parity over manifold edges as components of the double cover: every face stands twice, as it is and turned over;
     neighbours connect the copies that agree. A piece whose two copies fall together is not orientable (a Möbius band)
-    and stays as it is. The lowest face of each piece keeps its winding.
+    and stays as it is. The lowest face of each piece keeps its winding. ``table``: the faces' edges, where known.
     """
     count = len(faces)
-    table = edge_table(faces)
+    table = table or edge_table(faces)
     left, right = table.pairs()
     tail, _ = half_edge_ends(faces)
     turned = (tail[left] == tail[right]).astype(np.int64)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
 HOLE_VOXELS = 8.0
+
+# Open pieces of at most so many faces that come off where more than two faces met are no part of any surface.
+FLAKE_FACES = 8
 
 # Vertices closer than this fraction of a voxel are one vertex.
 WELD_VOXELS = 0.01
@@ -77,6 +80,7 @@ def repair(
     floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
     parts = _take_apart(vertices, faces, hints[~floating])
+    parts, counts["flakes"] = _without_flakes(parts)
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
         parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), _cut_half_edges(parts)
     )
@@ -90,7 +94,8 @@ def repair(
         faces, hints = faces[kept], hints[kept]
         kept = ~clean.find_duplicates(faces)
         faces, hints = faces[kept], hints[kept]
-        parts = _take_apart(vertices, faces, hints)
+        parts, flakes = _without_flakes(_take_apart(vertices, faces, hints))
+        counts["flakes"] += flakes
     return _wind(parts, counts)
 
 
@@ -216,11 +221,16 @@ def _nothing_left() -> EspalierError:
 
 @dataclass(frozen=True)
 class _Parts:
-    """A surface without crowded edges, wound consistently, and its edges; ``origin`` int64 [V]: the vertices before."""
+    """A surface without crowded edges, wound consistently.
+
+    ``origin`` int64 [V]: the vertices before. ``edges`` number the half-edges as they were before faces were ``turned``
+    bool [F] over.
+    """
 
     vertices: np.ndarray
     surface: Orientation
     edges: EdgeTable
+    turned: np.ndarray
     hints: np.ndarray
     origin: np.ndarray
     seam_edges: int
@@ -231,14 +241,40 @@ def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _
     before = faces
     vertices, faces, origin, _ = split_non_manifold(vertices, faces, hints)
     seams = 0
-    surface = orient_consistently(faces)
+    table = edge_table(faces)
+    surface = orient_consistently(faces, table)
     if not surface.orientable.all():
-        faces, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
+        wound, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
         vertices, origin = vertices[copies], origin[copies]
-        surface = orient_consistently(faces)
-    turned = (origin[surface.faces] != before).any(axis=1)
-    hints = np.where(turned, -hints, hints)
-    return _Parts(vertices, surface, edge_table(surface.faces), hints, origin, seams)
+        hints = np.where(origin[wound[:, 0]] != before[:, 0], -hints, hints)
+        faces, table = wound, edge_table(wound)
+        surface = orient_consistently(faces, table)
+    turned = surface.faces[:, 0] != faces[:, 0]
+    return _Parts(vertices, surface, table, turned, np.where(turned, -hints, hints), origin, seams)
+
+
+def _without_flakes(parts: _Parts) -> tuple[_Parts, int]:
+    """Drop the open pieces of a few faces that stay over where crowded edges were taken apart; returns their number.
+
+    Where they are more than crumbs of the surface they all stay.
+    """
+    surface = parts.surface
+    size = np.bincount(surface.piece)
+    open_piece = np.zeros(len(size), dtype=bool)
+    open_piece[surface.piece[parts.edges.boundary() // 3]] = True
+    flake = open_piece & (size <= FLAKE_FACES)
+    if not flake.any() or size[flake].sum() > clean.FLOATER_SHARE * len(surface.faces):
+        return parts, 0
+    kept = ~flake[surface.piece]
+    faces, turned = surface.faces[kept], parts.turned[kept]
+    number = np.cumsum(~flake) - 1
+    return replace(
+        parts,
+        surface=Orientation(faces, number[surface.piece[kept]], surface.orientable[~flake]),
+        edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
+        turned=turned,
+        hints=parts.hints[kept],
+    ), int(flake.sum())
 
 
 def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:
@@ -255,5 +291,9 @@ def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) ->
 
 def _cut_half_edges(parts: _Parts) -> np.ndarray:
     """Tell which half-edges are open only because a crowded edge or a seam was taken apart, bool [3F]."""
-    before, after = edge_table(parts.origin[parts.surface.faces]), parts.edges
-    return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
+    corners = np.where(parts.turned[:, None], parts.surface.faces[:, ::-1], parts.surface.faces)
+    before, after = edge_table(parts.origin[corners]), parts.edges
+    cut = (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
+    # Of a face that was turned over, the half-edges change places.
+    cut = cut.reshape(-1, 3)
+    return np.where(parts.turned[:, None], cut[:, [1, 0, 2]], cut).reshape(-1)

@@ -8,10 +8,16 @@ Everything is sorted, never hashed or filled in parallel, so the same faces alwa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import ModuleType
 
 import numpy as np
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
+
+from .compilation import load_loops
+
+# Faces or pairs below which the compiled loops are not worth loading.
+WORTHWHILE = 100_000
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,11 @@ class EdgeTable:
         return np.sort(self.halves[self.start[self.count == 1]])
 
 
+def compiled_loops(size: int) -> ModuleType | None:
+    """The module ``compiled_topology`` where it is worth loading and numba is there."""
+    return load_loops("compiled_topology") if size > WORTHWHILE else None
+
+
 def half_edge_ends(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the first and the last vertex of every half-edge, int64 [3F] each."""
     faces = faces.astype(np.int64, copy=False)
@@ -47,6 +58,8 @@ def half_edge_ends(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def edge_table(faces: np.ndarray) -> EdgeTable:
     """Build the table of ``faces`` int [F, 3]; no face may repeat a vertex."""
+    if loops := compiled_loops(len(faces)):
+        return EdgeTable(*loops.edges(np.ascontiguousarray(faces, dtype=np.int64), int(faces.max()) + 1))
     tail, head = half_edge_ends(faces)
     low, high = np.minimum(tail, head), np.maximum(tail, head)
     count = int(high.max(initial=0)) + 1
@@ -74,6 +87,8 @@ def stable_order(keys: np.ndarray, count: int) -> np.ndarray:
 
 def label_components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Label the connected components of an undirected graph, int64 [nodes], numbered by their lowest node."""
+    if loops := compiled_loops(len(left)):
+        return loops.components(nodes, left, right)
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
     # SciPy visits nodes in ascending order, so its labels are numbered by the lowest node already.
     return connected_components(graph, directed=False)[1].astype(np.int64)

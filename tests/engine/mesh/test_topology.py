@@ -2,8 +2,11 @@
 """Edges and components of triangle lists."""
 
 import numpy as np
+import pytest
+from espalier.engine.mesh import topology
+from espalier.engine.mesh.manifold import separate_corners
 from espalier.engine.mesh.topology import edge_table, label_components, vertex_components
-from espalier.tests.engine.mesh.shapes import cube, merge, sphere
+from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus
 
 
 def test_components_are_numbered_by_their_lowest_node():
@@ -29,3 +32,23 @@ def test_pieces_of_a_surface():
     vertices, faces = merge(cube(), sphere(), cube(0.1))
     piece = vertex_components(faces, len(vertices))
     assert np.bincount(piece).tolist() == [12, len(sphere()[1]), 12]
+
+
+@pytest.mark.parametrize("shape", [torus(90, 40), moebius(80)])
+def test_compiled_loops_give_the_same_tables_pieces_and_corners(shape, monkeypatch):
+    _, faces = shape
+    rng = np.random.default_rng(0)
+    faces = faces[rng.permutation(len(faces))]
+    faces[: len(faces) // 2] = faces[: len(faces) // 2, ::-1]
+    faces = np.concatenate([faces, np.stack([faces[:40, 0], faces[:40, 1], faces[40:80, 2]], 1)])
+    left, right = rng.integers(0, 5000, (2, 4000))
+    results = []
+    for least in (0, 10**9):
+        monkeypatch.setattr(topology, "WORTHWHILE", least)
+        table = topology.edge_table(faces)
+        arrays = [table.ends, table.count, table.halves, table.start, table.edge_of_half]
+        arrays += [topology.label_components(5000, left, right), *separate_corners(faces, *table.pairs())]
+        results.append(arrays)
+    for compiled, plain in zip(*results, strict=True):
+        assert compiled.dtype == plain.dtype
+        assert (compiled == plain).all()
