@@ -10,10 +10,11 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from ..console import BUILD, CommandError, say
+from ..console import BUILD, ROOT, CommandError, say
 from ..demo import SAMPLE, generate
-from .figures import Results, figures_of
+from .figures import Results, ended_early, figures_of
 from .parts import FULL, QUICK, chosen, parts_of
+from .pictures import make_picture
 from .tables import markdown
 
 FOLDER = BUILD / "bench" / "finishing"
@@ -27,12 +28,16 @@ def main(arguments: list[str], machine: str) -> int:
     parser.add_argument("--quick", action="store_true", help="small objects, in two minutes: a check, no measurement")
     parser.add_argument("--fresh", action="store_true", help="measure again what has a result already")
     parser.add_argument("--list", action="store_true", help="name the parts and stop")
+    parser.add_argument("--pictures", action="store_true", help="make the pictures of docs/benchmarks.md and stop")
     parser.add_argument("--output", type=Path, help="folder for results (default: build/bench/finishing)")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
     folder = (options.output or FOLDER.with_name("finishing-quick" if options.quick else "finishing")).absolute()
     parts = parts_of(plan, _generated)
     try:
+        if options.pictures:
+            _pictures(folder.with_name("finishing-pictures"))
+            return 0
         wanted = chosen(parts, options.only)
     except CommandError as error:
         say(f"build.py bench finishing: {error}")
@@ -43,7 +48,7 @@ def main(arguments: list[str], machine: str) -> int:
     say(f"Measuring on {machine}; best with nothing else running. Stopped, it goes on where it was.")
     for part in wanted:
         kept = folder / part.name / RESULT_FILE
-        if kept.exists() and not options.fresh:
+        if kept.exists() and not options.fresh and not ended_early(json.loads(kept.read_text(encoding="utf-8"))):
             say(f"  {part.name}: kept from an earlier run")
             continue
         shutil.rmtree(folder / part.name, ignore_errors=True)
@@ -75,6 +80,18 @@ def _report(machine: str, folder: Path, results: Results) -> int:
     say(f"Missed: {'; '.join(missed)}." if missed else "No measured figure misses its limit.")
     say(f"Written to {folder.with_suffix('.md')} and {folder.with_suffix('.json').name}.")
     return 0
+
+
+def _pictures(folder: Path) -> None:
+    """Write docs/images/finish-*.png: the knot as it may be generated, and an object of the starter model."""
+    sizes = {"faces": 60_000, "low_faces": 2000, "texture_size": 1024}
+    for name in ("knot", "starter"):
+        place = folder / name
+        shutil.rmtree(place, ignore_errors=True)
+        request = {"job": str(_generated(place, 1))} if name == "starter" else {"object": name, "resolution": 224}
+        target = ROOT / "docs" / "images" / f"finish-{name}.png"
+        make_picture(place, target, {**request, **sizes})
+        say(f"  {target}")
 
 
 def _generated(folder: Path, seed: int) -> Path:

@@ -36,6 +36,14 @@ def doubled(asset: VoxelAsset) -> VoxelAsset:
     )
 
 
+def worn(asset: VoxelAsset) -> VoxelAsset:
+    """Clumps of voxels are missing, about one voxel in a hundred."""
+    clump = (asset.coords // 2).astype(np.int64) @ [1, 4099, 4099**2]
+    _, which = np.unique(clump, return_inverse=True)
+    lost = np.random.default_rng(4).random(int(which.max()) + 1) < 0.01
+    return _chosen(asset, ~lost[which.reshape(-1)])
+
+
 def _chosen(asset: VoxelAsset, kept: np.ndarray) -> VoxelAsset:
     return VoxelAsset(
         asset.resolution, asset.coords[kept], asset.vertices[kept], asset.intersected[kept], None, asset.attrs[kept]

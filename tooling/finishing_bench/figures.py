@@ -36,9 +36,24 @@ class Figure:
         return self.value >= self.limit if self.at_least else self.value <= self.limit
 
 
+# The tasks that are ours; other tools may fail.
+OURS = ("codec", "finish", "measure", "engine", "compared", "watertight")
+
+
+def ended_early(result: dict[str, Any]) -> list[str]:
+    """What of a part's own tasks did not finish, in words."""
+    return [
+        f"{task} {result[task]['status']}"
+        for task in OURS
+        if result.get(task, {}).get("status") not in (None, "finished")
+    ]
+
+
 def figures_of(results: Results) -> list[Figure]:
     """All figures, in the order of the table."""
+    early = [f"{name} {', '.join(ended)}" for name, result in results.items() if (ended := ended_early(result))]
     return [
+        Figure("Parts that ended early", float(len(early)), "", 0.0, False, "; ".join(early)),
         *_codec(results),
         *_clean(results),
         *_watertight(results),

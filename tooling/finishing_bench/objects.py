@@ -18,11 +18,12 @@ WIRE_GRID = 512
 
 
 def knot(detail: float = 1.0) -> Mesh:
-    """A tube along a (2, 3) torus knot, displaced by eight waves, open over 6 % of its length; a million faces."""
+    """A tube along an upright (2, 3) torus knot, displaced by eight waves, open over 6 % of its length; a million
+    faces."""
     rows, columns = _steps(2000, detail), _steps(250, detail)
     t = np.linspace(0.0, 0.94 * 2 * np.pi, rows + 1)
     around = 2.0 + np.cos(3 * t)
-    path = np.stack([around * np.cos(2 * t), around * np.sin(2 * t), np.sin(3 * t)], axis=1)
+    path = np.stack([around * np.cos(2 * t), -np.sin(3 * t), around * np.sin(2 * t)], axis=1)
     angle = 2 * np.pi * np.arange(columns) / columns
     random = np.random.default_rng(5)
     radius = np.full((rows + 1, columns), 0.55)

@@ -27,7 +27,7 @@ class Plan:
     target: int = 200_000
     texture: int = 2048
     assets: int = 100
-    asset_resolution: int = 128
+    asset_resolution: int = 192
     starters: int = 3
     limit: float = 580.0
     xatlas_limit: float = 180.0
@@ -43,7 +43,7 @@ FULL = Plan()
 QUICK = Plan((40, 56), 64, 64, 0.12, 1500, 256, 6, 32, 1, 300.0, 20.0, 120.0)
 TWO_MILLION = "knot-2m"
 GAP_TEXELS = 4
-BATCHES = 4
+BATCHES = 5
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .surfaces import DIRECTIONS, Surface, component_of_faces, draw_points, unit
 from .watch import Steps, answer, request_of
 
 SIDE = 384
-POINTS = 60_000
+POINTS = 100_000
 # Components with a smaller share of the surface than this are crumbs, not parts.
 PART_SHARE = 1e-3
 LOST_VOXELS = 2.0
@@ -39,10 +39,11 @@ def _one(seed: int, resolution: int, steps: Steps) -> dict:
     coords = grid.coords.numpy()
     colours = np.full((len(coords), 6), 0.5, np.float32)
     asset = VoxelAsset(resolution, coords, grid.local.numpy(), grid.intersected.numpy(), None, colours)
-    reference = asset.surface()
     damage = list(DAMAGES)[(seed + seed // len(FAMILIES)) % len(DAMAGES)]
     given = DAMAGES[damage](asset)
     vertices, faces = given.surface()
+    # What is torn is to become whole again; of two layers either is as true.
+    reference = (vertices, faces) if damage == "doubled" else asset.surface()
     row = {"seed": seed, "family": whole.family, "damage": damage, "raw_faces": len(faces)}
     try:
         with steps.step(f"watertight {seed}"):
@@ -57,8 +58,10 @@ def _one(seed: int, resolution: int, steps: Steps) -> dict:
 
 
 def _compare(vertices: np.ndarray, faces: np.ndarray, ref_vertices, ref_faces, resolution: int) -> dict:
-    """Distances in thousandths of the object's size between the solid and the undamaged surface as seen from outside,
-    and how many of its parts are nowhere near the solid."""
+    """Compare a solid with the surface it stands for, or what of that is seen from outside.
+
+    Distances in thousandths of the object's size, and how many of its parts are nowhere near the solid.
+    """
     size = float(np.ptp(ref_vertices[np.unique(ref_faces)], axis=0).max())
     solid, reference = Surface(vertices, faces), Surface(ref_vertices, ref_faces)
     seen, _ = views(ref_vertices, ref_faces, DIRECTIONS, SIDE)
