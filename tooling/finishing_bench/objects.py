@@ -164,7 +164,7 @@ def _tube(path: np.ndarray, radius: np.ndarray, angle: np.ndarray, closed: bool 
     ring = np.stack([np.cos(angle), np.sin(angle)], axis=1)
     points = path[:, None] + radius[:, :, None] * np.einsum("ak,pkd->pad", ring, frames)
     # The rows of the grid follow the path, so its faces look inward as they come.
-    vertices, faces = points.reshape(-1, 3), grid_faces(len(path), len(angle), closed, True)[:, ::-1]
+    vertices, faces = points.reshape(-1, 3), grid_faces(len(path), len(angle), closed, True)[:, ::-1].copy()
     if not caps:
         return vertices, faces
     column, last, count = np.arange(len(angle)), (len(path) - 1) * len(angle), len(vertices)
