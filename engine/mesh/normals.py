@@ -15,12 +15,17 @@ CREASE_DEGREES = 50.0
 _SAME_PLACE = 2e-6
 
 
-def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREASE_DEGREES) -> np.ndarray:
+def corner_normals(
+    vertices: np.ndarray, faces: np.ndarray, crease: float = CREASE_DEGREES, uv: np.ndarray | None = None
+) -> np.ndarray:
     """Return unit normals float32 [F, 3, 3] of the corners of ``faces``.
 
     Corners of one vertex share a normal when their faces are connected around it without crossing a crease (an edge
     with a dihedral of more than ``crease`` degrees, a rim, or an edge where windings disagree). The shared normal is
     the sum of the faces' normals weighted by their angle at the vertex.
+
+    For a mesh that gets a normal map give its ``uv`` [F, 3, 2]: then only creases along the border of a chart count. A
+    break inside a chart would show as a line, for texels on its two sides, in different frames, are blended.
     """
     count = len(faces)
     area_vector = face_vectors(vertices, faces)
@@ -30,9 +35,12 @@ def corner_normals(vertices: np.ndarray, faces: np.ndarray, crease: float = CREA
     left, right = (np.concatenate(both) for both in zip(edge_table(faces).pairs(), edge_table(together).pairs()))
     tail, _ = half_edge_ends(together)
     flat = np.einsum("ei,ei->e", normal[left // 3], normal[right // 3]) > np.cos(np.radians(crease))
+    following = np.arange(3 * count).reshape(-1, 3)[:, [1, 2, 0]].reshape(-1)
+    if uv is not None:
+        place = uv.reshape(-1, 2)
+        flat |= (place[left] == place[following[right]]).all(1) & (place[following[left]] == place[right]).all(1)
     joined = flat & (tail[left] != tail[right])
     left, right = left[joined], right[joined]
-    following = np.arange(3 * count).reshape(-1, 3)[:, [1, 2, 0]].reshape(-1)
     group = label_components(
         3 * count, np.concatenate([left, following[left]]), np.concatenate([following[right], right])
     )

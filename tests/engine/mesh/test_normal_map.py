@@ -53,6 +53,21 @@ def test_red_is_along_u_green_along_v_blue_away_from_the_surface():
     assert np.allclose(express(mirrored, [0.6, 0, 0.8]), [-0.6, 0, 0.8])
 
 
+def test_with_a_normal_map_only_creases_along_charts_break_the_shading():
+    """Two squares at a right angle: smooth where they share a chart, broken where they have one each."""
+    vertices = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 1], [1, 0, 1.0]])
+    faces = np.array([[0, 1, 2], [0, 2, 3], [1, 0, 4], [1, 4, 5]])
+    plane = np.array([[0, 0], [1, 0], [1, 1], [0, 1], [0, -1], [1, -1]]) * 0.4 + 0.5
+    one_chart = plane[faces]
+    two_charts = one_chart + np.array([0, 0, 0.05, 0.05])[:, None, None] * [0, -1]
+    broken = corner_normals(vertices, faces)
+    assert np.array_equal(corner_normals(vertices, faces, uv=two_charts), broken)
+    joined = corner_normals(vertices, faces, uv=one_chart)
+    assert np.allclose(joined[0, 0], joined[2, 1])
+    assert np.allclose(joined[0, 0] @ [0, 1, 1], np.sqrt(2))
+    assert np.array_equal(joined[1, 2], broken[1, 2])
+
+
 def test_shading_runs_on_across_a_cut_whose_rims_coincide():
     vertices, faces = sphere(0.4)
     half = vertices[faces].mean(axis=1)[:, 0] > 0
