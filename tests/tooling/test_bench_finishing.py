@@ -13,7 +13,7 @@ from espalier.tooling.finishing_bench import objects, parts, rerender, surfaces
 from espalier.tooling.finishing_bench.atlas import measure_atlas
 from espalier.tooling.finishing_bench.figures import figures_of
 from espalier.tooling.finishing_bench.painting import paint
-from espalier.tooling.finishing_bench.rerender import Voxels, decibels, map_fidelity
+from espalier.tooling.finishing_bench.rerender import Voxels, decibels, map_fidelity, seen_pixels
 from espalier.tooling.finishing_bench.surfaces import (
     DIRECTIONS,
     Surface,
@@ -125,12 +125,29 @@ def test_maps_of_the_voxels_colours_reproduce_them_and_others_do_not():
     image[side - 1 - coords[:, 1], coords[:, 0]] = attrs
     bytes_ = np.rint(image * 255).astype(np.uint8)
     maps = {"base_color": bytes_[..., :3], "orm": bytes_[..., [5, 4, 3]]}
-    uv = SQUARE[HALVES][..., :2]
-    good = map_fidelity(vertices, HALVES, uv, maps, Surface(vertices, HALVES), voxels)
+    mesh, surface = {"vertices": vertices, "faces": HALVES, "uv": SQUARE[HALVES][..., :2]}, Surface(vertices, HALVES)
+    pixels = seen_pixels(vertices, HALVES)
+    good = map_fidelity(mesh, *pixels, maps, surface, voxels)
     assert min(good.values()) > 50 and set(good) == {"base_color", "roughness", "metallic"}
     turned = {name: image[::-1] for name, image in maps.items()}
-    assert map_fidelity(vertices, HALVES, uv, turned, Surface(vertices, HALVES), voxels)["base_color"] < 25
+    assert map_fidelity(mesh, *pixels, turned, surface, voxels)["base_color"] < 25
     assert decibels(np.full(4, 0.6), np.full(4, 0.5)) == pytest.approx(20.0)
+
+
+@pytest.mark.blender
+def test_a_normal_map_of_a_lean_brings_the_shading_of_a_flat_square_to_that_of_a_leaning_one():
+    pytest.importorskip("bpy")
+    from espalier.tooling.finishing_bench.shading import normal_error
+
+    lean = np.array([0.3, -0.2, 0.9]) / np.linalg.norm([0.3, -0.2, 0.9])
+    leaning = SQUARE - np.outer(SQUARE[:, :2] @ (lean[:2] / lean[2]), [0, 0, 1]) * [0, 0, 1]
+    mesh = {"vertices": SQUARE, "faces": HALVES, "uv": SQUARE[HALVES][..., :2].astype(np.float32)}
+    mesh["normals"] = np.broadcast_to(np.array([0, 0, 1], np.float32), (2, 3, 3)).copy()
+    image = np.broadcast_to(np.rint(255 * (0.5 * lean + 0.5)).astype(np.uint8), (8, 8, 3))
+    pixels = np.array([0, 1]), np.full((2, 3), 1 / 3)
+    angles = normal_error(mesh, *pixels, image, Surface(leaning, HALVES))
+    assert angles["without_map"] == pytest.approx(np.degrees(np.arccos(lean[2])), abs=0.1)
+    assert angles["with_map"] < 0.5
 
 
 @pytest.mark.parametrize("name", objects.OBJECTS)

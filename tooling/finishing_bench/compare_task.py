@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.mesh.finish_settings import REPAIRS
-from ...engine.mesh.simplify import simplify
+from ...engine.mesh.simplify import reduce_faces
 from ...engine.mesh.unwrap import unwrap
 from .watch import Steps, answer, request_of
 
@@ -22,7 +22,7 @@ def main(arguments: list[str]) -> int:
         vertices, faces, _ = REPAIRS["clean"](vertices, faces, coords.astype(np.int32), int(request["resolution"]))
     np.savez(folder / "clean.npz", vertices=vertices.astype(np.float32), faces=faces.astype(np.int32))
     with steps.step("simplify"):
-        lean_vertices, lean_faces = simplify(vertices, faces, int(request["target"]))
+        lean_vertices, lean_faces = reduce_faces(vertices, faces, int(request["target"]))
     with steps.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, int(request["texture_size"]), lambda: False)
     np.savez(folder / "lean.npz", vertices=lean_vertices, faces=lean_faces, uv=layout.uv)

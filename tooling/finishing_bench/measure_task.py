@@ -7,7 +7,8 @@ import numpy as np
 from PIL import Image
 
 from .atlas import measure_atlas
-from .rerender import Voxels, map_fidelity
+from .rerender import Voxels, map_fidelity, seen_pixels
+from .shading import normal_error
 from .surfaces import Surface, distances, edge_counts, inside_out_components
 from .watch import answer, request_of
 
@@ -20,9 +21,11 @@ def main(arguments: list[str]) -> int:
         raw = Surface(arrays["vertices"], arrays["faces"])
         voxels = Voxels(arrays["coords"], arrays["attrs"], int(request["resolution"]))
     with np.load(source / "finished.npz") as arrays:
-        vertices, faces, uv = arrays["vertices"], arrays["faces"], arrays["uv"]
+        mesh = {name: arrays[name] for name in ("vertices", "faces", "uv", "normals")}
+    vertices, faces = mesh["vertices"], mesh["faces"]
     maps = {path.stem: np.asarray(Image.open(path)) for path in sorted(source.glob("*.png"))}
     size = float(np.ptp(raw.vertices[np.unique(raw.faces)], axis=0).max())
+    pixels = seen_pixels(vertices, faces)
     answer(
         folder,
         {
@@ -30,8 +33,9 @@ def main(arguments: list[str]) -> int:
             "finished": edge_counts(faces),
             "inside_out": inside_out_components(vertices, faces),
             "distance": distances(Surface(vertices, faces), raw, size),
-            "atlas": measure_atlas(vertices, faces, uv, int(request["texture_size"])),
-            "fidelity": map_fidelity(vertices, faces, uv, maps, raw, voxels),
+            "atlas": measure_atlas(vertices, faces, mesh["uv"], int(request["texture_size"])),
+            "fidelity": map_fidelity(mesh, *pixels, maps, raw, voxels),
+            "shading": normal_error(mesh, *pixels, maps.get("normal"), raw),
             "map_sizes": sorted({image.shape[0] for image in maps.values()}),
         },
     )

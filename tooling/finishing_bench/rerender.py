@@ -18,16 +18,29 @@ MOST_PIXELS = 400_000
 BEST = 99.0
 
 
-def map_fidelity(
-    vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, maps: dict[str, np.ndarray], raw: Surface, voxels: Voxels
-) -> dict[str, float]:
-    """Decibels for ``base_color``, ``roughness``, ``metallic`` and, where it is in the maps, ``alpha``."""
+def seen_pixels(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Face int64 [N] and weights float64 [N, 3] of pixels of the 26 views, at most ``MOST_PIXELS`` of them."""
     face, weight = views(vertices, faces, DIRECTIONS, SIDE)
     if len(face) > MOST_PIXELS:
         some = np.random.default_rng(0).choice(len(face), MOST_PIXELS, replace=False)
         face, weight = face[some], weight[some]
-    position = np.einsum("nc,nci->ni", weight, vertices[faces[face]].astype(np.float64))
-    place = np.einsum("nc,nci->ni", weight, uv[face].astype(np.float64))
+    return face, weight
+
+
+def map_fidelity(
+    mesh: dict[str, np.ndarray],
+    face: np.ndarray,
+    weight: np.ndarray,
+    maps: dict[str, np.ndarray],
+    raw: Surface,
+    voxels: Voxels,
+) -> dict[str, float]:
+    """Decibels for ``base_color``, ``roughness``, ``metallic`` and, where it is in the maps, ``alpha``.
+
+    ``mesh``: ``vertices``, ``faces``, ``uv``; ``face`` and ``weight`` as from ``seen_pixels``.
+    """
+    position = np.einsum("nc,nci->ni", weight, mesh["vertices"][mesh["faces"][face]].astype(np.float64))
+    place = np.einsum("nc,nci->ni", weight, mesh["uv"][face].astype(np.float64))
     truth = voxels.sample(raw.closest(position)[1])
     base, orm = read_map(maps["base_color"], place), read_map(maps["orm"], place)
     figures = {

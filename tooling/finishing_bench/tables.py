@@ -76,11 +76,13 @@ def _geometry(results: Results) -> str:
 
 def _layouts(results: Results) -> str:
     head = ("object", "charts", "thin %", "overlap", "gap", "use %", "texels/unit", "spread %")
-    head += ("colour dB", "roughness dB", "metallic dB", "alpha dB")
+    head += ("colour dB", "roughness dB", "metallic dB", "alpha dB", "shading °", "with normal map °")
     rows = []
     for name, _, measured in _objects(results):
         if measured:
-            rows.append((name, *_layout(measured["atlas"]), *_decibels(measured["fidelity"])))
+            rows.append(
+                (name, *_layout(measured["atlas"]), *_decibels(measured["fidelity"]), *_shading(measured["shading"]))
+            )
     return _table(head, rows)
 
 
@@ -91,6 +93,10 @@ def _layout(atlas: dict[str, float]) -> list[str]:
 
 def _decibels(fidelity: dict[str, float]) -> list[str]:
     return [_number(fidelity.get(name)) for name in ("base_color", "roughness", "metallic", "alpha")]
+
+
+def _shading(angles: dict[str, float]) -> list[str]:
+    return [_number(angles.get(name)) for name in ("without_map", "with_map")]
 
 
 def _steps(results: Results) -> str:
