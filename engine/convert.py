@@ -19,7 +19,7 @@ from .events import say
 from .failure import explain
 from .jobs import JobFolder
 from .mesh.bake import MaterialVoxels
-from .mesh.finish import STEPS, finish
+from .mesh.finish import STEP_ENDS, finish
 from .mesh.finish_settings import DEFAULT_FACES, FinishSettings
 from .mesh.png import encode_png
 from .ovoxel.grid import MAX_RESOLUTION
@@ -100,7 +100,8 @@ def _voxels_to_mesh(options: argparse.Namespace) -> None:
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
 
     def report(step: int, of: int) -> None:
-        say("progress", stage=STEPS[step - 1], step=step, of=of)
+        if step in STEP_ENDS:
+            say("progress", stage=STEP_ENDS[step], step=step, of=of)
 
     result = finish(*asset.surface(), material, settings, report)
     job = JobFolder(options.folder)

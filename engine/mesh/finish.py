@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -24,7 +25,12 @@ from .unwrap import unwrap
 
 Report = Callable[[int, int], None]
 
-STEPS = ("clean", "simplify", "unwrap", "raster", "bake", "gutter")
+SHARES = {"clean": 15, "simplify": 15, "unwrap": 35, "raster": 2, "bake": 30, "gutter": 3}
+"""How many hundredths of the whole each step takes, about."""
+
+STEPS = tuple(SHARES)
+STEP_ENDS = dict(zip(accumulate(SHARES.values()), STEPS))
+"""The step that is finished when so many hundredths are reported."""
 
 
 @dataclass(frozen=True)
@@ -33,8 +39,8 @@ class FinishedAsset:
 
     vertices float32 [V, 3]; faces int32 [F, 3]; uv float32 [F, 3, 2] per corner, origin lower left; normals float32
     [F, 3, 3] per corner. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha
-    mode is opaque), ``orm`` (occlusion 255, roughness, metallic) and, when the surface was simplified, ``normal``
-    (tangent space, +v green). alpha_mode: "opaque", "mask" or "blend".
+    mode is opaque), ``orm`` (occlusion, roughness, metallic) and, when the surface was simplified, ``normal`` (tangent
+    space, +v green). has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend".
     report: counts of what was found and done, sentences in ``events``, seconds per step.
     """
 
@@ -43,6 +49,7 @@ class FinishedAsset:
     uv: np.ndarray
     normals: np.ndarray
     maps: dict[str, np.ndarray]
+    has_occlusion: bool
     alpha_mode: str
     report: dict[str, Any]
 
@@ -58,19 +65,16 @@ def finish(
     """Finish a raw surface (vertices [V, 3], faces [F, 3] of any winding) with its voxel materials.
 
     Where the surface has one vertex for each voxel of ``material``, in the same order (as dual_grid_to_mesh makes it),
-    the voxel grid also tells inside from outside. ``report(step, total)`` is called after each of ``STEPS``; between
-    steps and while a child process works ``cancelled()`` is asked. Raises EspalierError("bad_surface") when no surface
-    is left to finish, and Cancelled.
+    the voxel grid also tells inside from outside. ``report(done, 100)`` is called after each of ``STEPS`` (see
+    ``STEP_ENDS``) and within the long ones; ``cancelled()`` is asked as often, and while a child process works. Raises
+    EspalierError("bad_surface") when no surface is left to finish, and Cancelled.
     """
     run = _Run(report, cancelled or (lambda: False))
     with run.step("clean"):
-        mend = REPAIRS[settings.repair]
-        vertices, faces, run.counts = mend(vertices, faces, material.coords, material.resolution)
-        raw_vertices = vertices
-        if settings.smoothing:
-            vertices = taubin_smooth(vertices, faces, settings.smoothing)
+        mended, counts = _mend(vertices, faces, material, settings)
     with run.step("simplify"):
-        lean_vertices, lean_faces = reduce_faces(vertices, faces, settings.faces_of(len(faces)))
+        target = settings.faces_of(len(mended.faces))
+        lean_vertices, lean_faces = reduce_faces(mended.vertices, mended.faces, target)
         normals = corner_normals(lean_vertices, lean_faces)
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
@@ -78,49 +82,98 @@ def finish(
         raster = rasterise(layout.uv, settings.texture_size)
     with run.step("bake"):
         lean = LeanMesh(lean_vertices, lean_faces, layout.uv, normals)
-        full = None if lean_faces is faces else FullSurface(vertices, faces, raw_vertices)
-        texels = bake_texels(raster, lean, full, material, occlusion=False, normal_map=settings.normal_map)
+        is_leaner = lean_faces is not mended.faces
+        full = mended if is_leaner or settings.smoothing else None
+        bumps = settings.normal_map and is_leaner
+        texels = bake_texels(raster, lean, full, material, settings.occlusion, bumps, run.within("bake"))
     with run.step("gutter"):
         maps = texture_maps(raster, texels)
-    final = edge_table(lean_faces)
-    run.counts.update(
-        faces=len(lean_faces),
-        vertices=len(lean_vertices),
-        components=int(vertex_components(lean_faces, len(lean_vertices)).max()) + 1,
-        boundary_edges=int((final.count == 1).sum()),
-        non_manifold_edges=int((final.count > 2).sum()),
-        charts=int(layout.chart.max()) + 1,
-        covered_share=round(len(raster.texel) / settings.texture_size**2, 4),
-        unwrap=layout.method,
-        events=[*run.counts["events"], *layout.events, *texels.events],
-        seconds={name: round(value, 3) for name, value in run.seconds.items()},
-    )
+    events = [*counts["events"], *_shortfall(len(lean_faces), target), *layout.events, *texels.events]
+    account = {
+        **counts,
+        **_account_of(lean_vertices, lean_faces),
+        "charts": int(layout.chart.max()) + 1,
+        "covered_share": round(len(raster.texel) / settings.texture_size**2, 4),
+        "unwrap": layout.method,
+        "events": events,
+        "seconds": {name: round(value, 3) for name, value in run.seconds.items()},
+    }
     return FinishedAsset(
         lean_vertices.astype(np.float32),
         lean_faces.astype(np.int32),
         layout.uv,
         normals,
         maps,
+        bool((texels.orm[:, 0] < 255).any()),
         texels.alpha_mode,
-        run.counts,
+        account,
     )
 
 
+def _mend(
+    vertices: np.ndarray, faces: np.ndarray, material: MaterialVoxels, settings: FinishSettings
+) -> tuple[FullSurface, dict[str, Any]]:
+    """Mend a raw surface in the way that is asked for, and smooth it; also the account of the mending."""
+    mend = REPAIRS[settings.repair]
+    raw, faces, counts = mend(vertices, faces, material.coords, material.resolution, settings.repair_options())
+    smooth = taubin_smooth(raw, faces, settings.smoothing) if settings.smoothing else raw
+    return FullSurface(smooth, faces, raw), counts
+
+
+def _shortfall(count: int, target: int) -> list[str]:
+    """The sentence for an object that could not be made as small as asked."""
+    if count <= target:
+        return []
+    return [
+        f"The object keeps {count:,} faces, more than the {target:,} asked for: its pieces and open rims need them."
+    ]
+
+
+def _account_of(vertices: np.ndarray, faces: np.ndarray) -> dict[str, int]:
+    """Count what the finished mesh is made of."""
+    edges = edge_table(faces).count
+    return {
+        "faces": len(faces),
+        "vertices": len(vertices),
+        "components": int(vertex_components(faces, len(vertices)).max()) + 1,
+        "boundary_edges": int((edges == 1).sum()),
+        "non_manifold_edges": int((edges > 2).sum()),
+    }
+
+
 class _Run:
-    """Times the steps, reports them and stops between them."""
+    """Times the steps, reports them and stops between them and within the long ones."""
 
     def __init__(self, report: Report | None, cancelled: Callable[[], bool]) -> None:
         self.cancelled = cancelled
-        self.counts: dict[str, Any] = {}
         self.seconds: dict[str, float] = {}
         self._report = report
+        self._done = 0
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        if self.cancelled():
-            raise Cancelled
+        self._stop_if_cancelled()
         began = time.perf_counter()
         yield
         self.seconds[name] = time.perf_counter() - began
+        self._done += SHARES[name]
+        self._tell(self._done)
+
+    def within(self, name: str) -> Report:
+        """What reports the progress within a step, which must not seem finished before it is. Raises Cancelled."""
+
+        def tell(step: int, of: int) -> None:
+            self._stop_if_cancelled()
+            part = min(SHARES[name] * step // of, SHARES[name] - 1)
+            if part > 0:
+                self._tell(self._done + part)
+
+        return tell
+
+    def _tell(self, done: int) -> None:
         if self._report:
-            self._report(STEPS.index(name) + 1, len(STEPS))
+            self._report(done, 100)
+
+    def _stop_if_cancelled(self) -> None:
+        if self.cancelled():
+            raise Cancelled

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EspalierError
-from .repair import keep_as_generated, repair, replace_by_skin
+from .repair import RepairOptions, keep_as_generated, repair, replace_by_skin
 
 REPAIRS = {"as_generated": keep_as_generated, "clean": repair, "watertight": replace_by_skin}
 """What mends a surface, by the name of the setting."""
@@ -21,6 +21,7 @@ SMALLEST_TEXTURE = 64
 LARGEST_TEXTURE = 8192
 MOST_SMOOTHING = 200
 """Passes; long before that a surface stops changing to the eye."""
+THICKEST = 0.2
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,14 @@ class FinishSettings:
     of the two may be given; with neither it is ``DEFAULT_FACES``. texture_size: texels along a side. repair:
     "as_generated" keeps the generated surface with all its holes and pieces, only welded and wound; "clean" also
     closes small holes and removes crumbs; "watertight" takes the closed outer skin of its voxels instead. smoothing:
-    passes of low-pass filtering before anything else is made of the surface; 0 for none. normal_map: whether a
-    simplified surface gets a map of the normals it had.
+    passes of low-pass filtering before anything else is made of the surface; 0 for none.
+
+    Shares of the object's longest side: hole_length, up to which openings are closed in "clean" (None: eight voxels);
+    floater_size, below which loose pieces go (None: a fiftieth of the largest piece, unless the object is made of such
+    pieces); thickness, of what single sheets become in "watertight" (0: as they come).
+
+    occlusion: whether ambient occlusion is
+    baked. normal_map: whether a simplified surface gets a map of the normals it had.
     """
 
     target_faces: int | None = None
@@ -40,6 +47,10 @@ class FinishSettings:
     texture_size: int = 1024
     repair: str = "clean"
     smoothing: int = 0
+    hole_length: float | None = None
+    floater_size: float | None = None
+    thickness: float = 0.0
+    occlusion: bool = True
     normal_map: bool = True
 
     def __post_init__(self) -> None:
@@ -57,6 +68,14 @@ class FinishSettings:
                 )
             if self.target_faces is not None:
                 raise _refused("Both faces and ratio say how many faces the object shall have: give only one of them.")
+        if self.hole_length is not None:
+            _share("hole_length", self.hole_length)
+        if self.floater_size is not None:
+            _share("floater_size", self.floater_size)
+        _share("thickness", self.thickness, THICKEST)
+        if self.thickness and self.repair != "watertight":
+            raise _refused("Only the repair “watertight” thickens sheets: choose it, or leave the thickness out.")
+        true_or_false("occlusion", self.occlusion)
         true_or_false("normal_map", self.normal_map)
 
     def faces_of(self, count: int) -> int:
@@ -64,6 +83,10 @@ class FinishSettings:
         if self.ratio is not None:
             return max(FEWEST_FACES, round(self.ratio * count))
         return DEFAULT_FACES if self.target_faces is None else self.target_faces
+
+    def repair_options(self) -> RepairOptions:
+        """What the repair has to know."""
+        return RepairOptions(self.hole_length, self.floater_size, self.thickness)
 
 
 def _whole(name: str, value: Any, least: int, most: int | None) -> None:
@@ -74,11 +97,13 @@ def _whole(name: str, value: Any, least: int, most: int | None) -> None:
         raise _refused(f"The setting {name} is {_shown(value)}, which is not possible: choose {span}.")
 
 
-def _share(name: str, value: Any) -> None:
+def _share(name: str, value: Any, most: float = 1) -> None:
     if type(value) is not int and not (type(value) is float and math.isfinite(value)):
-        raise _refused(f"The setting {name} is {_shown(value)} and should be a number from 0 to 1.")
-    if not 0 <= value <= 1:
-        raise _refused(f"The setting {name} is {_shown(value)}, which is not possible: choose a number from 0 to 1.")
+        raise _refused(f"The setting {name} is {_shown(value)} and should be a number from 0 to {most}.")
+    if not 0 <= value <= most:
+        raise _refused(
+            f"The setting {name} is {_shown(value)}, which is not possible: choose a number from 0 to {most}."
+        )
 
 
 def true_or_false(name: str, value: Any) -> None:

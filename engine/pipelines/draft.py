@@ -41,7 +41,8 @@ def make_draft(
     """
     counts: dict[str, Any] = {}
     if settings.repair == "watertight":
-        vertices, faces, counts = REPAIRS[settings.repair](vertices, faces, material.coords, material.resolution)
+        grid = material.coords, material.resolution
+        vertices, faces, counts = REPAIRS[settings.repair](vertices, faces, *grid, settings.repair_options())
         if settings.smoothing:
             vertices = taubin_smooth(vertices, faces, settings.smoothing)
         attributes = material.sample(vertices).astype(np.float32)

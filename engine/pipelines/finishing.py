@@ -22,7 +22,10 @@ from .draft import DraftAsset, make_draft
 from .job import Report, counts_of, setting, write_maps, write_result
 from .preview import render_preview, render_vertex_colours
 
-FINISHING = ("faces", "ratio", "texture_size", "repair", "smoothing", "normal_map")
+FINISHING = (
+    *("faces", "ratio", "texture_size", "repair", "smoothing", "hole_length", "floater_size", "thickness"),
+    *("occlusion", "normal_map"),
+)
 """The settings of a request that are FinishSettings; ``faces`` is its ``target_faces``."""
 
 
@@ -69,12 +72,11 @@ def finish_surface(
         return
     finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
     maps = write_maps(job, finished.maps)
-    job.write_npz(
-        "result.npz", vertices=finished.vertices, faces=finished.faces, normals=finished.normals, uv=finished.uv
-    )
+    _write_mesh(job, "result.npz", finished)
     preview = render_preview(finished.vertices, finished.faces, finished.uv, finished.maps["base_color"])
     counts = {**_without_times(job, finished), **added}
-    _write(job, request, finished, maps, preview, counts, asset, kind, notes, report)
+    shown = {"occlusion": finished.has_occlusion}
+    _write(job, request, finished, maps, preview, counts, asset, kind, notes, report, **shown)
 
 
 def _is_mended(repair: str, is_draft: bool) -> bool:
@@ -93,13 +95,24 @@ def _write(
     kind: str,
     notes: tuple[str, ...],
     report: Report,
+    **more: Any,
 ) -> None:
-    """Write what finished objects and drafts have alike, result.json last."""
+    """Write what finished objects and drafts have alike, result.json with ``more`` last."""
     job.write_bytes("preview.png", encode_png(preview))
     counts = {**counts, **counts_of(asset), "notes": list(notes)}
     bounds = {"min": result.vertices.min(axis=0).tolist(), "max": result.vertices.max(axis=0).tolist()}
-    write_result(job, request, kind, result.alpha_mode, maps, counts, bounds=bounds)
+    write_result(job, request, kind, result.alpha_mode, maps, counts, bounds=bounds, **more)
     report.preview("finish", "preview.png")
+
+
+def _write_mesh(job: JobFolder, file: str, mesh: FinishedAsset) -> None:
+    job.write_npz(
+        file,
+        vertices=mesh.vertices.astype(np.float32),
+        faces=mesh.faces.astype(np.int32),
+        normals=mesh.normals.astype(np.float32),
+        uv=mesh.uv.astype(np.float32),
+    )
 
 
 def _without_times(job: JobFolder, finished: FinishedAsset) -> dict[str, Any]:

@@ -74,8 +74,13 @@ def _configuration(request: Mapping[str, Any]) -> Configuration | None:
 
 
 def _merged(before: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings ``before``, as far as ``asked`` leaves them: the number of faces is said in one way or the other."""
+    """The settings ``before``, as far as ``asked`` leaves them.
+
+    The number of faces is said in one way or the other, and thickness goes with the repair that it was chosen for.
+    """
     merged = {**before, **asked}
+    if asked.get("repair") not in (None, "watertight") and "thickness" not in asked:
+        merged["thickness"] = None
     for name, other in (("faces", "ratio"), ("ratio", "faces")):
         if asked.get(name) is not None and other not in asked:
             merged[other] = None

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from ...engine.mesh.bake import MaterialVoxels
-from ...engine.mesh.finish import STEPS, FinishedAsset, FinishSettings, finish
+from ...engine.mesh.finish import STEP_ENDS, FinishedAsset, FinishSettings, finish
 from ...engine.mesh.png import encode_png
 from ...engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid
 from ...engine.pipelines.asset import VoxelAsset
@@ -30,8 +30,9 @@ def main(arguments: list[str]) -> int:
     begun = [now()]
 
     def report(step: int, _total: int) -> None:
-        steps.write(STEPS[step - 1], *begun[0])
-        begun[0] = now()
+        if step in STEP_ENDS:
+            steps.write(STEP_ENDS[step], *begun[0])
+            begun[0] = now()
 
     finished = finish(vertices, faces, material, settings, report)
     np.savez(

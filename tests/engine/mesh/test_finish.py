@@ -7,9 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled, EspalierError
-from espalier.engine.mesh import finish as finishing
 from espalier.engine.mesh.bake import MaterialVoxels
-from espalier.engine.mesh.finish import STEPS, finish
+from espalier.engine.mesh.finish import SHARES, STEP_ENDS, STEPS, finish
 from espalier.engine.mesh.finish_settings import FinishSettings
 from espalier.engine.mesh.png import encode_png
 from espalier.engine.mesh.raster import rasterise
@@ -44,7 +43,6 @@ def test_texels_show_the_materials_of_their_place(ring):
     assert np.abs(base - expected[:, :3]).max() < 0.04
     assert np.abs(orm[:, 2] - expected[:, 3]).max() < 0.04
     assert np.abs(orm[:, 1] - expected[:, 4]).max() < 0.04
-    assert (orm[:, 0] == 1).all()
 
 
 def test_the_asset_is_complete_and_in_its_frame(ring):
@@ -183,6 +181,10 @@ IMPOSSIBLE = [float("nan"), float("inf"), -1, 1e300, 10**400, "1", True, [1], {}
         ("target_faces", [0, 3, 4.0, *(value for value in IMPOSSIBLE if value != 10**400)]),
         ("ratio", [0, 1.001, *(value for value in IMPOSSIBLE if value is not True), False]),
         ("smoothing", [201, 1.0, *IMPOSSIBLE]),
+        ("hole_length", [1.5, *(value for value in IMPOSSIBLE)]),
+        ("floater_size", [-0.1, *(value for value in IMPOSSIBLE)]),
+        ("thickness", [0.3, *(value for value in IMPOSSIBLE)]),
+        ("occlusion", [0, 1, None, *(value for value in IMPOSSIBLE if value is not True)]),
         ("repair", ["magic", "", None, *IMPOSSIBLE]),
         ("normal_map", [0, 1, None, *(value for value in IMPOSSIBLE if value is not True)]),
     ],
@@ -216,21 +218,40 @@ def test_positions_far_from_every_voxel_take_the_nearest_one():
     assert np.allclose(material.sample(np.array([[0.4, -0.4, 0.1]])), material.attrs)
 
 
-def test_progress_is_reported_and_cancelling_stops_between_steps(monkeypatch):
-    raw = voxel_asset(*cube(), 16)
+def test_progress_only_rises_and_tells_the_end_of_every_step():
     seen = []
-    finish(*raw, FinishSettings(texture_size=64), report=lambda step, total: seen.append((step, total)))
-    assert seen == [(step + 1, len(STEPS)) for step in range(len(STEPS))]
-    monkeypatch.setattr(finishing, "unwrap", None)
-    done = []
+    finish(*voxel_asset(*cube(), 16), FinishSettings(texture_size=64), report=lambda *done: seen.append(done))
+    assert {total for _, total in seen} == {100}
+    done = [step for step, _ in seen]
+    assert done == sorted(set(done)) and set(STEP_ENDS) <= set(done) and done[-1] == 100
+    assert list(STEP_ENDS.values()) == list(STEPS)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_cancelling_stops_before_every_step_and_within_the_long_ones(step):
+    raw = voxel_asset(*cube(), 16)
+    begin = [0, *STEP_ENDS][STEPS.index(step)]
+    done = [0]
     with pytest.raises(Cancelled):
         finish(
             *raw,
             FinishSettings(texture_size=64),
-            report=lambda step, total: done.append(step),
-            cancelled=lambda: len(done) == 2,
+            report=lambda now, total: done.append(now),
+            cancelled=lambda: done[-1] >= begin + (1 if step == "bake" else 0),
         )
-    assert done == [1, 2]
+    end = begin + SHARES[step]
+    assert done[-1] == begin or (step == "bake" and begin < done[-1] < end)
+
+
+def test_occlusion_darkens_what_lies_deep_and_can_be_left_out():
+    raw = voxel_asset(*merge(cube(0.45, (0.0, 0.0, -0.22)), sphere(0.2, (0.0, 0.0, 0.18))), R)
+    asset = finish(*raw, SETTINGS)
+    position, _, orm = shown_colours(asset)
+    under_the_ball, on_top = orm[np.abs(position[:, 2] - 0.02) < 0.02, 0], orm[position[:, 2] > 0.3, 0]
+    assert asset.has_occlusion and np.percentile(under_the_ball, 10) < 0.7 and on_top.min() > 0.9
+    plain = finish(*raw, replace(SETTINGS, occlusion=False))
+    assert not plain.has_occlusion and (plain.maps["orm"][..., 0] == 255).all()
+    assert (plain.maps["base_color"] == asset.maps["base_color"]).all()
 
 
 def test_png_files_hold_the_image():
@@ -255,6 +276,43 @@ def test_a_watertight_asset_needs_the_voxels_of_its_surface():
             material,
             replace(SETTINGS, repair="watertight"),
         )
+
+
+def test_only_watertight_objects_are_thickened():
+    assert FinishSettings(repair="watertight", thickness=0.01).repair_options().thickness == 0.01
+    with pytest.raises(EspalierError, match="Only the repair “watertight” thickens"):
+        FinishSettings(repair="clean", thickness=0.01)
+
+
+def with_window_and_crumb():
+    """A ball with a window of a quarter of its width, and another of a seventh of its size beside it."""
+    points, faces = sphere(0.4)
+    window = points[faces][:, :, 2].mean(axis=1) > 0.385
+    return merge((points, faces[~window]), sphere(0.06, (0.4, 0.4, 0.4)))
+
+
+@pytest.mark.parametrize(
+    ("options", "open_edges", "pieces"),
+    [
+        ({}, True, 2),
+        ({"hole_length": 0.9}, False, 2),
+        ({"floater_size": 0.3}, True, 1),
+        ({"hole_length": 0.1}, True, 2),
+    ],
+)
+def test_how_much_is_closed_and_cleared_away_can_be_chosen(options, open_edges, pieces):
+    asset = finish(*voxel_asset(*with_window_and_crumb(), R), replace(SETTINGS, texture_size=64, **options))
+    assert (asset.report["boundary_edges"] > 0) == open_edges
+    assert asset.report["components"] == pieces
+
+
+def test_a_sheet_becomes_as_thick_as_asked():
+    sheet = np.array([[-0.4, -0.4, 0.01], [0.4, -0.4, 0.01], [0.4, 0.4, 0.01], [-0.4, 0.4, 0.01]])
+    raw = voxel_asset(sheet, np.array([[0, 1, 2], [0, 2, 3]]), R)
+    asset = finish(*raw, FinishSettings(texture_size=64, repair="watertight", thickness=0.15))
+    side = np.ptp(asset.vertices[:, 0])
+    assert abs(np.ptp(asset.vertices[:, 2]) - 0.15 * side) < 1.5 / R
+    assert asset.report["boundary_edges"] == 0
 
 
 def test_unknown_repairs_are_refused():

@@ -145,6 +145,11 @@ def test_a_folder_that_is_no_generation_is_refused(tmp_path, request_file, sente
         ({"repair": ["clean"]}, "no repair"),
         ({"smoothing": 1.5}, "smoothing is 1.5 and should be a whole number"),
         ({"smoothing": 10**9}, "from 0 to 200"),
+        ({"hole_length": 2}, "hole_length is 2, which is not possible: choose a number from 0 to 1"),
+        ({"floater_size": "small"}, "floater_size is 'small' and should be a number"),
+        ({"repair": "clean", "thickness": 0.1}, "Only the repair “watertight” thickens sheets"),
+        ({"repair": "watertight", "thickness": 0.5}, "choose a number from 0 to 0.2"),
+        ({"occlusion": "yes"}, "occlusion is 'yes', which is neither true nor false"),
         ({"normal_map": 1}, "normal_map is 1, which is neither true nor false"),
         ({"draft": "yes"}, "draft is 'yes', which is neither true nor false"),
         ({"textures": 64}, "no setting “textures”"),
@@ -255,3 +260,23 @@ def test_missing_voxels_are_completed_where_the_surface_is_mended(tmp_path, gene
     assert mended["open_edges"] < as_it_was["open_edges"] / 2
     assert as_it_was["completed_voxels"] == draft["completed_voxels"] == 0 and as_it_was["boundary_edges"] > 30
     assert mended["voxels"] == as_it_was["voxels"] == draft["voxels"]
+
+
+def test_another_repair_drops_the_thickness_of_the_earlier_one(tmp_path, generated):
+    thick, _ = refinish(tmp_path, generated.path, {"repair": "watertight", "thickness": 0.02}, "thick")
+    made = {**generated.request(), "settings": thick.request()["settings"]}
+    folder = tmp_path / "source"
+    shutil.copytree(generated.path, folder)
+    JobFolder(folder).write_json("request.json", made)
+    clean, _ = refinish(tmp_path, folder, {"repair": "clean"}, "clean")
+    assert (clean.path / "result.json").exists()
+
+
+def test_result_tells_whether_occlusion_was_baked(tmp_path, generated):
+    plain, _ = refinish(tmp_path, generated.path, {"occlusion": False})
+    orm = np.asarray(Image.open(plain.path / "orm.png"))
+    assert (orm[..., 0] == 255).all() and json.loads((plain.path / "result.json").read_text())["occlusion"] is False
+    shaded = np.asarray(Image.open(generated.path / "orm.png"))
+    told = json.loads((generated.path / "result.json").read_text())["occlusion"]
+    assert told == bool((shaded[..., 0] < 255).any())
+    assert (shaded[..., 1:] == orm[..., 1:]).all()
