@@ -20,10 +20,10 @@ _RIM_WEIGHT = 10.0
 _LENGTH_WEIGHT = 1e-6
 
 # The best place for a vertex is held back to the middle of its edge with this part of the quadric's trace.
-_HOLD = 1e-3
+_HOLD = 1e-5
 
 # Edges that a round looks at, cheapest first; fewer when little is left to remove.
-_SHARE = 0.4
+_SHARE = 0.2
 
 
 def collapse(
@@ -51,20 +51,18 @@ def _reduce(points: Tensor, faces: Tensor, target: int) -> tuple[Tensor, Tensor]
     count = len(points)
     quadrics = vertex_quadrics(points, faces, Edges.of(faces, count))
     memory = Memory(count, points.device)
-    at_ends, share = False, _SHARE
+    at_ends = False
     while len(faces) > target:
         edges = Edges.of(faces, count)
         proposals = merge_at_ends(points, quadrics, edges) if at_ends else merge_at_best(points, quadrics, edges)
-        done = run_round(points, faces, edges, proposals, memory, share, target)
+        done = run_round(points, faces, edges, proposals, memory, target)
         if len(done.chosen.drop):
             points, quadrics, faces = carry_out(done.chosen, points, quadrics, faces)
-            share = _SHARE
-        elif share < 1.0:
-            share = 1.0
-        elif not any(len(some.drop) for some in done.refused):
+        elif done.tried_nothing:
             if at_ends:
                 break
-            at_ends, share, memory = True, _SHARE, Memory(count, points.device)
+            # Where the best place turns a face over, an end of the edge may not.
+            at_ends, memory = True, Memory(count, points.device)
     return points, faces
 
 
@@ -74,7 +72,6 @@ def run_round(
     edges: Edges,
     proposals: Proposals,
     memory: Memory,
-    share: float,
     target: int,
     judge: Judge | None = None,
 ) -> Round:
@@ -83,7 +80,7 @@ def run_round(
     proposals = Proposals(proposals.drop, proposals.keep, proposals.position, cost, proposals.edge)
     surplus = len(faces) - target
     # Near the target only the cheapest edges are looked at, as one collapse after the other would.
-    share = share if share == 1.0 else min(share, max(4.0 * surplus / len(faces), 0.02))
+    share = min(_SHARE, max(4.0 * surplus / len(faces), 0.02))
     done = choose(points, faces, edges, proposals, share, surplus, judge)
     memory.update(done.refused, done.changed)
     return done

@@ -92,8 +92,8 @@ class Stars:
         return self.drops.any(1) & self.keeps.any(1)
 
 
-# Judges collapses by their stars beyond what every collapse must satisfy: bool [collapses].
-Judge = Callable[[Proposals, Stars], Tensor]
+# Judges collapses by their stars, of those that satisfy what every collapse must (bool [collapses]); bool [collapses].
+Judge = Callable[[Proposals, Stars, Tensor], Tensor]
 
 
 class Memory:
@@ -129,6 +129,11 @@ class Round:
     refused: list[Proposals]
     changed: Tensor
 
+    @property
+    def tried_nothing(self) -> bool:
+        """Whether there was no collapse left to try."""
+        return len(self.chosen.drop) == 0 and not any(len(some.drop) for some in self.refused)
+
 
 def choose(
     positions: Tensor,
@@ -147,8 +152,7 @@ def choose(
     """
     count = len(positions)
     allowed = torch.isfinite(proposals.cost).nonzero().squeeze(1)
-    wanted = max(int(share * len(allowed)), min(64, len(allowed)))
-    order = torch.sort(proposals.cost[allowed], stable=True).indices[:wanted]
+    order = torch.sort(proposals.cost[allowed], stable=True).indices[: max(int(share * len(allowed)), 1)]
     ranked = proposals.rows(allowed[order])
     removes = edges.count[ranked.edge]
     free = torch.ones(len(ranked.drop), dtype=torch.bool, device=faces.device)
@@ -164,8 +168,8 @@ def choose(
         some = ranked.rows(first)
         stars = _stars_of(some, faces, count)
         good = _keeps_topology(some, stars, removes[first], count) & _keeps_normals(some, stars, positions)
-        if judge is not None and good.any():
-            good &= judge(some, stars)
+        if judge is not None:
+            good = judge(some, stars, good)
         free[first] = False
         refused.append(some.rows((~good).nonzero().squeeze(1)))
         chosen.append(first[good])

@@ -38,8 +38,8 @@ def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tupl
 
     vertices [V, 3], faces int [F, 3], wound consistently. Returns float64 vertices and int64 faces. Open rims and
     sharp features stay; no edge of three faces, doubled face or face turned over is made. Where these rules leave
-    nothing to collapse, more faces than asked for remain: as few as possible. Pieces vanish only where the target is too
-    low for all of them, and only if they are smaller than an edge of the result.
+    nothing to collapse, more faces than asked for remain: as few as possible. Pieces vanish only where the target is
+    too low for all of them, and only if they are smaller than an edge of the result.
     """
     if len(faces) <= target_faces:
         return vertices, faces
