@@ -75,16 +75,16 @@ def finish(
     with run.step("simplify"):
         target = settings.faces_of(len(mended.faces))
         lean_vertices, lean_faces = reduce_faces(mended.vertices, mended.faces, target)
-        normals = corner_normals(lean_vertices, lean_faces)
+        is_leaner = lean_faces is not mended.faces
+        bumps = settings.normal_map and is_leaner
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
     with run.step("raster"):
         raster = rasterise(layout.uv, settings.texture_size)
     with run.step("bake"):
+        normals = corner_normals(lean_vertices, lean_faces, uv=layout.uv if bumps else None)
         lean = LeanMesh(lean_vertices, lean_faces, layout.uv, normals)
-        is_leaner = lean_faces is not mended.faces
         full = mended if is_leaner or settings.smoothing else None
-        bumps = settings.normal_map and is_leaner
         texels = bake_texels(raster, lean, full, material, settings.occlusion, bumps, run.within("bake"))
     with run.step("gutter"):
         maps = texture_maps(raster, texels)
