@@ -17,7 +17,7 @@ def pack_rectangles(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) 
     padding alone fills the square, the whole layout including its padding is shrunk.
     """
     count = int(chart.max()) + 1
-    points = _lay_down(uv.astype(np.float64), chart, count)
+    points = lay_down(uv.astype(np.float64), chart, count)
     extent = np.zeros((count, 2))
     np.maximum.at(extent, chart, points.max(axis=1))
     order = np.lexsort((np.arange(count), -extent[:, 0], -extent[:, 1]))
@@ -57,7 +57,7 @@ def _rows(extent: np.ndarray, width: float, padding: int) -> tuple[np.ndarray, f
     return corners, y + tallest + 0.5 * padding
 
 
-def _lay_down(uv: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
+def lay_down(uv: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
     """Turn each chart so that its bounding rectangle is smallest and lies down, its lower corner at the origin."""
     order = np.argsort(chart, kind="stable")
     start = np.searchsorted(chart[order], np.arange(count))

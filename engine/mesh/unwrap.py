@@ -1,19 +1,26 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""UV layout: charts by xatlas in a child process, packed at the real texture size, with a fallback that cannot fail."""
+"""UV layout: charts grown by normal cone and shape, flattened here or by xatlas, packed at the real texture size."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 
+from ..errors import Cancelled
 from .box_projection import box_charts
+from .charts import find_charts, winding_pairs
+from .disks import ChartPoints, chart_points, crossing_charts, cut_to_disks, halve
+from .flatten import flatten, stretches
 from .packing import pack_rectangles
-from .topology import edge_table
+from .topology import edge_table, face_vectors
 from .xatlas_process import ChildFailed, run_task
 
-# Texels between charts, and between charts and the border of the square.
+# Texels between charts that no chart touches.
 PADDING = 4
 
 # xatlas slows down faster than linearly and is known to crash on large meshes: it never sees more faces at once.
@@ -22,12 +29,26 @@ _SMALLEST_RETRY = 256
 
 _SMOOTHING_STEPS = 2
 
+# Where edges are longer than this share of the object, what they show is its shape and no noise.
+_NOISE = 0.05
+
+# Charts that do not flatten as they are get a try on the smoothed copy, then are halved so often; xatlas gets the rest.
+_HALVINGS = 3
+
+# Charts are flattened together until they have so many faces: a constant, so that memory is bounded.
+_FACES_AT_ONCE = 50_000
+
+# A chart flattens well when no face is mirrored and hardly any of its area is stretched or squeezed more than this.
+_STRETCH = 2.0
+_STRETCHED_SHARE = 0.05
+
 
 @dataclass
 class Unwrapped:
     """uv float32 [F, 3, 2] in the unit square (origin lower left), chart int64 [F], and what happened on the way.
 
-    method: "xatlas", "xatlas and box projection" or "box projection". events: one sentence per retry or fallback.
+    method: how the charts were flattened: "relaxed" (here), "xatlas", "box projection", or several of them joined by
+    " and ". events: one sentence per retry or fallback.
     """
 
     uv: np.ndarray
@@ -37,85 +58,188 @@ class Unwrapped:
 
 
 def unwrap(vertices: np.ndarray, faces: np.ndarray, size: int, cancelled: Callable[[], bool]) -> Unwrapped:
-    """Unwrap a manifold mesh (vertices [V, 3], faces int64 [F, 3]) for a square texture of ``size`` texels.
+    """Unwrap a mesh (vertices [V, 3], faces int64 [F, 3]) for a square texture of ``size`` texels.
 
-    The charts are chosen on a slightly smoothed copy: noise of a voxel's size would shatter them. Raises Cancelled.
+    The charts are chosen on a slightly smoothed copy: noise of a voxel's size would shatter them. They are flattened
+    from the mesh as it is, so that texels are as dense everywhere. Every chart keeps its winding; between the texels of
+    two charts at least ``PADDING`` stay free. Raises Cancelled.
     """
-    work = _Unwrapping(smoothed(vertices, faces, _SMOOTHING_STEPS), faces, size, cancelled)
-    work.parametrise(split_spatially(vertices, faces, PIECE_FACES))
+    work = _Unwrapping(vertices.astype(np.float64), faces.astype(np.int64, copy=False), size, cancelled)
+    rest = work.relax()
+    work.parametrise(rest)
     uv = work.pack()
-    boxed = int(work.boxed.sum())
-    method = "xatlas" if boxed == 0 else "box projection" if boxed == len(faces) else "xatlas and box projection"
+    used = np.flatnonzero(np.bincount(work.way, minlength=3))
+    method = " and ".join(_WAYS[way] for way in used)
     chart = np.unique(work.chart, return_inverse=True)[1].reshape(-1)
     return Unwrapped(np.clip(uv, 0.0, 1.0).astype(np.float32), chart, method, work.events)
 
 
+_WAYS = ("relaxed", "xatlas", "box projection")
+_RELAXED, _XATLAS, _BOXED = range(3)
+
+
 class _Unwrapping:
-    """The state of one unwrap: charts found so far, faces that had to be boxed, sentences for the report."""
+    """The state of one unwrap: charts found so far, how each face got its place, sentences for the report."""
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, size: int, cancelled: Callable[[], bool]) -> None:
-        self.vertices, self.faces, self.size, self.cancelled = vertices, faces, size, cancelled
+        self.faces, self.size, self.cancelled = faces, size, cancelled
+        edges = np.linalg.norm(vertices[np.roll(faces, 1, axis=1)] - vertices[faces], axis=2)
+        noise = float(np.median(edges))
+        self.noisy = noise < _NOISE * float(np.ptp(vertices[faces].reshape(-1, 3), axis=0).max())
+        self.exact, self.smooth = vertices, vertices
+        if self.noisy:
+            self.smooth = smoothed(vertices, faces, _SMOOTHING_STEPS, 0.5 * noise)
+        self.flat_area = 1e-9 * np.linalg.norm(face_vectors(vertices, faces), axis=1).mean()
         self.uv = np.zeros((len(faces), 3, 2))
         self.chart = np.full(len(faces), -1, dtype=np.int64)
-        self.boxed = np.zeros(len(faces), dtype=bool)
+        self.way = np.zeros(len(faces), dtype=np.int64)
         self.events: list[str] = []
 
-    def parametrise(self, piece: np.ndarray) -> None:
-        """Find charts for all faces, labelled by ``piece`` int64 [F]: together, then piece by piece, then halved."""
-        waiting = [(np.arange(len(self.faces)), piece)]
-        while waiting:
-            members, labels = waiting.pop(0)
-            try:
-                answer = run_task(
-                    "parametrise",
-                    time_limit(np.bincount(labels)),
-                    self.cancelled,
-                    positions=self.vertices,
-                    faces=self.faces[members],
-                    piece=labels,
-                    size=self.size,
-                )
-            except ChildFailed as failure:
-                self._after_failure(members, labels, str(failure), waiting)
-            else:
-                self._accept(members, answer["uv"].astype(np.float64), answer["chart"])
+    def relax(self) -> np.ndarray:
+        """Find charts and flatten those that can be; return the label of each other face's chart, -1 elsewhere."""
+        left, right = winding_pairs(self.faces, edge_table(self.faces))
+        middle = self.smooth[self.faces].mean(axis=1)
+        label = find_charts(self.smooth, self.faces, left, right, self.size, self.noisy)
+        label = cut_to_disks(label, middle, left, right)
+        members = np.arange(len(self.faces))
+        for turn in range(_HALVINGS + 2):
+            good = self._flatten(self.smooth if turn == 1 else self.exact, members, label, left, right)
+            place = np.full(len(members), -1, dtype=np.int64)
+            place[~good] = np.arange(int((~good).sum()))
+            members, middle = members[~good], middle[~good]
+            label = np.unique(label[~good], return_inverse=True)[1].reshape(-1)
+            left, right = _pairs_of(place, left, right)
+            if len(members) == 0:
+                break
+            if 0 < turn <= _HALVINGS:
+                label = halve(label, np.arange(int(label.max()) + 1), middle, left, right)
+                label = cut_to_disks(label, middle, left, right)
+        rest = np.full(len(self.faces), -1, dtype=np.int64)
+        rest[members] = label
+        return rest
+
+    def _flatten(
+        self, vertices: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+    ) -> np.ndarray:
+        """Flatten the charts ``label`` of the faces ``members`` and keep the good ones; tell which faces [F] they are.
+
+        left, right: half-edge pairs numbered by place in ``members``.
+        """
+        points = chart_points(label, left, right)
+        position, exact = np.empty((2, len(points.chart), 3))
+        position[points.corner] = vertices[self.faces[members]]
+        exact[points.corner] = self.exact[self.faces[members]]
+        flat = np.empty((len(position), 2))
+        for inside, begin, end in _portions(label, points.first):
+            self._rest()
+            corners = points.corner[inside] - begin
+            flat[begin:end] = flatten(position[begin:end], corners, label[inside] - label[inside].min())
+        area, stretch = stretches(exact, flat, points.corner)
+        count = len(points.first) - 1
+        bad = np.zeros(count, dtype=bool)
+        real = area > self.flat_area
+        bad[label[real & (stretch[:, 1] <= 0)]] = True
+        uneven = (stretch[:, 0] > _STRETCH) | (stretch[:, 1] < 1.0 / _STRETCH)
+        share = np.bincount(label, area * uneven, minlength=count) / np.maximum(np.bincount(label, area), 1e-300)
+        bad |= share > _STRETCHED_SHARE
+        bad |= ~np.isfinite(np.bincount(label, stretch.sum(axis=1), minlength=count))
+        flat = np.nan_to_num(flat, posinf=0.0, neginf=0.0)
+        bad[crossing_charts(flat, points)] = True
+        good = ~bad[label]
+        self.uv[members[good]] = flat[points.corner[good]]
+        self.chart[members[good]] = label[good] + self.chart.max() + 1
+        return good
+
+    def parametrise(self, rest: np.ndarray) -> None:
+        """Let xatlas flatten the faces with a label in ``rest`` int64 [F] (-1 elsewhere): in parallel, then halved."""
+        members = np.flatnonzero(rest >= 0)
+        if len(members) == 0:
+            return
+        order = members[np.argsort(rest[members], kind="stable")]
+        tasks = []
+        for begin in range(0, len(order), PIECE_FACES):
+            part = order[begin : begin + PIECE_FACES]
+            tasks.append((part, np.unique(rest[part], return_inverse=True)[1].reshape(-1)))
+        while tasks:
+            with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+                answers = list(threads.map(lambda task: self._ask_xatlas(*task), tasks))
+            following: list[tuple[np.ndarray, np.ndarray]] = []
+            for (part, labels), answer in zip(tasks, answers, strict=True):
+                if isinstance(answer, ChildFailed):
+                    following += self._after_failure(part, labels, str(answer))
+                else:
+                    self._accept(part, answer["uv"].astype(np.float64), answer["chart"])
+            tasks = following
+
+    def _ask_xatlas(self, members: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray] | ChildFailed:
+        try:
+            return run_task(
+                "parametrise",
+                time_limit(np.bincount(labels)),
+                self.cancelled,
+                positions=self.exact,
+                faces=self.faces[members],
+                piece=labels,
+                size=self.size,
+            )
+        except ChildFailed as failure:
+            return failure
 
     def _after_failure(
-        self, members: np.ndarray, labels: np.ndarray, reason: str, waiting: list[tuple[np.ndarray, np.ndarray]]
-    ) -> None:
-        groups = np.unique(labels)
-        whole = len(members) == len(self.faces)
-        if len(groups) == 1 and (len(members) < _SMALLEST_RETRY or (len(members) <= PIECE_FACES // 4 and not whole)):
+        self, members: np.ndarray, labels: np.ndarray, reason: str
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """Cut what a child failed on into smaller tasks, or box it when it is small enough to give up on."""
+        if len(members) < _SMALLEST_RETRY:
             self.events.append(f"{len(members)} faces were box-projected: {reason}.")
             self._box(members)
-            return
-        if len(groups) == 1:
-            labels = split_spatially(self.vertices, self.faces[members], (len(members) + 1) // 2)
-            groups = np.unique(labels)
-        self.events.append(f"{len(members)} faces were tried again as {len(groups)} smaller pieces: {reason}.")
-        for group in groups:
-            part = members[labels == group]
-            waiting.append((part, np.zeros(len(part), dtype=np.int64)))
+            return []
+        if labels.max() == 0:
+            labels = split_spatially(self.exact, self.faces[members], (len(members) + 1) // 2)
+        self.events.append(f"{len(members)} faces were tried again as smaller pieces: {reason}.")
+        half = np.searchsorted(np.cumsum(np.bincount(labels)), len(members) / 2)
+        upper = labels > min(half, labels.max() - 1)
+        return [
+            (members[part], np.unique(labels[part], return_inverse=True)[1].reshape(-1)) for part in (~upper, upper)
+        ]
 
     def _accept(self, members: np.ndarray, uv: np.ndarray, chart: np.ndarray) -> None:
-        good = (chart >= 0) & np.isfinite(uv).all(axis=(1, 2))
-        self.uv[members[good]] = uv[good]
-        self.chart[members[good]] = chart[good] + self.chart.max() + 1
-        if not good.all():
-            self.events.append(f"{int((~good).sum())} faces that xatlas left out were box-projected.")
-            self._box(members[~good])
+        uv = unmirrored(np.nan_to_num(uv), chart)
+        bad = badly_flattened(uv, chart) | (chart < 0)
+        good = members[~bad]
+        self.uv[good] = uv[~bad]
+        self.chart[good] = chart[~bad] + self.chart.max() + 1
+        self.way[good] = _XATLAS
+        if bad.any():
+            self.events.append(f"{int(bad.sum())} faces that xatlas left out or folded were box-projected.")
+            self._box(members[bad])
 
     def _box(self, members: np.ndarray) -> None:
-        uv, chart = box_charts(self.vertices, self.faces[members])
+        uv, chart = box_charts(self.exact, self.faces[members])
         self.uv[members] = uv
         self.chart[members] = chart + self.chart.max() + 1
-        self.boxed[members] = True
+        self.way[members] = _BOXED
 
     def pack(self) -> np.ndarray:
         """Place all charts in the unit square; float64 [F, 3, 2]."""
-        inner = self.size - PADDING
+        self._rest()
         chart = np.unique(self.chart, return_inverse=True)[1].reshape(-1)
-        placed = np.zeros((0, 3, 2))
+        try:
+            from .bitmap_packing import pack_bitmaps
+        except ImportError:  # numba is missing, or does not know this version of numpy
+            return self._place_by_xatlas(chart)
+        for padding in (PADDING, PADDING // 2, 1):
+            placed = pack_bitmaps(self.uv, chart, self.size, padding)
+            if placed is not None:
+                if padding < PADDING:
+                    self.events.append(
+                        f"{int(chart.max()) + 1} charts left room for {padding} free texels between them, "
+                        f"not {PADDING}: choose a larger texture."
+                    )
+                return placed / self.size
+        return self._place_in_rows(chart, "they are too many for this texture")
+
+    def _place_by_xatlas(self, chart: np.ndarray) -> np.ndarray:
+        inner = self.size - PADDING
         try:
             answer = run_task(
                 "pack",
@@ -126,14 +250,21 @@ class _Unwrapping:
                 size=inner,
                 padding=PADDING,
             )
-            placed = answer["uv"].astype(np.float64)
-            reason = "no scale let the charts fit"
         except ChildFailed as failure:
-            reason = str(failure)
+            return self._place_in_rows(chart, str(failure))
+        placed = answer["uv"].astype(np.float64)
         if len(placed) == 0 or not np.isfinite(placed).all():
-            self.events.append(f"The charts were placed in rows: {reason}.")
-            placed = pack_rectangles(self.uv, chart, inner, PADDING)
+            return self._place_in_rows(chart, "no scale let the charts fit")
         return (placed + 0.5 * PADDING) / self.size
+
+    def _place_in_rows(self, chart: np.ndarray, reason: str) -> np.ndarray:
+        self.events.append(f"The charts were placed in rows: {reason}.")
+        placed = pack_rectangles(self.uv, chart, self.size - PADDING, PADDING)
+        return (placed + 0.5 * PADDING) / self.size
+
+    def _rest(self) -> None:
+        if self.cancelled():
+            raise Cancelled
 
 
 def time_limit(piece_faces: np.ndarray) -> float:
@@ -148,6 +279,30 @@ def time_limit(piece_faces: np.ndarray) -> float:
 def pack_limit(faces: int, charts: int) -> float:
     """Return the processor seconds after which packing is given up, again ten times the measured and a minute."""
     return 60.0 + 1e-3 * faces + 0.05 * charts
+
+
+def unmirrored(uv: np.ndarray, chart: np.ndarray) -> np.ndarray:
+    """Mirror the charts (face label int [F], -1 for none) of ``uv`` [F, 3, 2] that show themselves from behind."""
+    behind = np.bincount(chart + 1, _double_areas(uv))[chart + 1] < 0
+    return np.where(behind[:, None, None], uv * [-1.0, 1.0], uv)
+
+
+def badly_flattened(uv: np.ndarray, chart: np.ndarray) -> np.ndarray:
+    """Tell which faces [F] belong to a chart with a mirrored face or an outline that crosses itself."""
+    area = _double_areas(uv)
+    rows = np.concatenate([np.repeat(chart, 3)[:, None].astype(np.float64), uv.reshape(-1, 2)], axis=1)
+    rows, corner = np.unique(rows, axis=0, return_inverse=True)
+    owner = rows[:, 0].astype(np.int64)
+    first = np.searchsorted(owner, np.arange(-1, int(chart.max()) + 2))
+    points = ChartPoints(corner.reshape(-1, 3), owner + 1, first, np.zeros(0, dtype=bool))
+    folded = np.bincount(chart + 1, area < -1e-6 * np.abs(area).mean()) > 0
+    folded[crossing_charts(rows[:, 1:], points)] = True
+    return folded[chart + 1]
+
+
+def _double_areas(uv: np.ndarray) -> np.ndarray:
+    edges = uv[:, 1:] - uv[:, :1]
+    return edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
 
 
 def split_spatially(vertices: np.ndarray, faces: np.ndarray, limit: int) -> np.ndarray:
@@ -170,8 +325,11 @@ def split_spatially(vertices: np.ndarray, faces: np.ndarray, limit: int) -> np.n
     return piece
 
 
-def smoothed(vertices: np.ndarray, faces: np.ndarray, steps: int) -> np.ndarray:
-    """Move every vertex to the mean of itself and its neighbours, ``steps`` times; rims stay. float64 [V, 3]."""
+def smoothed(vertices: np.ndarray, faces: np.ndarray, steps: int, furthest: float) -> np.ndarray:
+    """Move every vertex to the mean of itself and its neighbours, ``steps`` times; float64 [V, 3].
+
+    Rims stay, and nothing moves further than ``furthest``.
+    """
     table = edge_table(faces)
     a, b = table.ends.T
     count = len(vertices)
@@ -185,4 +343,25 @@ def smoothed(vertices: np.ndarray, faces: np.ndarray, steps: int) -> np.ndarray:
             around = np.bincount(a, points[b, i], minlength=count) + np.bincount(b, points[a, i], minlength=count)
             moved[:, i] = 0.5 * points[:, i] + 0.5 * around / np.maximum(degree, 1)
         points = np.where((fixed | (degree == 0))[:, None], points, moved)
-    return points
+    way = points - vertices
+    length = np.linalg.norm(way, axis=1, keepdims=True)
+    return vertices + way * np.minimum(1.0, furthest / np.maximum(length, 1e-300))
+
+
+def _pairs_of(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of half-edges between faces that have a new number ``place`` >= 0, with the new numbers."""
+    f, g = place[left // 3], place[right // 3]
+    both = (f >= 0) & (g >= 0)
+    return 3 * f[both] + left[both] % 3, 3 * g[both] + right[both] % 3
+
+
+def _portions(label: np.ndarray, first: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
+    """Split charts into portions of about ``_FACES_AT_ONCE`` faces: their faces, and the range of their points."""
+    order = np.argsort(label, kind="stable")
+    size = np.bincount(label)
+    ends = np.cumsum(size)
+    cuts = np.flatnonzero(np.diff((ends - size) // _FACES_AT_ONCE, prepend=-1))
+    return [
+        (order[ends[a] - size[a] : ends[b - 1]], int(first[a]), int(first[b]))
+        for a, b in pairwise([*cuts.tolist(), len(size)])
+    ]

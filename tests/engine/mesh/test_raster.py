@@ -4,7 +4,6 @@
 import numpy as np
 import pytest
 from espalier.engine.mesh import raster as rasteriser
-from espalier.engine.mesh.gutter import fill_gutter
 from espalier.engine.mesh.raster import overlapping_texels, rasterise
 
 SIZE = 64
@@ -61,20 +60,3 @@ def test_overlap_counts_faces_that_cover_each_other_but_not_neighbours():
     texels, faces = overlapping_texels(np.concatenate([square(0.2, 0.6), square(0.4, 0.8)]), SIZE)
     assert len(texels) == pytest.approx((0.2 * SIZE) ** 2, rel=0.25)
     assert faces.min() >= 2
-
-
-def test_gutter_repeats_the_rim_and_the_background_is_the_mean():
-    covered = np.zeros((SIZE, SIZE), dtype=bool)
-    covered[20:30, 20:30] = True
-    image = np.zeros((SIZE, SIZE, 3), dtype=np.uint8)
-    image[20:30, 20:25], image[20:30, 25:30] = (200, 10, 0), (100, 30, 0)
-    filled = fill_gutter(image, covered, width=6)
-    assert (filled[22, 14:20] == (200, 10, 0)).all()
-    assert (filled[22, 30:36] == (100, 30, 0)).all()
-    assert (filled[0, 0] == (150, 20, 0)).all()
-    assert (filled[covered] == image[covered]).all()
-
-
-def test_an_image_without_charts_stays():
-    image = np.full((4, 4, 3), 7, dtype=np.uint8)
-    assert (fill_gutter(image, np.zeros((4, 4), dtype=bool)) == image).all()

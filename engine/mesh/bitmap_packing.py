@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Places charts in a square by the texels they touch: large ones first, each as low as it fits in one of four turns.
+
+A strip of the square's width is filled, at scales that lead to the one where it is as high as wide.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from . import compiled_packing as compiled
+from .packing import lay_down
+
+# Places are searched on a grid of at most this many cells a side; a cell is then a few texels.
+_LARGEST_GRID = 2048
+_COARSE_GRID = 1024
+
+# After so many charts of about one size the search no longer begins at the bottom every time.
+_PATIENCE = 48
+
+# Which charts come first: the longest, those with the largest rectangles, those with the largest areas.
+_ORDERS = 3
+
+_FIRST_USE = 0.72
+_ESTIMATES = 3
+_CLOSE = (1.03, 1.02, 1.01, 1.0, 0.99, 0.98, 0.965, 0.95)
+_LESS = 0.9
+_LEAST = 0.05
+
+
+def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> np.ndarray | None:
+    """Place charts (face label int [F]) in ``size`` x ``size`` texels, as large as they fit, all at one scale.
+
+    uv: [F, 3, 2] in any unit common to all charts; each chart is turned, never mirrored. Between the texels that
+    ``raster.rasterise`` covers for two charts at least ``padding`` stay free in every direction, half of it to the
+    border. Returns float64 [F, 3, 2] in texels, or None when the charts are too many for that.
+    """
+    texels = -(-size // _LARGEST_GRID)
+    grid = _Grid(size // texels, -(-padding // texels), texels)
+    work = _Packing(lay_down(uv.astype(np.float64), chart, int(chart.max()) + 1), chart)
+    if work.count * (2.0 + grid.gap) ** 2 > 0.9 * grid.side**2:
+        return None
+    shrink = max(1, grid.side // _COARSE_GRID)
+    coarse = _Grid(grid.side // shrink, -(-grid.gap // shrink), texels * shrink)
+    # Tried two at a time whatever the number of cores, so that the answer does not depend on it.
+    with ThreadPoolExecutor(2) as threads:
+        estimates = list(threads.map(lambda order: work.estimate(coarse, order), range(_ORDERS)))
+        order = int(np.argmax(estimates))
+        first = scale = estimates[order] * shrink
+        while scale > _LEAST * first:
+            for one, other in zip(_CLOSE[::2], _CLOSE[1::2], strict=True):
+                scales = [scale * one, scale * other]
+                tried = threads.map(work.attempt, scales, [grid] * 2, [grid.side] * 2, [order] * 2)
+                for placed, used in tried:
+                    if used <= grid.side:
+                        return placed * texels
+            scale *= _LESS
+    return None
+
+
+class _Grid:
+    """side: cells a side. gap: free cells between charts. texels: texels along the side of a cell."""
+
+    def __init__(self, side: int, gap: int, texels: int) -> None:
+        self.side, self.gap, self.texels = side, gap, texels
+        self.margin = compiled.REACH / texels + 0.5 - 0.5 / texels
+
+
+class _Packing:
+    """Charts waiting for a place: their faces in a frame of their own, and how large they are."""
+
+    def __init__(self, points: np.ndarray, chart: np.ndarray) -> None:
+        self.points, self.chart = points, chart
+        self.count = int(chart.max()) + 1
+        self.extent = np.zeros((self.count, 2))
+        np.maximum.at(self.extent, chart, points.max(axis=1))
+        edges = points[:, 1:] - points[:, :1]
+        area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
+        self.area = np.bincount(chart, area)
+
+    def estimate(self, grid: _Grid, order: int) -> float:
+        """The scale, in cells per unit, at which the strip is about as high as wide."""
+        largest = (grid.side - 2.0 * grid.margin - grid.gap - 1.0) / max(float(self.extent.max()), 1e-30)
+        scale = min(grid.side * np.sqrt(_FIRST_USE / max(float(self.area.sum()), 1e-30)), largest)
+        for _ in range(_ESTIMATES):
+            _, used = self.attempt(scale, grid, 2 * grid.side, order)
+            nearer = min(scale * np.sqrt(grid.side / used), largest)
+            if abs(nearer / scale - 1.0) < 0.01:
+                break
+            scale = nearer
+        return scale
+
+    def attempt(self, scale: float, grid: _Grid, limit: int, order: int) -> tuple[np.ndarray, int]:
+        """Place all charts at ``scale``: points [F, 3, 2] in cells and the height used, above ``limit`` on failure."""
+        box = np.ceil(self.extent * scale + 2.0 * grid.margin).astype(np.int64)
+        edge = grid.gap // 2
+        side, high = grid.side - 2 * edge, limit - 2 * edge
+        if box.max() > side:
+            return self.points, limit + 1
+        width, height = box.T
+        first = np.concatenate([[0], np.cumsum(width * height)])
+        moved = self.points * scale + grid.margin
+        cells = compiled.touched_cells(moved, self.chart, width, height, first, grid.texels)
+        key = (-box.max(axis=1), -width * height, -self.area)[order]
+        line = np.lexsort((np.arange(self.count), -width * height, key))
+        places, used = compiled.place(cells, width, height, first, line, side, high, grid.gap, _PATIENCE)
+        if used > high:
+            return self.points, limit + 1
+        row, column, turn = places[self.chart].T[..., None]
+        x, y = moved[..., 0], moved[..., 1]
+        w, h = width[self.chart][:, None], height[self.chart][:, None]
+        turned_x = np.select([turn == 0, turn == 1, turn == 2], [x, h - y, w - x], y)
+        turned_y = np.select([turn == 0, turn == 1, turn == 2], [y, x, h - y], w - x)
+        return np.stack([turned_x + column + edge, turned_y + row + edge], axis=-1), used + 2 * edge
