@@ -14,6 +14,9 @@ FLOATER_SIZE = 0.02
 FLOATER_VOXELS = 1.5
 FLOATER_SHARE = 0.05
 
+# Open pieces of at most so many faces that come off where more than two faces met are no part of any surface.
+FLAKE_FACES = 8
+
 # A triangle thinner than this fraction of its longest side has no usable normal.
 SLIVER_RATIO = 1e-6
 

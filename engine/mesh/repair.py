@@ -18,10 +18,7 @@ from .skin import outer_skin
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
-HOLE_VOXELS = 8.0
-
-# Open pieces of at most so many faces that come off where more than two faces met are no part of any surface.
-FLAKE_FACES = 8
+HOLE_VOXELS = 16.0
 
 # Vertices closer than this fraction of a voxel are one vertex.
 WELD_VOXELS = 0.01
@@ -31,9 +28,9 @@ WELD_VOXELS = 0.01
 class RepairOptions:
     """Lengths as shares of the object's longest side.
 
-    hole_length: openings up to this length around are closed (None: eight voxels). floater_size: loose pieces with a
+    hole_length: openings up to this length around are closed (None: sixteen voxels). floater_size: loose pieces with a
     smaller bounding diagonal go (None: a fiftieth of the largest piece's, unless the object is made of such pieces).
-    thickness: how thick single sheets of a watertight object become (0: half a voxel).
+    thickness: how thick single sheets of a watertight object become (0: a quarter of a voxel).
     """
 
     hole_length: float | None = None
@@ -115,7 +112,8 @@ def replace_by_skin(
         raise EspalierError("bad_surface", "A watertight object needs the voxels it was made from. Generate it again.")
     found = _examine(vertices, faces, resolution)
     thickness = options.thickness * longest_side(found.vertices, found.faces)
-    skin, faces = outer_skin(cells, found.vertices, found.all_faces[found.possible], resolution, thickness)
+    hole_length = _hole_length(found.vertices, 1.0 / resolution, options)
+    skin, faces = outer_skin(cells, found.vertices, found.all_faces[found.possible], resolution, thickness, hole_length)
     if len(faces) == 0:
         raise _nothing_left()
     floating, found.counts["floaters"] = _find_floaters(skin, faces, 1.0 / resolution, options)
@@ -262,7 +260,7 @@ def _without_flakes(parts: _Parts) -> tuple[_Parts, int]:
     size = np.bincount(surface.piece)
     open_piece = np.zeros(len(size), dtype=bool)
     open_piece[surface.piece[parts.edges.boundary() // 3]] = True
-    flake = open_piece & (size <= FLAKE_FACES)
+    flake = open_piece & (size <= clean.FLAKE_FACES)
     if not flake.any() or size[flake].sum() > clean.FLOATER_SHARE * len(surface.faces):
         return parts, 0
     kept = ~flake[surface.piece]

@@ -3,7 +3,8 @@
 
 A flood from outside tells which lattice points the surface encloses (lattice.py). The skin runs between those and the
 others: where the surface itself separates them it is the surface, where the surface has a hole a smooth plug closes
-it. A single sheet, outside on both of its sides, becomes a thin solid: the points behind it are taken in as well.
+it. A single sheet, outside on both of its sides, becomes a thin solid of its own; behind a flap of a few faces the
+lattice points are taken in as well.
 """
 
 from __future__ import annotations
@@ -15,16 +16,20 @@ import torch
 from scipy.sparse import coo_matrix
 
 from ..ovoxel.grid import VoxelTable
-from .clean import find_degenerate
+from .clean import FLAKE_FACES, compact, find_degenerate
 from .diagonals import split_quads
+from .holes import fill_holes
 from .lattice import Lattice, walls_of
 from .manifold import split_non_manifold
 from .nearest import SurfaceIndex
-from .orient import orient_consistently, orient_outward
-from .topology import face_vectors, unit, vertex_components
+from .orient import open_seams, orient_consistently, orient_outward
+from .thicken import thicken, vertex_normals
+from .topology import edge_table, unit, vertex_components
 
-SHEET_VOXELS = 0.5
+SHEET_VOXELS = 0.25
 """Thickness of single sheets where none is asked for."""
+SHEET_FACES = 64
+"""A single sheet has at least so many faces; less is a flap of what it is attached to."""
 PLUG_PASSES = 30
 """Passes of averaging that make the plug of a hole smooth."""
 
@@ -32,15 +37,22 @@ _AXES = np.eye(3, dtype=np.int64)
 
 
 def outer_skin(
-    cells: np.ndarray, vertices: np.ndarray, faces: np.ndarray, resolution: int, thickness: float = 0.0
+    cells: np.ndarray,
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    resolution: int,
+    thickness: float = 0.0,
+    hole_length: float = 0.0,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the closed skin of a dual-grid surface, wound outward: vertices float64 [V, 3], faces int64 [F, 3].
 
     cells int [N, 3] the voxels of a grid of ``resolution``; vertices [N, 3] the dual vertex of each, in the world
     frame; faces [M, 3] their surface, of any winding. Every edge of the skin has two faces. Single sheets become solids
-    of ``thickness`` (world units; 0: half a voxel), with the sheet in their middle. A hollow that the flood does not
-    reach is filled. Without any face of a dual grid the skin is empty.
+    of ``thickness`` (world units; 0: ``SHEET_VOXELS``), with the sheet in their middle; holes in them are closed up to
+    ``hole_length`` around (world units). A hollow that the flood does not reach is filled. Without any face of a dual
+    grid the skin is empty.
     """
+    thickness = thickness or SHEET_VOXELS / resolution
     lower, axis, edge_of_face, ahead = walls_of(faces, cells)
     if len(lower) == 0:
         return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
@@ -49,7 +61,13 @@ def outer_skin(
     sheet = ~lattice.inside[ends] & ~lattice.inside[lattice.ahead(ends, axis)]
     single = np.flatnonzero((edge_of_face >= 0) & sheet[edge_of_face])
     single = single[~find_degenerate(vertices, faces[single])]
-    sheets, turned = _one_sided(vertices, faces[single])
+    sheet_vertices, sheets, origin, piece = _one_sided(vertices, faces[single])
+    large = np.bincount(piece, minlength=1)[piece] >= SHEET_FACES
+    solids = _thickened(sheet_vertices, sheets[large], thickness, hole_length)
+    # What is smaller than a sheet becomes part of what it is attached to; flakes of a sheet itself are dropped.
+    flap = ~large & ~_flakes_of(origin[sheets], piece, large)
+    single, sheets = single[flap], origin[sheets[flap]]
+    turned = (sheets != faces[single]).any(axis=1)
     # One face of the two in a quad will do: both face the same way.
     edge, first = np.unique(edge_of_face[single], return_index=True)
     faces_up = ahead[single[first]] != turned[first]
@@ -58,19 +76,48 @@ def outer_skin(
     backs[behind] = True
     lattice.inside |= backs
     _join_diagonals(lattice)
+    if not lattice.inside.any():
+        return solids
     net = _Net(lattice, cells, backs)
     points = net.place(vertices, faces, sheets, resolution, thickness)
-    return points, _without_hollows(points, split_quads(points, net.quads))
+    skin = _without_hollows(points, split_quads(points, net.quads))
+    return np.concatenate([points, solids[0]]), np.concatenate([skin, solids[1] + len(points)])
 
 
-def _one_sided(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Wind the faces of single sheets alike within each sheet; returns them and which were turned, bool [F]."""
+def _one_sided(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Take single sheets apart where more than two meet and wind them alike: vertices and faces, in the same order.
+
+    Also the vertex that each was, and the piece of each face.
+    """
     if len(faces) == 0:
-        return faces, np.zeros(0, dtype=bool)
+        return vertices, faces, np.arange(len(vertices)), np.zeros(0, dtype=np.int64)
     apart, split, origin, _ = split_non_manifold(vertices, faces)
-    wound, _ = orient_outward(apart, orient_consistently(split))
-    result = origin[wound.faces]
-    return result, (result != faces).any(axis=1)
+    surface = orient_consistently(split)
+    if not surface.orientable.all():
+        split, copies, _ = open_seams(split, np.zeros(len(edge_table(split).pairs()[0])))
+        apart, origin = apart[copies], origin[copies]
+        surface = orient_consistently(split)
+    surface, _ = orient_outward(apart, surface)
+    return apart, surface.faces, origin, surface.piece
+
+
+def _flakes_of(faces: np.ndarray, piece: np.ndarray, large: np.ndarray) -> np.ndarray:
+    """Tell which faces [F, 3] belong to pieces of a few faces that share a vertex with a ``large`` one, bool [F]."""
+    used = np.zeros(int(faces.max(initial=0)) + 1, dtype=bool)
+    used[faces[large].reshape(-1)] = True
+    touching = np.zeros(int(piece.max(initial=0)) + 1, dtype=bool)
+    touching[piece[used[faces].any(axis=1)]] = True
+    return touching[piece] & (np.bincount(piece, minlength=1)[piece] <= FLAKE_FACES)
+
+
+def _thickened(
+    vertices: np.ndarray, faces: np.ndarray, thickness: float, hole_length: float
+) -> tuple[np.ndarray, np.ndarray]:
+    if len(faces) == 0:
+        return np.zeros((0, 3)), np.zeros((0, 3), dtype=np.int64)
+    vertices, faces = compact(vertices, faces)
+    vertices, faces, _ = fill_holes(vertices, faces, hole_length)
+    return thicken(vertices, faces, thickness)
 
 
 def _without_hollows(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
@@ -162,7 +209,7 @@ class _Net:
         ``vertices`` and ``faces`` of the surface, ``sheets`` [S, 3] the faces of its single sheets wound alike.
         """
         width = 1.0 / resolution
-        half = 0.5 * (thickness or SHEET_VOXELS * width)
+        half = 0.5 * thickness
         quads, count = self.quads, len(self.cell)
 
         def per_vertex(value: np.ndarray) -> np.ndarray:
@@ -191,7 +238,7 @@ class _Net:
         behind = np.flatnonzero(~own & (backs > 0) & (walls == 0)) if len(sheets) else np.zeros(0, dtype=np.int64)
         if len(behind):
             found = SurfaceIndex(vertices, sheets).closest(points[behind], np.zeros((len(behind), 3)))
-            sheet_normal = _vertex_normals(vertices, sheets)[sheets[found.face]]
+            sheet_normal = vertex_normals(vertices, sheets)[sheets[found.face]]
             inward = unit((sheet_normal * found.barycentric[..., None]).sum(1))
             points[behind] = found.position - half * inward
         plug = ~own
@@ -207,13 +254,6 @@ class _Net:
         table = VoxelTable(torch.from_numpy(coords - low), shape)
         row = table.rows(*(torch.from_numpy(np.ascontiguousarray(column)) for column in (self.cells - low).T)).numpy()
         return np.where(row >= 0, used[row], -1)
-
-
-def _vertex_normals(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    area = face_vectors(vertices, faces)
-    return unit(
-        np.stack([sum(np.bincount(corner, n, minlength=len(vertices)) for corner in faces.T) for n in area.T], 1)
-    )
 
 
 def _averaged(points: np.ndarray, quads: np.ndarray, free: np.ndarray) -> np.ndarray:

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 import torch
-from espalier.engine.mesh.skin import outer_skin
+from espalier.engine.mesh.skin import SHEET_VOXELS, outer_skin
 from espalier.engine.mesh.topology import edge_table, half_edge_ends, vertex_components
 from espalier.engine.ovoxel import dual_grid_to_mesh
 from espalier.engine.training.metrics import sample_surface
@@ -75,7 +75,7 @@ def test_a_single_sheet_becomes_a_thin_solid():
     vertices, faces = skin_of(sheet)
     assert is_closed(faces)
     inner = np.abs(vertices[:, :2]).max(1) < 0.25
-    assert 0.3 / RESOLUTION < np.ptp(vertices[inner, 2]) < 1.5 / RESOLUTION
+    assert np.ptp(vertices[inner, 2]) == pytest.approx(SHEET_VOXELS / RESOLUTION)
 
 
 @pytest.mark.parametrize("tilt", [0.0, 0.3])
