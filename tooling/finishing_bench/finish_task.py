@@ -24,6 +24,7 @@ def main(arguments: list[str]) -> int:
     steps = Steps(folder)
     asset = kept_asset(Path(request["job"])) if "job" in request else made_asset(request, steps)
     with steps.step("grid → mesh"):
+        asset = asset.completed()
         vertices, faces = asset.surface()
     settings = FinishSettings(**request["settings"])
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)

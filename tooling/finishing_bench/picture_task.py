@@ -25,6 +25,8 @@ def main(arguments: list[str]) -> int:
     vertices, faces = asset.surface()
     _write(folder / "raw.npz", vertices, faces)
     counts = {"raw": len(faces)}
+    asset = asset.completed()
+    vertices, faces = asset.surface()
     for repair in ("clean", "watertight"):
         mended, corners, _ = REPAIRS[repair](vertices, faces, asset.coords, asset.resolution)
         _write(folder / f"{repair}.npz", mended, corners)

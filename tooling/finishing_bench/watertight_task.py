@@ -41,9 +41,10 @@ def _one(seed: int, resolution: int, steps: Steps) -> dict:
     asset = VoxelAsset(resolution, coords, grid.local.numpy(), grid.intersected.numpy(), None, colours)
     damage = list(DAMAGES)[(seed + seed // len(FAMILIES)) % len(DAMAGES)]
     given = DAMAGES[damage](asset)
-    vertices, faces = given.surface()
     # What is torn is to become whole again; of two layers either is as true.
-    reference = (vertices, faces) if damage == "doubled" else asset.surface()
+    reference = (given if damage == "doubled" else asset).surface()
+    given = given.completed()
+    vertices, faces = given.surface()
     row = {"seed": seed, "family": whole.family, "damage": damage, "raw_faces": len(faces)}
     try:
         with steps.step(f"watertight {seed}"):
