@@ -19,6 +19,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
   wheels                 make the engine's lock files in wheels/ anew from requirements/engine.txt
   bench                  measure what the README states, into build/bench
   bench finishing        measure finishing on a fixed set of objects, beside other tools
+  reliability            kill engine and Blender at random moments, run for long, count what is lost
   train --preset NAME    train a model set
   eval [--count N]       measure the starter model on objects it has never seen
   random-set FOLDER      write the published model set at full size (18 GB) with random weights
@@ -26,7 +27,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
 Everything runs in build/env, which the first command makes."""
 
 ENGINE = ROOT / "engine" / "__main__.py"
-IN_ENVIRONMENT = {"demo": "demo", "bench": "bench", "doctor": "doctor"}
+IN_ENVIRONMENT = {"demo": "demo", "bench": "bench", "doctor": "doctor", "reliability": "reliability"}
 IN_ENGINE = ("train", "eval", "random-set")
 
 
