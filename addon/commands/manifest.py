@@ -19,6 +19,8 @@ from ..scene.open_mesh import SUFFIXES
 
 # Bytes of a file's name, so that what belongs to it and starts with its name has room on every file system.
 MAX_NAME = 180
+# As the engine has them.
+THICKEST, MOST_LODS = 0.2, 8
 # Endings that would be taken for a wish; others, as in “v1.2”, are a part of the name.
 _NOT_WRITTEN = {*SUFFIXES, ".usda", ".usdc", ".usdz", ".abc", ".dae"} - {f".{kind}" for kind in KINDS}
 _FORBIDDEN = re.compile(r'[\x00-\x1f\\:*?"<>|]')
@@ -171,6 +173,8 @@ def _setting_faults(kind, settings):
                 faults.append(f"The setting {name} is {_quoted(value)}{bad}")
     if settings.get("faces") is not None and settings.get("ratio") is not None:
         faults.append("The settings faces and ratio both say how many faces the object shall have: give one of them.")
+    if settings.get("thickness") and settings.get("repair") in ("as_generated", "clean"):
+        faults.append("The setting thickness is for closed solids: choose the repair watertight with it.")
     return faults
 
 
@@ -262,10 +266,19 @@ def _one_of(choices):
     return check
 
 
-def _shares(value):
+def _ratio(value):
+    if _number(0, 1)(value) == 0:
+        raise BadValue(", and an object needs faces: give a number above 0 and up to 1.")
+    return value
+
+
+def _lods(value):
     if not isinstance(value, list):
-        raise BadValue(" and should be a list of numbers such as [0.5, 0.25].")
-    return [_number(0, 1)(each) for each in value]
+        raise BadValue(" and should be a list of shares of the faces, such as [0.5, 0.25].")
+    shares = [_number(0, 1)(each) for each in value]
+    if len(shares) > MOST_LODS or any(not low < high for high, low in zip([1, *shares], [*shares, 0])):
+        raise BadValue(f": give at most {MOST_LODS} shares between 1 and 0, each smaller than the one before.")
+    return value
 
 
 _INPUT = {"image": _path, "model": _text, "seed": _whole(0, MAX_SEED)}
@@ -290,13 +303,13 @@ _TEXTURE_SETTINGS = {"texture_size": _whole(64, 8192)}
 _FINISH_SETTINGS = {
     **_TEXTURE_SETTINGS,
     "faces": _whole(4, 2**31 - 1),
-    "ratio": _number(0, 1),
+    "ratio": _ratio,
     "repair": _one_of(REPAIRS),
     "smoothing": _whole(0, 200),
     "hole_length": _number(0, 1),
     "floater_size": _number(0, 1),
-    "thickness": _number(0, 1),
-    "lods": _shares,
+    "thickness": _number(0, THICKEST),
+    "lods": _lods,
     "occlusion": _flag,
     "normal_map": _flag,
     "draft": _flag,

@@ -100,6 +100,7 @@ def row(name, **more):
     return {"image": "red mug.png", "name": name, "settings": DRAFT, **more}
 
 
+@pytest.mark.slow
 def test_rows_become_files_with_records_and_are_passed_over_when_they_are_finished(farm):
     small = {"texture_size": 64, "faces": 200}
     farm.write(
@@ -173,6 +174,7 @@ def test_an_engine_that_does_not_start_ends_the_run_even_when_it_should_keep_goi
     assert code == 1 and kinds(events) == ["batch", "failed", "stopped", "done"]
 
 
+@pytest.mark.slow
 def test_meshes_are_textured_and_objects_finished_again(farm):
     bpy.ops.wm.read_factory_settings(use_empty=True)
     bpy.ops.mesh.primitive_cube_add()
@@ -194,6 +196,7 @@ def test_meshes_are_textured_and_objects_finished_again(farm):
     assert farm.record("lean.glb")["settings"]["draft"] is False
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_run_that_is_ended_loses_no_finished_row_and_the_next_goes_on(farm, number):
     farm.write(*(row(name) for name in "abcd"))
@@ -217,6 +220,7 @@ def test_a_run_that_is_ended_loses_no_finished_row_and_the_next_goes_on(farm, nu
     assert {f"{name}.glb.result.json" for name in "abcd"} <= set(farm.files())
 
 
+@pytest.mark.slow
 def test_two_shards_at_once_do_the_whole(farm):
     farm.write(*(row(name) for name in "abcd"))
     shards = [farm.start("--shard", f"{number}/2") for number in (1, 2)]

@@ -47,8 +47,12 @@ BAD = {
     '{"image": "mug.png", "settings": {"repair": "some"}}': "choose one of as_generated, clean, watertight",
     '{"image": "mug.png", "settings": {"repair": ["clean"]}}': "choose one of as_generated",
     '{"image": "mug.png", "settings": {"draft": 1}}': "true or false",
-    '{"image": "mug.png", "settings": {"lods": 0.5}}': "a list of numbers",
+    '{"image": "mug.png", "settings": {"lods": 0.5}}': "a list of shares",
     '{"image": "mug.png", "settings": {"lods": [0.5, "x"]}}': "a number from 0 to 1",
+    '{"image": "mug.png", "settings": {"lods": [0.25, 0.5]}}': "each smaller than the one before",
+    '{"image": "mug.png", "settings": {"lods": [1, 0.5]}}': "each smaller than the one before",
+    '{"image": "mug.png", "settings": {"ratio": 0}}': "above 0 and up to 1",
+    '{"image": "mug.png", "settings": {"thickness": 0.1, "repair": "clean"}}': "is for closed solids",
     '{"image": "mug.png", "mesh": "vase.glb", "settings": {"faces": 500}}': "There is no setting “faces” for texture",
 }
 
@@ -114,6 +118,24 @@ def test_no_setting_of_a_request_is_unknown():
 
     assert set(SETTINGS) <= set(manifest._SETTINGS["generate"])
     assert set(FINISHING) <= set(manifest._SETTINGS["finish"])
+
+
+VALUES = [0, 1, -1, 3, 4, 63, 64, 200, 201, 8192, 8193, 0.2, 0.21, 0.5, 1.5, True, "clean", "other", [], {}]
+
+
+@pytest.mark.parametrize("name", FINISHING)
+def test_a_value_is_refused_where_the_engine_would_refuse_it(read, name):
+    pytest.importorskip("torch")
+    from espalier.engine.errors import EspalierError
+    from espalier.engine.pipelines.finishing import finish_settings
+
+    for value in VALUES:
+        try:
+            finish_settings({"settings": {name: value}}, "watertight", 0)
+            good = True
+        except EspalierError:
+            good = False
+        assert bool(read(json.dumps({**IMAGE, "settings": {name: value}}))[0]) == good, value
 
 
 @pytest.fixture
