@@ -51,6 +51,14 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
     texture_size: bpy.props.EnumProperty(
         name="Textures", description="Size of the texture maps", items=TEXTURES, default=str(FINISHING["texture_size"])
     )
+    occlusion: bpy.props.BoolProperty(
+        name="Occlusion",
+        description=(
+            "Bake how hidden each place is into the maps, for game engines and exported glTF files. "
+            "Cycles and EEVEE find that by themselves and do not use it"
+        ),
+        default=FINISHING["occlusion"],
+    )
     normal_map: bpy.props.BoolProperty(
         name="Normal Map",
         description="Bake the relief of the whole surface, so that a mesh of few faces looks like one of many",
@@ -67,6 +75,45 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
         max=200,
         soft_max=30,
     )
+    use_holes: bpy.props.BoolProperty(
+        name="Choose Holes",
+        description="Choose which holes are closed; otherwise those with a rim of up to eight voxels",
+    )
+    hole_length: bpy.props.FloatProperty(
+        name="Close Holes",
+        description="Holes with a rim up to this long are closed, in percent of the object's longest side",
+        default=5.0,
+        soft_max=50.0,
+        precision=2,
+        **SHARE,
+    )
+    use_floaters: bpy.props.BoolProperty(
+        name="Choose Crumbs", description="Choose which loose pieces are removed; otherwise only the very small ones"
+    )
+    floater_size: bpy.props.FloatProperty(
+        name="Remove Crumbs",
+        description="Loose pieces smaller than this are removed, in percent of the object's longest side",
+        default=2.0,
+        soft_max=20.0,
+        precision=2,
+        **SHARE,
+    )
+    thickness: bpy.props.FloatProperty(
+        name="Thickness",
+        description=(
+            "Single sheets, such as leaves and cloth, become this thick, in percent of the object's longest side; "
+            "at 0 they stay as thin as the voxels allow"
+        ),
+        soft_max=5.0,
+        precision=2,
+        **{**SHARE, "max": 20.0},
+    )
+
+
+# Which repairs close holes, remove crumbs and thicken sheets; the others have no use for the setting.
+CLOSES_HOLES = ("MODEL", "CLEAN")
+REMOVES_CRUMBS = ("MODEL", "CLEAN", "WATERTIGHT")
+THICKENS = ("WATERTIGHT",)
 
 
 def asked(finish):
@@ -78,6 +125,10 @@ def asked(finish):
         "texture_size": int(finish.texture_size),
         "repair": None if repair == "MODEL" else repair.lower(),
         "smoothing": finish.smoothing if finish.use_smoothing else None,
+        "hole_length": _part(finish.hole_length) if finish.use_holes and repair in CLOSES_HOLES else None,
+        "floater_size": _part(finish.floater_size) if finish.use_floaters and repair in REMOVES_CRUMBS else None,
+        "thickness": _part(finish.thickness) or None if repair in THICKENS else None,
+        "occlusion": finish.occlusion,
         "normal_map": finish.normal_map,
         "draft": finish.draft,
     }
@@ -98,9 +149,12 @@ def take(finish, settings):
     if str(known["texture_size"]) in {size for size, _, _ in TEXTURES}:
         finish.texture_size = str(known["texture_size"])
     finish.repair = "MODEL" if known["repair"] is None else known["repair"].upper()
-    if known["smoothing"] is not None:
-        finish.use_smoothing, finish.smoothing = True, known["smoothing"]
-    finish.normal_map, finish.draft = known["normal_map"], known["draft"]
+    for name, use in (("smoothing", "use_smoothing"), ("hole_length", "use_holes"), ("floater_size", "use_floaters")):
+        if known[name] is not None:
+            setattr(finish, use, True)
+            setattr(finish, name, known[name] if name == "smoothing" else 100 * known[name])
+    finish.thickness = 100 * (known["thickness"] or 0)
+    finish.occlusion, finish.normal_map, finish.draft = known["occlusion"], known["normal_map"], known["draft"]
 
 
 def settings_of(item):

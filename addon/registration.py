@@ -125,5 +125,6 @@ def unregister():
         bpy.utils.unregister_class(cls)
 
 
+@bpy.app.handlers.persistent
 def _on_exit(*_arguments):
     session.close()

@@ -28,6 +28,10 @@ FINISHING = {
     "texture_size": 1024,
     "repair": None,
     "smoothing": None,
+    "hole_length": None,
+    "floater_size": None,
+    "thickness": None,
+    "occlusion": True,
     "normal_map": True,
     "draft": False,
 }
@@ -73,11 +77,11 @@ def make_refinish_request(name, source, made, settings):
     """Return the request of finishing a generation again: ``source`` is its folder, ``made`` its request.
 
     ``settings`` are what shall be otherwise than it was, named as in ``FINISHING``. Where they limit the faces in one
-    way, a limit in the other way ends.
+    way, a limit in the other way ends; where they choose another repair, so does the thickness of sheets.
     """
     before = made.get("settings")
     merged = {**(before if isinstance(before, dict) else {}), **settings}
-    for given, other in (("faces", "ratio"), ("ratio", "faces")):
+    for given, other in (("faces", "ratio"), ("ratio", "faces"), ("repair", "thickness")):
         if settings.get(given) is not None and other not in settings:
             merged[other] = None
     return {

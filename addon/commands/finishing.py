@@ -8,6 +8,8 @@ import math
 
 from ..request import REPAIRS
 
+THICKEST = 0.2
+
 
 def add_finishing(command, again):
     """Add the options; ``again`` says that what is left out is as it was."""
@@ -24,16 +26,41 @@ def add_finishing(command, again):
     group.add_argument(
         "--smoothing", type=whole(0, 200), metavar="N", help=f"passes of smoothing, 0 to 200 (default: {model})"
     )
+    group.add_argument(
+        "--hole-length",
+        type=share(0),
+        metavar="SHARE",
+        help="close holes with a rim up to this long (default: 8 voxels)",
+    )
+    group.add_argument(
+        "--floater-size", type=share(0), metavar="SHARE", help="remove loose pieces smaller than this (default: crumbs)"
+    )
+    group.add_argument(
+        "--thickness",
+        type=share(most=THICKEST),
+        metavar="SHARE",
+        help="make single sheets this thick; only with --repair watertight (default: as thin as they come)",
+    )
+    _add_switch(group, "--occlusion", f"ambient occlusion in the maps (default: {yes})")
     _add_switch(group, "--normal-map", f"a normal map where the mesh was simplified (default: {yes})")
     group.add_argument(
         "--draft", action="store_true", help="every face, with materials at the vertices: no maps, for a quick look"
     )
+    command.set_defaults(check=check)
 
 
 def asked(options):
     """The settings of a request that the options name; what is left out is left out."""
-    settings = {name: getattr(options, name) for name in ("faces", "ratio", "repair", "smoothing", "normal_map")}
+    names = ("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness")
+    settings = {name: getattr(options, name) for name in (*names, "occlusion", "normal_map")}
     return {"draft": options.draft, **{name: value for name, value in settings.items() if value is not None}}
+
+
+def check(options):
+    """Why these options do not fit each other, as a sentence; "" when they do."""
+    if options.thickness and options.repair != "watertight":
+        return "--thickness is for closed solids: give --repair watertight with it."
+    return ""
 
 
 def whole(least, most=None):

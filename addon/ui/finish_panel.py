@@ -5,9 +5,17 @@ import bpy
 from bl_ui.utils import PresetPanel
 
 from .. import ids
-from ..finish_settings import describe, settings_of
+from ..finish_settings import CLOSES_HOLES, REMOVES_CRUMBS, THICKENS, describe, settings_of
 from ..history import generation_of
 from .text import draw_note, draw_sentence, settings_column
+
+# Why settings of the surface are out of use under each repair.
+WHY_NOT = {
+    "MODEL": "Thickness is for Watertight",
+    "AS_GENERATED": "As Generated closes nothing, removes nothing and thickens nothing",
+    "CLEAN": "Thickness is for Watertight",
+    "WATERTIGHT": "Watertight leaves no holes to close",
+}
 
 
 class ESPALIER_PT_finish_presets(PresetPanel, bpy.types.Panel):
@@ -47,17 +55,35 @@ def _draw_settings(body, finish, context):
     elif finish.amount == "SHARE":
         maps.prop(finish, "share", text=" ")
     maps.prop(finish, "texture_size")
-    maps.column(heading="Maps").prop(finish, "normal_map")
-    _draw_choice(maps, finish, "use_smoothing", "smoothing")
+    checks = maps.column(heading="Maps", align=True)
+    checks.prop(finish, "normal_map")
+    checks.prop(finish, "occlusion")
     if finish.draft:
         draw_note(
             body, "A draft keeps every face and has no maps. Finish Again turns it into a finished object", context
         )
+    header, surface = body.panel(ids.SECTION_SURFACE, default_closed=True)
+    header.label(text="Surface")
+    if surface is not None:
+        _draw_surface(surface, finish, context)
 
 
-def _draw_choice(column, finish, use, value):
+def _draw_surface(body, finish, context):
+    column = settings_column(body)
+    column.active = not finish.draft
+    _draw_choice(column, finish, "use_smoothing", "smoothing")
+    _draw_choice(column, finish, "use_holes", "hole_length", finish.repair in CLOSES_HOLES)
+    _draw_choice(column, finish, "use_floaters", "floater_size", finish.repair in REMOVES_CRUMBS)
+    row = column.row()
+    row.active = finish.repair in THICKENS
+    row.prop(finish, "thickness")
+    draw_note(body, "A draft is not mended" if finish.draft else WHY_NOT[finish.repair], context)
+
+
+def _draw_choice(column, finish, use, value, in_use=True):
     """A value that is automatic until its box is ticked."""
     row = column.row(heading=finish.bl_rna.properties[value].name)
+    row.active = in_use
     row.prop(finish, use, text="")
     sub = row.row()
     sub.active = getattr(finish, use)
