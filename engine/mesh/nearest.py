@@ -47,9 +47,7 @@ class SurfaceIndex:
             return
         corners = vertices[faces].astype(np.float64)
         middle = corners.mean(axis=1)
-        low = middle.min(axis=0)
-        span = float(np.ptp(middle, axis=0).max())
-        codes = self._loops.morton_codes(middle, low, (2**21 - 1) / span if span > 0 else 0.0)
+        codes = self._curve(middle)
         self._order = np.argsort(codes, kind="stable")
         self._corners = corners.reshape(-1, 9).astype(np.float32)[self._order]
         self._normals = unit(face_vectors(vertices, faces)).astype(np.float32)[self._order]
@@ -85,7 +83,16 @@ class SurfaceIndex:
         """
         if self._loops is None:
             raise EspalierError("missing_package", "Rays need numba: install the engine again.")
-        points, normals = (np.ascontiguousarray(part, dtype=np.float64) for part in (points, normals))
-        return self._loops.open_share(
-            *self._tree, self._corners, points, normals, pattern.astype(np.int64), np.ascontiguousarray(directions)
+        # Along a curve through space, so that the rays of one point meet what those of the last one met.
+        order = np.argsort(self._curve(points.astype(np.float64)), kind="stable")
+        points, normals = (part[order].astype(np.float64) for part in (points, normals))
+        shares = np.empty(len(points), dtype=np.float32)
+        shares[order] = self._loops.open_share(
+            *self._tree, self._corners, points, normals, pattern[order].astype(np.int64), directions
         )
+        return shares
+
+    def _curve(self, points: np.ndarray) -> np.ndarray:
+        """The places of points [N, 3] along a Z-order curve, uint64 [N]."""
+        low, span = points.min(axis=0, initial=np.inf), float(np.ptp(points, axis=0).max()) if len(points) else 0.0
+        return self._loops.morton_codes(points, low, (2**21 - 1) / span if span > 0 else 0.0)
