@@ -64,8 +64,11 @@ def _numbered(root: np.ndarray) -> np.ndarray:
 
 
 @compiled
-def edges(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """``topology.edge_table`` by two counting sorts: its arrays in order. ``count`` of vertices."""
+def edges(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int]:
+    """``topology.edge_table`` by two counting sorts: ends, halves, start, edge_of_half and how many edges there are.
+
+    ``count`` of vertices; only so many rows of ``ends`` and ``start`` are filled, and one more of ``start``.
+    """
     total = 3 * len(faces)
     first, place = np.empty(total, np.int64), np.zeros(count + 1, np.int64)
     for half in range(total):
@@ -80,7 +83,7 @@ def edges(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.nda
         first[place[high]] = half
         place[high] += 1
     halves = np.empty(total, np.int64)
-    place[:] = 0
+    place = np.zeros(count + 1, np.int64)
     for half in range(total):
         face, corner = half // 3, half % 3
         low = min(faces[face, corner], faces[face, (corner + 1) % 3])
@@ -107,4 +110,4 @@ def edges(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.nda
             found += 1
         edge_of_half[half] = found - 1
     start[found] = total
-    return ends[:found].copy(), np.diff(start[: found + 1]), halves, start[:found].copy(), edge_of_half
+    return ends, halves, start, edge_of_half, found

@@ -59,7 +59,12 @@ def half_edge_ends(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def edge_table(faces: np.ndarray) -> EdgeTable:
     """Build the table of ``faces`` int [F, 3]; no face may repeat a vertex."""
     if loops := compiled_loops(len(faces)):
-        return EdgeTable(*loops.edges(np.ascontiguousarray(faces, dtype=np.int64), int(faces.max()) + 1))
+        vertex_count = int(faces.max()) + 1
+        ends, halves, start, edge_of_half, found = loops.edges(
+            np.ascontiguousarray(faces, dtype=np.int64), vertex_count
+        )
+        count = np.diff(start[: found + 1])
+        return EdgeTable(ends[:found].copy(), count, halves, start[:found].copy(), edge_of_half)
     tail, head = half_edge_ends(faces)
     low, high = np.minimum(tail, head), np.maximum(tail, head)
     count = int(high.max(initial=0)) + 1
