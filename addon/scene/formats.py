@@ -11,6 +11,7 @@ import bpy
 
 from .asset import BadResult
 from .channels import separate_maps
+from .pixels import SIGNATURES
 
 KINDS = ("glb", "blend", "fbx", "obj", "usd")
 # Module and name of the operator behind each kind; a .blend needs none.
@@ -109,7 +110,11 @@ def _unpack_maps(scene, folder):
         if image.packed_file is None:
             continue
         folder.mkdir(exist_ok=True)
-        file = folder / Path(bpy.path.clean_name(image.name)).with_suffix(".png").name
-        file.write_bytes(image.packed_file.data)
+        data = bytes(image.packed_file.data)
+        suffix = next((suffix for start, suffix in SIGNATURES if data.startswith(start)), Path(image.filepath).suffix)
+        file = folder / f"{bpy.path.clean_name(image.name.removesuffix(suffix))}{suffix}"
+        while file.exists():
+            file = file.with_name(f"{file.stem}_{suffix}")
+        file.write_bytes(data)
         image.filepath_raw = str(file)
         image.unpack(method="REMOVE")

@@ -88,6 +88,35 @@ def test_an_open_file_is_written_in_every_kind(tmp_path):
         assert len(opened(tmp_path / f"cube.{kind}")) == 1
 
 
+def test_images_of_a_user_keep_their_format_and_names_that_clash_are_told_apart(tmp_path):
+    import io
+
+    from PIL import Image
+
+    bpy.ops.mesh.primitive_cube_add()
+    item = bpy.context.object
+    item.data.materials.clear()
+    for name, kind in (("a b.png", "PNG"), ("a_b", "PNG"), ("photo.jpg", "JPEG")):
+        stream = io.BytesIO()
+        Image.new("RGB", (8, 8), (200, 60, 30)).save(stream, kind)
+        image = bpy.data.images.new(name, 8, 8)
+        image.pack(data=stream.getvalue(), data_len=len(stream.getvalue()))
+        image.source = "FILE"
+        material = bpy.data.materials.new(name)
+        material.use_nodes = True
+        node = material.node_tree.nodes.new("ShaderNodeTexImage")
+        node.image = image
+        shader = next(each for each in material.node_tree.nodes if each.type == "BSDF_PRINCIPLED")
+        material.node_tree.links.new(node.outputs["Color"], shader.inputs["Base Color"])
+        item.data.materials.append(material)
+    export.write_open_file(tmp_path / "cube.obj")
+    files = sorted((tmp_path / "cube.obj.textures").iterdir())
+    assert [file.name for file in files] == ["a_b.png", "a_b_.png", "photo.jpg"]
+    assert [Image.open(file).format for file in files] == ["PNG", "PNG", "JPEG"]
+    named = (tmp_path / "cube.mtl").read_text()
+    assert all(f"map_Kd cube.obj.textures/{file.name}" in named for file in files)
+
+
 def test_an_exporter_that_is_switched_off_is_a_sentence(result_folder, tmp_path):
     bpy.ops.preferences.addon_disable(module="io_scene_fbx")
     try:
