@@ -18,7 +18,7 @@ _LARGEST_GRID = 2048
 _COARSE_GRID = 1024
 
 # After so many charts of about one size the search no longer begins at the bottom every time.
-_PATIENCE = 48
+_PATIENCE = 24
 
 # Which charts come first: the longest, those with the largest rectangles, those with the largest areas.
 _ORDERS = 3

@@ -16,19 +16,15 @@ from scipy.sparse.csgraph import dijkstra
 
 from .topology import EdgeTable, face_vectors, half_edge_ends, label_components, unit
 
-# Faces of a chart lean at most this far from its axis (radians); what is left over is small and may lean further.
-CONE = np.radians(90.0)
-_CONE_OF_DUST = np.radians(115.0)
+# What is left over as dust is small and may lean this much further (radians) from its chart's axis than other faces.
+_DUST_LEANS = np.radians(25.0)
 
 # A round patch has shape 1, a square 1.27, a strip ten times as long as wide 3.9.
 _SHAPE_WEIGHT = 0.2
 _WORST_SHAPE = 3.5
 
 # Charts narrower than this many texels are merged into a neighbour where one will have them.
-DUST_TEXELS = 6.0
-
-# The share of the square that charts are expected to fill, for the size of a texel before they are packed.
-EXPECTED_USE = 0.6
+_DUST_TEXELS = 6.0
 
 _STRAIGHTENINGS = 2
 
@@ -86,12 +82,13 @@ def winding_pairs(faces: np.ndarray, table: EdgeTable) -> tuple[np.ndarray, np.n
 
 
 def find_charts(
-    vertices: np.ndarray, faces: np.ndarray, left: np.ndarray, right: np.ndarray, size: int, noisy: bool
+    vertices: np.ndarray, faces: np.ndarray, left: np.ndarray, right: np.ndarray, texel: float, cone: float, noisy: bool
 ) -> np.ndarray:
-    """Label the faces int64 [F, 3] of ``vertices`` [V, 3] with their chart, int64 [F], for a texture of this ``size``.
+    """Label the faces int64 [F, 3] of ``vertices`` [V, 3] with their chart, int64 [F].
 
     left, right: half-edges [P] across which a chart may go on, from ``winding_pairs``. Charts are connected; whether
-    they are disks is for ``disks`` to see to. noisy: whether normals of single faces say little about the shape.
+    they are disks is for ``disks`` to see to. texel: the side of a texel, in units of ``vertices``. cone: how far faces
+    may lean from the axis of their chart (radians). noisy: whether normals of single faces say little about the shape.
     """
     area_vector = face_vectors(vertices, faces)
     area = np.linalg.norm(area_vector, axis=1)
@@ -112,14 +109,13 @@ def find_charts(
         )
 
     clusters = single_faces()
-    _grow(clusters, facing, CONE, _WORST_SHAPE, None)
+    _grow(clusters, facing, cone, _WORST_SHAPE, None)
     label = clusters.label
     for _ in range(_STRAIGHTENINGS):
         label = _straighten(label, vertices[faces].mean(axis=1), facing, f, g)
     clusters = single_faces()
     clusters.merge(label)
-    texel = np.sqrt(area.sum() / EXPECTED_USE) / size
-    _grow(clusters, facing, _CONE_OF_DUST, np.inf, DUST_TEXELS * texel)
+    _grow(clusters, facing, cone + _DUST_LEANS, np.inf, _DUST_TEXELS * texel)
     return clusters.label
 
 

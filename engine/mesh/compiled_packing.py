@@ -214,13 +214,12 @@ def place(
         longest = max(longest, (width[c] + 1) * (height[c] + 1))
     runs = np.empty((2, longest // 2 + 1, 3), np.int64)
     used = 0
-    like, alike, resume = -1, 0, 0
+    alike = np.zeros(80, np.int64)
+    resume = np.zeros(80, np.int64)
     for c in order:
-        kind = int(np.ceil(4.0 * np.log2(float(max(width[c], height[c])))))
-        if kind != like:
-            like, alike, resume = kind, 0, 0
-        alike += 1
-        start = max(resume - max(width[c], height[c]), 0) if alike > patience else 0
+        kind = int(4.0 * np.log2(float(max(width[c], height[c]))))
+        alike[kind] += 1
+        start = max(resume[kind] - max(width[c], height[c]), 0) if alike[kind] > patience else 0
         best_top, chosen, slot = limit + 1, 0, 0
         best_y = best_x = best_turn = -1
         for turn in range(4):
@@ -235,6 +234,6 @@ def place(
             return places, limit + 1
         places[c, 0], places[c, 1], places[c, 2] = best_y, best_x, best_turn
         _occupy(jump, widest, runs[1 - slot], chosen, best_y, best_x, gap)
-        resume = best_y
+        resume[kind] = best_y
         used = max(used, best_top)
     return places, used

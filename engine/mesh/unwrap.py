@@ -32,8 +32,13 @@ _SMOOTHING_STEPS = 2
 # Where edges are longer than this share of the object, what they show is its shape and no noise.
 _NOISE = 0.05
 
-# Charts that do not flatten as they are get a try on the smoothed copy, then are halved so often; xatlas gets the rest.
-_HALVINGS = 3
+# Faces lean at most so far from their chart's axis (radians). Charts that do not flatten get a try on the smoothed
+# copy, then are grown anew with the second cone, then halved so often; xatlas gets the rest.
+_CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
+_HALVINGS = 2
+
+# The share of the square that charts are expected to fill, for the size of a texel before they are packed.
+_EXPECTED_USE = 0.65
 
 # Charts are flattened together until they have so many faces: a constant, so that memory is bounded.
 _FACES_AT_ONCE = 50_000
@@ -89,7 +94,9 @@ class _Unwrapping:
         self.exact, self.smooth = vertices, vertices
         if self.noisy:
             self.smooth = smoothed(vertices, faces, _SMOOTHING_STEPS, 0.5 * noise)
-        self.flat_area = 1e-9 * np.linalg.norm(face_vectors(vertices, faces), axis=1).mean()
+        area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
+        self.flat_area = 1e-9 * float(area.mean())
+        self.texel = float(np.sqrt(area.sum() / _EXPECTED_USE)) / size
         self.uv = np.zeros((len(faces), 3, 2))
         self.chart = np.full(len(faces), -1, dtype=np.int64)
         self.way = np.zeros(len(faces), dtype=np.int64)
@@ -99,10 +106,14 @@ class _Unwrapping:
         """Find charts and flatten those that can be; return the label of each other face's chart, -1 elsewhere."""
         left, right = winding_pairs(self.faces, edge_table(self.faces))
         middle = self.smooth[self.faces].mean(axis=1)
-        label = find_charts(self.smooth, self.faces, left, right, self.size, self.noisy)
-        label = cut_to_disks(label, middle, left, right)
+        label = find_charts(self.smooth, self.faces, left, right, self.texel, _CONE, self.noisy)
         members = np.arange(len(self.faces))
-        for turn in range(_HALVINGS + 2):
+        for turn in range(_HALVINGS + 3):
+            if turn == 2:
+                label = find_charts(self.smooth, self.faces[members], left, right, self.texel, _SECOND_CONE, self.noisy)
+            elif turn > 2:
+                label = halve(label, np.arange(int(label.max()) + 1), middle, left, right)
+            label = cut_to_disks(label, middle, left, right)
             good = self._flatten(self.smooth if turn == 1 else self.exact, members, label, left, right)
             place = np.full(len(members), -1, dtype=np.int64)
             place[~good] = np.arange(int((~good).sum()))
@@ -111,9 +122,6 @@ class _Unwrapping:
             left, right = _pairs_of(place, left, right)
             if len(members) == 0:
                 break
-            if 0 < turn <= _HALVINGS:
-                label = halve(label, np.arange(int(label.max()) + 1), middle, left, right)
-                label = cut_to_disks(label, middle, left, right)
         rest = np.full(len(self.faces), -1, dtype=np.int64)
         rest[members] = label
         return rest

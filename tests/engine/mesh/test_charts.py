@@ -25,9 +25,9 @@ def plate(n=12, hole=False):
     return points, faces
 
 
-def disks_of(vertices, faces, size=512):
+def disks_of(vertices, faces, texel=0.002):
     left, right = winding_pairs(faces, edge_table(faces))
-    label = find_charts(vertices, faces, left, right, size, noisy=False)
+    label = find_charts(vertices, faces, left, right, texel, np.radians(90), noisy=False)
     return cut_to_disks(label, vertices[faces].mean(axis=1), left, right), left, right
 
 
@@ -63,7 +63,7 @@ def test_strips_narrower_than_texels_join_their_neighbours():
     points, faces = plate()
     points[:, 2] = np.repeat(height, 12)
     points[:, 0] = np.repeat(np.where(np.arange(12) < 6, np.arange(12), np.arange(12) - 0.999) * 0.07, 12)
-    label, _, _ = disks_of(points, faces, 256)
+    label, _, _ = disks_of(points, faces, 0.004)
     assert label.max() == 0
 
 
