@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from espalier.addon.client import ClientError, JobQueue, JobStore, Shelf
+from espalier.addon.client import claim as claims
 from espalier.addon.client import shelf as shelves
 from espalier.engine import protocol
 from espalier.tests.client.fake_engine import ROOT
@@ -166,3 +167,12 @@ def test_a_queue_on_hold_begins_nothing_and_goes_on_when_let(store):
     queue.on_hold = False
     queue.poll()
     assert engine.submitted == [job.id]
+
+
+def test_on_a_disk_without_locks_jobs_are_made_and_offered_to_nobody(store, monkeypatch):
+    def no_locks(_descriptor):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr(claims, "try_lock", no_locks)
+    make(store, "cup")
+    assert read(JobStore(store.folder)).forsaken() == []
