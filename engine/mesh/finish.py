@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import Cancelled
+from ..errors import Cancelled, EspalierError
 from .bake import MaterialVoxels
 from .bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
 from .finish_settings import DEFAULTS, REPAIRS, FinishSettings
+from .lod import Lod, lod_chain
 from .normals import corner_normals
 from .raster import rasterise
 from .simplify import reduce_faces
@@ -25,12 +26,15 @@ from .unwrap import unwrap
 
 Report = Callable[[int, int], None]
 
-SHARES = {"clean": 15, "simplify": 15, "unwrap": 35, "raster": 2, "bake": 30, "gutter": 3}
+SHARES = {"clean": 15, "simplify": 15, "unwrap": 35, "raster": 2, "bake": 25, "gutter": 3, "lods": 5}
 """How many hundredths of the whole each step takes, about."""
 
 STEPS = tuple(SHARES)
 STEP_ENDS = dict(zip(accumulate(SHARES.values()), STEPS))
 """The step that is finished when so many hundredths are reported."""
+
+TEXELS_OF_A_PIECE = 6
+"""Along a side, with the gap to the next: less than this shows nothing."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +42,10 @@ class FinishedAsset:
     """A finished object in the engine's frame (Z up, within [-0.5, 0.5]).
 
     vertices float32 [V, 3]; faces int32 [F, 3]; uv float32 [F, 3, 2] per corner, origin lower left; normals float32
-    [F, 3, 3] per corner. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha
-    mode is opaque), ``orm`` (occlusion, roughness, metallic) and, when the surface was simplified, ``normal`` (tangent
-    space, +v green). has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend".
+    [F, 3, 3] per corner. lods: coarser versions of the same four arrays that use the same maps, as many as were asked
+    for. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha mode is opaque),
+    ``orm`` (occlusion, roughness, metallic) and, when the surface was simplified, ``normal`` (tangent space, +v green).
+    has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend".
     report: counts of what was found and done, sentences in ``events``, seconds per step.
     """
 
@@ -48,6 +53,7 @@ class FinishedAsset:
     faces: np.ndarray
     uv: np.ndarray
     normals: np.ndarray
+    lods: tuple[Lod, ...]
     maps: dict[str, np.ndarray]
     has_occlusion: bool
     alpha_mode: str
@@ -77,6 +83,7 @@ def finish(
         lean_vertices, lean_faces = reduce_faces(mended.vertices, mended.faces, target)
         is_leaner = lean_faces is not mended.faces
         bumps = settings.normal_map and is_leaner
+        _check_pieces(lean_faces, len(lean_vertices), settings.texture_size)
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
     with run.step("raster"):
@@ -88,6 +95,9 @@ def finish(
         texels = bake_texels(raster, lean, full, material, settings.occlusion, bumps, run.within("bake"))
     with run.step("gutter"):
         maps = texture_maps(raster, texels)
+    arrays = lean_vertices.astype(np.float32), lean_faces.astype(np.int32), layout.uv, normals
+    with run.step("lods"):
+        lods = lod_chain(*arrays, settings.lods, settings.texture_size, run.cancelled) if settings.lods else []
     events = [*counts["events"], *_shortfall(len(lean_faces), target), *layout.events, *texels.events]
     account = {
         **counts,
@@ -99,10 +109,8 @@ def finish(
         "seconds": {name: round(value, 3) for name, value in run.seconds.items()},
     }
     return FinishedAsset(
-        lean_vertices.astype(np.float32),
-        lean_faces.astype(np.int32),
-        layout.uv,
-        normals,
+        *arrays,
+        tuple(lods),
         maps,
         bool((texels.orm[:, 0] < 255).any()),
         texels.alpha_mode,
@@ -118,6 +126,17 @@ def _mend(
     raw, faces, counts = mend(vertices, faces, material.coords, material.resolution, settings.repair_options())
     smooth = taubin_smooth(raw, faces, settings.smoothing) if settings.smoothing else raw
     return FullSurface(smooth, faces, raw), counts
+
+
+def _check_pieces(faces: np.ndarray, vertices: int, texture_size: int) -> None:
+    """Raise EspalierError("bad_surface") when the texture has too few texels for the separate pieces of the mesh."""
+    pieces, most = int(vertex_components(faces, vertices).max()) + 1, (texture_size // TEXELS_OF_A_PIECE) ** 2
+    if pieces > most:
+        raise EspalierError(
+            "bad_surface",
+            f"The object is in {pieces:,} separate pieces, and a texture of {texture_size} texels has room for "
+            f"{most:,}: clear away small pieces with a floater size, choose the repair “watertight”, or take a larger texture.",
+        )
 
 
 def _shortfall(count: int, target: int) -> list[str]:

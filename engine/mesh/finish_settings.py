@@ -22,6 +22,7 @@ LARGEST_TEXTURE = 8192
 MOST_SMOOTHING = 200
 """Passes; long before that a surface stops changing to the eye."""
 THICKEST = 0.2
+MOST_LODS = 8
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class FinishSettings:
     floater_size, below which loose pieces go (None: a fiftieth of the largest piece, unless the object is made of such
     pieces); thickness, of what single sheets become in "watertight" (0: as they come).
 
-    occlusion: whether ambient occlusion is
+    lods: coarser versions to be made, as shares of the finished faces, falling. occlusion: whether ambient occlusion is
     baked. normal_map: whether a simplified surface gets a map of the normals it had.
     """
 
@@ -50,6 +51,7 @@ class FinishSettings:
     hole_length: float | None = None
     floater_size: float | None = None
     thickness: float = 0.0
+    lods: tuple[float, ...] = ()
     occlusion: bool = True
     normal_map: bool = True
 
@@ -75,6 +77,7 @@ class FinishSettings:
         _share("thickness", self.thickness, THICKEST)
         if self.thickness and self.repair != "watertight":
             raise _refused("Only the repair “watertight” thickens sheets: choose it, or leave the thickness out.")
+        _check_lods(self.lods)
         true_or_false("occlusion", self.occlusion)
         true_or_false("normal_map", self.normal_map)
 
@@ -104,6 +107,17 @@ def _share(name: str, value: Any, most: float = 1) -> None:
         raise _refused(
             f"The setting {name} is {_shown(value)}, which is not possible: choose a number from 0 to {most}."
         )
+
+
+def _check_lods(shares: Any) -> None:
+    if not isinstance(shares, tuple) or len(shares) > MOST_LODS:
+        raise _refused(f"The setting lods should be a list of at most {MOST_LODS} shares, for example 0.5 and 0.25.")
+    before: float = 1
+    for share in shares:
+        _share("lods", share)
+        if not 0 < share < before:
+            raise _refused("The shares in lods have to fall, each below 1 and above 0, for example 0.5 and 0.25.")
+        before = share
 
 
 def true_or_false(name: str, value: Any) -> None:

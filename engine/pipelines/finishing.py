@@ -6,7 +6,7 @@ Generating and finishing again do the same here, so the same voxels and settings
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from ..jobs import JobFolder
 from ..mesh.bake import BASE_COLOR, MaterialVoxels
 from ..mesh.finish import FinishedAsset, finish
 from ..mesh.finish_settings import FinishSettings, true_or_false
+from ..mesh.lod import Lod
 from ..mesh.png import encode_png
 from .asset import VoxelAsset
 from .draft import DraftAsset, make_draft
@@ -24,7 +25,7 @@ from .preview import render_preview, render_vertex_colours
 
 FINISHING = (
     *("faces", "ratio", "texture_size", "repair", "smoothing", "hole_length", "floater_size", "thickness"),
-    *("occlusion", "normal_map"),
+    *("lods", "occlusion", "normal_map"),
 )
 """The settings of a request that are FinishSettings; ``faces`` is its ``target_faces``."""
 
@@ -39,6 +40,8 @@ def finish_settings(request: Mapping[str, Any], repair: str, smoothing: int) -> 
     given: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
     if "faces" in given:
         given["target_faces"] = given.pop("faces")
+    if isinstance(given.get("lods"), list):
+        given["lods"] = tuple(given["lods"])
     return FinishSettings(**{"repair": repair, "smoothing": smoothing, **given})
 
 
@@ -75,8 +78,8 @@ def finish_surface(
     _write_mesh(job, "result.npz", finished)
     preview = render_preview(finished.vertices, finished.faces, finished.uv, finished.maps["base_color"])
     counts = {**_without_times(job, finished), **added}
-    shown = {"occlusion": finished.has_occlusion}
-    _write(job, request, finished, maps, preview, counts, asset, kind, notes, report, **shown)
+    more = {"lods": _write_lods(job, settings.lods, finished), "occlusion": finished.has_occlusion}
+    _write(job, request, finished, maps, preview, counts, asset, kind, notes, report, **more)
 
 
 def _is_mended(repair: str, is_draft: bool) -> bool:
@@ -102,17 +105,30 @@ def _write(
     counts = {**counts, **counts_of(asset), "notes": list(notes)}
     bounds = {"min": result.vertices.min(axis=0).tolist(), "max": result.vertices.max(axis=0).tolist()}
     write_result(job, request, kind, result.alpha_mode, maps, counts, bounds=bounds, **more)
+    _forget_others(job, {*maps.values(), *(lod["file"] for lod in more.get("lods", ()))})
     report.preview("finish", "preview.png")
 
 
-def _write_mesh(job: JobFolder, file: str, mesh: FinishedAsset) -> None:
-    job.write_npz(
-        file,
-        vertices=mesh.vertices.astype(np.float32),
-        faces=mesh.faces.astype(np.int32),
-        normals=mesh.normals.astype(np.float32),
-        uv=mesh.uv.astype(np.float32),
-    )
+def _write_lods(job: JobFolder, shares: Sequence[float], finished: FinishedAsset) -> list[dict[str, Any]]:
+    """Write lod1.npz, lod2.npz and so on, and list them for result.json."""
+    listed = []
+    for number, (share, lod) in enumerate(zip(shares, finished.lods), start=1):
+        file = f"lod{number}.npz"
+        _write_mesh(job, file, lod)
+        listed.append({"file": file, "share": share, "faces": len(lod.faces)})
+    return listed
+
+
+def _forget_others(job: JobFolder, files: Collection[str]) -> None:
+    """Remove the maps and coarser versions that an earlier run of this job left and ``files`` does not name."""
+    for pattern in ("base_color.png", "orm.png", "normal.png", "lod*.npz"):
+        for path in job.path.glob(pattern):
+            if path.name not in files:
+                path.unlink()
+
+
+def _write_mesh(job: JobFolder, file: str, mesh: FinishedAsset | Lod) -> None:
+    job.write_npz(file, vertices=mesh.vertices, faces=mesh.faces, normals=mesh.normals, uv=mesh.uv)
 
 
 def _without_times(job: JobFolder, finished: FinishedAsset) -> dict[str, Any]:

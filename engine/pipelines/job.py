@@ -28,7 +28,7 @@ from .stages import MAX_TOKENS, Keep, Settings, refuse_unknown
 SETTINGS = (
     *("quality", "matting", "texture_size", "samplers"),
     *("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness"),
-    *("occlusion", "normal_map", "draft", "max_tokens"),
+    *("lods", "occlusion", "normal_map", "draft", "max_tokens"),
 )
 """All that a request may set; docs/pipelines.md says what each means. A kind of job leaves out what is not for it."""
 

@@ -184,6 +184,7 @@ IMPOSSIBLE = [float("nan"), float("inf"), -1, 1e300, 10**400, "1", True, [1], {}
         ("hole_length", [1.5, *(value for value in IMPOSSIBLE)]),
         ("floater_size", [-0.1, *(value for value in IMPOSSIBLE)]),
         ("thickness", [0.3, *(value for value in IMPOSSIBLE)]),
+        ("lods", [(0,), (1.0,), (0.5, 0.5), (0.25, 0.5), (0.1,) * 9, [0.5], None, *((value,) for value in IMPOSSIBLE)]),
         ("occlusion", [0, 1, None, *(value for value in IMPOSSIBLE if value is not True)]),
         ("repair", ["magic", "", None, *IMPOSSIBLE]),
         ("normal_map", [0, 1, None, *(value for value in IMPOSSIBLE if value is not True)]),
@@ -276,6 +277,30 @@ def test_a_watertight_asset_needs_the_voxels_of_its_surface():
             material,
             replace(SETTINGS, repair="watertight"),
         )
+
+
+def test_coarser_versions_share_the_maps_of_the_object(ring):
+    raw, full = ring
+    asset = finish(*raw, replace(SETTINGS, lods=(0.5, 0.2)))
+    assert full.lods == () and {name: image.tobytes() for name, image in full.maps.items()} == {
+        name: image.tobytes() for name, image in asset.maps.items()
+    }
+    assert [round(len(lod.faces) / len(asset.faces), 2) for lod in asset.lods] == [0.5, 0.2]
+    for lod in asset.lods:
+        assert (lod.vertices.dtype, lod.faces.dtype) == (np.float32, np.int32)
+        assert len(lod.faces) == len(lod.uv) == len(lod.normals) and lod.faces.max() < len(lod.vertices)
+        position, base, _ = shown_colours(replace(asset, vertices=lod.vertices, faces=lod.faces, uv=lod.uv))
+        assert np.abs(base - colours_at(position)[:, :3]).mean() < 0.03
+
+
+def test_more_pieces_than_the_texture_has_room_for_end_in_a_sentence():
+    corner = np.stack(np.meshgrid(*[np.arange(6)] * 3), -1).reshape(-1, 3) / 6 - 0.5
+    vertices = (corner[:, None] + np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0.05]])).reshape(-1, 3)
+    faces = np.arange(len(vertices)).reshape(-1, 3)
+    material = MaterialVoxels(8, np.array([[4, 4, 4]]), np.full((1, 6), 0.5, np.float32))
+    with pytest.raises(EspalierError, match="in 216 separate pieces, and a texture of 64 texels has room for 100"):
+        finish(vertices, faces, material, FinishSettings(texture_size=64))
+    assert finish(vertices, faces, material, FinishSettings(texture_size=128)).report["components"] == 216
 
 
 def test_only_watertight_objects_are_thickened():

@@ -149,6 +149,8 @@ def test_a_folder_that_is_no_generation_is_refused(tmp_path, request_file, sente
         ({"floater_size": "small"}, "floater_size is 'small' and should be a number"),
         ({"repair": "clean", "thickness": 0.1}, "Only the repair “watertight” thickens sheets"),
         ({"repair": "watertight", "thickness": 0.5}, "choose a number from 0 to 0.2"),
+        ({"lods": [0.25, 0.5]}, "shares in lods have to fall"),
+        ({"lods": 0.5}, "lods should be a list"),
         ({"occlusion": "yes"}, "occlusion is 'yes', which is neither true nor false"),
         ({"normal_map": 1}, "normal_map is 1, which is neither true nor false"),
         ({"draft": "yes"}, "draft is 'yes', which is neither true nor false"),
@@ -280,3 +282,43 @@ def test_result_tells_whether_occlusion_was_baked(tmp_path, generated):
     told = json.loads((generated.path / "result.json").read_text())["occlusion"]
     assert told == bool((shaded[..., 0] < 255).any())
     assert (shaded[..., 1:] == orm[..., 1:]).all()
+
+
+def files_of(job):
+    """The files of a result."""
+    names = ("result.json", "result.npz", "preview.png", "base_color.png", "orm.png", "normal.png")
+    return {path.name: path.read_bytes() for path in job.path.iterdir() if path.name in names or "lod" in path.name}
+
+
+def test_the_same_job_again_leaves_no_files_of_its_earlier_result(tmp_path, generated):
+    job, _ = refinish(tmp_path, generated.path, {"lods": [0.5, 0.25], "faces": 400}, "job")
+    listed = json.loads((job.path / "result.json").read_text())["lods"]
+    assert [(entry["file"], entry["share"]) for entry in listed] == [("lod1.npz", 0.5), ("lod2.npz", 0.25)]
+    for entry in listed:
+        arrays = np.load(job.path / entry["file"])
+        assert sorted(arrays) == ["faces", "normals", "uv", "vertices"]
+        assert len(arrays["faces"]) == entry["faces"] <= entry["share"] * 400 + 1
+    request = job.request()
+    job.write_json("request.json", {**request, "settings": {"lods": [], "normal_map": False, "faces": 400}})
+    refinish_job.run(job, Report(), lambda: False)
+    assert set(files_of(job)) == {"result.json", "result.npz", "preview.png", "base_color.png", "orm.png"}
+    job.write_json("request.json", {**request, "settings": {"draft": True}})
+    refinish_job.run(job, Report(), lambda: False)
+    assert set(files_of(job)) == {"result.json", "result.npz", "preview.png"}
+
+
+def test_a_run_that_is_cancelled_or_fails_keeps_the_earlier_result_of_the_job(tmp_path, generated):
+    job, _ = refinish(tmp_path, generated.path, {"lods": [0.5]}, "job")
+    before = files_of(job)
+    job.write_json("request.json", {**job.request(), "settings": {"faces": 100}})
+    with pytest.raises(Cancelled):
+        refinish_job.run(job, Report(cancel_at="finish"), lambda: False)
+    assert files_of(job) == before
+    asked = iter([False] * 4)
+    with pytest.raises(Cancelled):
+        refinish_job.run(job, Report(), lambda: next(asked, True))
+    assert files_of(job) == before
+    job.write_json("request.json", {**job.request(), "settings": {"faces": 1}})
+    with pytest.raises(EspalierError):
+        refinish_job.run(job, Report(), lambda: False)
+    assert files_of(job) == before
