@@ -135,7 +135,8 @@ def _check_pieces(faces: np.ndarray, vertices: int, texture_size: int) -> None:
         raise EspalierError(
             "bad_surface",
             f"The object is in {pieces:,} separate pieces, and a texture of {texture_size} texels has room for "
-            f"{most:,}: clear away small pieces with a floater size, choose the repair “watertight”, or take a larger texture.",
+            f"{most:,}: clear away small pieces with a floater size, choose the repair “watertight”, or take a "
+            "larger texture.",
         )
 
 
