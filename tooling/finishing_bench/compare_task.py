@@ -8,6 +8,7 @@ import numpy as np
 from ...engine.mesh.finish_settings import REPAIRS
 from ...engine.mesh.simplify import reduce_faces
 from ...engine.mesh.unwrap import unwrap
+from .finish_task import warm_up_finishing
 from .watch import Steps, answer, request_of
 
 
@@ -15,6 +16,7 @@ def main(arguments: list[str]) -> int:
     """Argument: a folder within a case's; request: ``resolution``, ``target``, ``texture_size``. Writes ``clean.npz``
     and ``lean.npz``."""
     folder, request = request_of(arguments)
+    warm_up_finishing()
     steps, source = Steps(folder), folder.parent
     with np.load(source / "raw.npz") as arrays:
         vertices, faces, coords = arrays["vertices"], arrays["faces"], arrays["coords"]

@@ -17,10 +17,15 @@ from ...engine.pipelines.kept_voxels import read_voxels
 from . import objects, painting
 from .watch import Steps, answer, now, request_of
 
+# Enough voxels that the codec takes its compiled loops.
+WARM_RESOLUTION = 350
+
 
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request; writes ``raw.npz``, ``finished.npz``, ``maps`` and the answer there."""
     folder, request = request_of(arguments)
+    warm_up()
+    warm_up_finishing()
     steps = Steps(folder)
     asset = kept_asset(Path(request["job"])) if "job" in request else made_asset(request, steps)
     with steps.step("grid → mesh"):
@@ -47,7 +52,6 @@ def main(arguments: list[str]) -> int:
 
 def made_asset(request: dict, steps: Steps) -> VoxelAsset:
     """The object of the set, voxelised and painted."""
-    warm_up()
     name, resolution = request["object"], int(request["resolution"])
     vertices, faces = objects.OBJECTS[name](float(request["detail"]))
     points, corners = torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces)
@@ -64,10 +68,21 @@ def kept_asset(folder: Path) -> VoxelAsset:
 
 
 def warm_up() -> None:
-    """Load the compiled kernels, which the first run on a machine compiles."""
+    """Load the compiled loops, which the first run on a machine compiles; an engine at work has them loaded."""
     vertices, faces = objects.sphere(0.5)
-    grid = mesh_to_dual_grid(torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces), 350)
-    dual_grid_to_mesh(grid.coords, grid.local, grid.intersected, None, 350)
+    grid = mesh_to_dual_grid(torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces), WARM_RESOLUTION)
+    dual_grid_to_mesh(grid.coords, grid.local, grid.intersected, None, WARM_RESOLUTION)
+
+
+def warm_up_finishing() -> None:
+    """The same for all that comes after the codec, on a small object."""
+    vertices, faces = objects.shells(0.2)
+    grid = mesh_to_dual_grid(torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces), 48)
+    coords = grid.coords.numpy()
+    asset = VoxelAsset(
+        48, coords, grid.local.numpy(), grid.intersected.numpy(), None, painting.paint(coords, 48, transparent=False)
+    ).completed()
+    finish(*asset.surface(), MaterialVoxels(48, asset.coords, asset.attrs), FinishSettings(target_faces=2000))
 
 
 def write_finished(folder: Path, finished: FinishedAsset) -> None:
