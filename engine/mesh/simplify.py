@@ -26,8 +26,10 @@ _RIM_FACES = 1.5
 # How quickly the library's threshold rises: 3 keeps the error of Blender's Decimate, its default of 7 doubles it.
 _AGGRESSIVENESS = 3.0
 
-# Pieces may need this part of the target to be there at all; beyond it the smallest ones go.
+# Pieces may need this part of the target to be there at all; beyond it the smallest ones go, together at most this
+# part of the surface.
 _PIECES_SHARE = 0.1
+_CRUMBS_SHARE = 0.02
 
 # With CUDA, meshes of more faces than this go there.
 _CUDA_FACES = 1_000_000
@@ -39,7 +41,7 @@ def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tupl
     vertices [V, 3], faces int [F, 3], wound consistently. Returns float64 vertices and int64 faces. Open rims and
     sharp features stay; no edge of three faces, doubled face or face turned over is made. Where these rules leave
     nothing to collapse, more faces than asked for remain: as few as possible. Pieces vanish only where the target is
-    too low for all of them, and only if they are smaller than an edge of the result.
+    too low for all of them, and only crumbs: smaller than an edge of the result, together a fiftieth of the surface.
     """
     if len(faces) <= target_faces:
         return vertices, faces
@@ -96,7 +98,7 @@ def _without_crumbs(vertices: np.ndarray, faces: np.ndarray, target_faces: int) 
     """Return the faces of the pieces that ``target_faces`` can show; the largest always stays.
 
     Every piece needs some faces. Where all together need too many of them, the smallest pieces go first, as far as
-    their bounding diagonal is below the average edge of a mesh with so many faces.
+    their bounding diagonal is below the average edge of a mesh with so many faces and they are little of the surface.
     """
     piece = vertex_components(faces, len(vertices))
     order = np.argsort(piece, kind="stable")
@@ -110,11 +112,12 @@ def _without_crumbs(vertices: np.ndarray, faces: np.ndarray, target_faces: int) 
     table = edge_table(faces)
     need = np.full(len(start), 4)
     need[piece[table.boundary() // 3]] = 1
-    area = np.linalg.norm(face_vectors(vertices, faces), axis=1).sum()
-    small = diagonal < np.sqrt(4 / np.sqrt(3) * area / max(target_faces, 1))
+    area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1))
+    small = diagonal < np.sqrt(4 / np.sqrt(3) * area.sum() / max(target_faces, 1))
     excess = np.cumsum(need[rank]) > max(_PIECES_SHARE * target_faces, need[rank[0]])
+    little = np.cumsum(area[rank][::-1])[::-1] < _CRUMBS_SHARE * area.sum()
     stays = np.ones(len(start), dtype=bool)
-    stays[rank] = ~(excess & small[rank])
+    stays[rank] = ~(excess & little & small[rank])
     return faces[stays[piece]]
 
 
