@@ -6,7 +6,7 @@ import json
 import bpy
 
 from . import ids
-from .request import FINISHING, TEXTURE_SIZES
+from .request import FINISHING, LODS, TEXTURE_SIZES
 
 TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
 REPAIRS = (
@@ -63,6 +63,13 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
         name="Normal Map",
         description="Bake the relief of the whole surface, so that a mesh of few faces looks like one of many",
         default=FINISHING["normal_map"],
+    )
+    lods: bpy.props.BoolProperty(
+        name="LODs",
+        description=(
+            "Also make levels of detail with 50 %, 25 % and 12 % of the faces, for the same maps: "
+            "objects with the ending _LOD1, _LOD2 and _LOD3, hidden beside the object"
+        ),
     )
     use_smoothing: bpy.props.BoolProperty(
         name="Choose Smoothing", description="Choose how much is smoothed; otherwise it is as the model suggests"
@@ -128,6 +135,7 @@ def asked(finish):
         "hole_length": _part(finish.hole_length) if finish.use_holes and repair in CLOSES_HOLES else None,
         "floater_size": _part(finish.floater_size) if finish.use_floaters and repair in REMOVES_CRUMBS else None,
         "thickness": _part(finish.thickness) or None if repair in THICKENS else None,
+        "lods": list(LODS) if finish.lods else [],
         "occlusion": finish.occlusion,
         "normal_map": finish.normal_map,
         "draft": finish.draft,
@@ -154,6 +162,7 @@ def take(finish, settings):
             setattr(finish, use, True)
             setattr(finish, name, known[name] if name == "smoothing" else 100 * known[name])
     finish.thickness = 100 * (known["thickness"] or 0)
+    finish.lods = bool(known["lods"])
     finish.occlusion, finish.normal_map, finish.draft = known["occlusion"], known["normal_map"], known["draft"]
 
 
@@ -167,17 +176,19 @@ def settings_of(item):
 
 
 def describe(settings):
-    """The settings of a request in a few words: ``Clean, at most 5,000 faces, 2048 px``."""
+    """The settings of a request in a few words: ``Clean, 5,000 faces, 2048 px, 3 LODs``."""
     repairs = {name.lower(): label for name, label, _ in REPAIRS}
     parts = [repairs.get(settings.get("repair"), "repair as suggested")]
     if settings.get("draft"):
         return ", ".join(["draft", *parts])
-    faces, ratio = settings.get("faces"), settings.get("ratio")
+    faces, ratio, lods = (settings.get(name) for name in ("faces", "ratio", "lods"))
     if isinstance(faces, int):
         parts.append(f"at most {faces:,} faces")
     elif isinstance(ratio, int | float):
         parts.append(f"{ratio:.3g} of the faces" if ratio < 0.01 else f"{100 * ratio:.3g} % of the faces")
     parts.append(f"{settings.get('texture_size', FINISHING['texture_size'])} px")
+    if isinstance(lods, list) and lods:
+        parts.append(f"{len(lods)} LODs")
     return ", ".join(parts)
 
 

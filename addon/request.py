@@ -20,6 +20,8 @@ MATTINGS = ("auto", "alpha", "birefnet", "keyer", "none")
 REPAIRS = ("as_generated", "clean", "watertight")
 # Texels along a side of the maps, as panel and command line offer them.
 TEXTURE_SIZES = (512, 1024, 2048, 4096, 8192)
+# Levels of detail beside an object: shares of its faces.
+LODS = (0.5, 0.25, 0.12)
 # What a request says of finishing, and what it does when nobody says otherwise; None is automatic, or as the model
 # suggests. docs/pipelines.md tells what each means.
 FINISHING = {
@@ -31,6 +33,7 @@ FINISHING = {
     "hole_length": None,
     "floater_size": None,
     "thickness": None,
+    "lods": [],
     "occlusion": True,
     "normal_map": True,
     "draft": False,

@@ -6,14 +6,15 @@ from __future__ import annotations
 import argparse
 import math
 
-from ..request import REPAIRS
+from ..request import LODS, REPAIRS
 
+MOST_LODS = 8
 THICKEST = 0.2
 
 
 def add_finishing(command, again):
     """Add the options; ``again`` says that what is left out is as it was."""
-    model, yes = ("as it was", "as it was") if again else ("the model's own", "yes")
+    model, yes, no = ("as it was",) * 3 if again else ("the model's own", "yes", "none")
     group = command.add_argument_group(
         "finishing", "A SHARE of the faces, or of the object's longest side, is a number such as 0.02, or 2%."
     )
@@ -41,6 +42,15 @@ def add_finishing(command, again):
         metavar="SHARE",
         help="make single sheets this thick; only with --repair watertight (default: as thin as they come)",
     )
+    group.add_argument(
+        "--lods",
+        type=lods,
+        nargs="?",
+        const=LODS,
+        metavar="SHARES",
+        help="also levels of detail with these shares of the faces, such as 0.5,0.25,0.12, which is what --lods alone "
+        f"means; “none” makes none (default: {no})",
+    )
     _add_switch(group, "--occlusion", f"ambient occlusion in the maps (default: {yes})")
     _add_switch(group, "--normal-map", f"a normal map where the mesh was simplified (default: {yes})")
     group.add_argument(
@@ -51,8 +61,10 @@ def add_finishing(command, again):
 
 def asked(options):
     """The settings of a request that the options name; what is left out is left out."""
-    names = ("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness")
+    names = ("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness", "lods")
     settings = {name: getattr(options, name) for name in (*names, "occlusion", "normal_map")}
+    if settings["lods"] is not None:
+        settings["lods"] = list(settings["lods"])
     return {"draft": options.draft, **{name: value for name, value in settings.items() if value is not None}}
 
 
@@ -90,6 +102,20 @@ def share(least=None, most=1.0):
         return number
 
     return parse
+
+
+def lods(text):
+    """The shares of levels of detail, for argparse: falling, each above 0 and below 1; ``none`` for none."""
+    if text == "none":
+        return ()
+    shares = tuple(_number(part) for part in text.split(","))
+    falling = all(first > second for first, second in zip((1.0, *shares), (*shares, 0.0)))
+    if not falling or len(shares) > MOST_LODS:
+        raise argparse.ArgumentTypeError(
+            f"“{text}” is no list of shares: give up to {MOST_LODS}, each smaller than the one before, such as "
+            "0.5,0.25,0.12; or none."
+        )
+    return shares
 
 
 def _number(text):

@@ -9,7 +9,7 @@ from .. import cli
 from ..client import ClientError
 from ..request import make_request, new_seed, object_name
 from ..stages import duration
-from .finishing import add_finishing, asked
+from .finishing import MOST_LODS, add_finishing, asked
 from .job_command import Input, JobCommand, add_options
 
 
@@ -60,11 +60,14 @@ class Generate(JobCommand):
         except ClientError as error:
             return self.refuse(about, error.code, error.sentence)
         seconds = round(sum(job.seconds.values()), 1)
+        lods = [str(path) for path in export.lod_files(target, MOST_LODS) if path.is_file()]
+        made = f"{faces} faces and {len(lods)} LODs" if lods else f"{faces} faces"
         self.reporter.event(
             "finished",
-            text=f"{about.label}: {target}, {faces} faces, {duration(seconds)}",
+            text=f"{about.label}: {target}, {made}, {duration(seconds)}",
             **about.fields,
             file=str(target),
+            lods=lods,
             job=job.id,
             seed=stored.request.get("seed"),
             faces=faces,

@@ -58,6 +58,7 @@ def _draw_settings(body, finish, context):
     checks = maps.column(heading="Maps", align=True)
     checks.prop(finish, "normal_map")
     checks.prop(finish, "occlusion")
+    maps.column(heading="LODs").prop(finish, "lods", text="50 %, 25 %, 12 %")
     if finish.draft:
         draw_note(
             body, "A draft keeps every face and has no maps. Finish Again turns it into a finished object", context

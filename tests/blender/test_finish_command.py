@@ -7,7 +7,17 @@ import sys
 import numpy as np
 import pytest
 
+from .conftest import glb_header
+
 pytest.importorskip("torch")
+
+
+def faces_in(path):
+    """How many triangles a .glb file of one mesh has."""
+    header = glb_header(path)
+    (mesh,) = header["meshes"]
+    (part,) = mesh["primitives"]
+    return header["accessors"][part["indices"]]["count"] // 3
 
 
 @pytest.fixture
@@ -39,18 +49,25 @@ def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(esp
     made = tmp_path / "out" / ".espalier" / "jobs" / events[-1]["job"]
     assert json.loads((made / "request.json").read_text())["settings"]["repair"] == "clean"
 
-    code, events = espalier("finish", made, "--faces", 100)
+    code, events = espalier("finish", made, "--faces", 100, "--lods", "0.5")
     assert code == 0, events
     finished = events[-1]
     assert finished["event"] == "finished" and finished["faces"] <= 100 and finished["seed"] == 5
     assert {event.get("stage") for event in events} >= {"finish"} and "model" not in {e["event"] for e in events}
     again = tmp_path / "out" / ".espalier" / "jobs" / finished["job"]
     request = json.loads((again / "request.json").read_text())
-    expected = {**FINISHING, "texture_size": 512, "faces": 100, "repair": "clean"}
+    expected = {**FINISHING, "texture_size": 512, "faces": 100, "repair": "clean", "lods": [0.5]}
     assert request["source"] == str(made)
     assert request["settings"] == {"quality": "starter", "matting": "auto", **expected}
     assert len(np.load(again / "result.npz")["faces"]) == finished["faces"]
-    assert (tmp_path / "out" / "red mug-2.glb").read_bytes()[:4] == b"glTF"
+    whole, half = tmp_path / "out" / "red mug-2.glb", tmp_path / "out" / "red mug-2_LOD1.glb"
+    assert finished["lods"] == [str(half)]
+    faces = {path: faces_in(path) for path in (whole, half)}
+    (level,) = json.loads((again / "result.json").read_text())["lods"]
+    assert faces == {whole: finished["faces"], half: level["faces"]} and faces[half] < faces[whole]
+    for path in faces:
+        (material,) = glb_header(path)["materials"]
+        assert material["occlusionTexture"] == material["pbrMetallicRoughness"]["metallicRoughnessTexture"]
 
     # What was finished again leads back to its generation; a folder that is none is told, and the rest is done.
     code, events = espalier("finish", again, tmp_path, "--format", "blend")

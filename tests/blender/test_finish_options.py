@@ -25,6 +25,9 @@ def parse(command, *options):
         (["--repair", "watertight", "--thickness", "1.5%"], {"repair": "watertight", "thickness": 0.015}),
         (["--smoothing", "0"], {"smoothing": 0}),
         (["--hole-length", "0", "--floater-size", "3%"], {"hole_length": 0.0, "floater_size": 0.03}),
+        (["--lods"], {"lods": [0.5, 0.25, 0.12]}),
+        (["--lods", "0.5,10%"], {"lods": [0.5, 0.1]}),
+        (["--lods", "none"], {"lods": []}),
         (["--no-occlusion", "--no-normal-map"], {"occlusion": False, "normal_map": False}),
         (["--occlusion", "--normal-map"], {"occlusion": True, "normal_map": True}),
         (["--draft"], {"draft": True}),
@@ -55,6 +58,13 @@ def test_options_ask_for_what_they_say_and_nothing_else(command, options, expect
         ["--thickness", "1%"],
         ["--thickness", "1%", "--repair", "clean"],
         ["--thickness", "30%", "--repair", "watertight"],
+        ["--lods", "0.5,0.5"],
+        ["--lods", "0.25,0.5"],
+        ["--lods", "1,0.5"],
+        ["--lods", "0.5,0"],
+        ["--lods", ""],
+        ["--lods", "mug.png"],
+        ["--lods", ",".join(str(1 - n / 10) for n in range(1, 10))],
         ["--texture-size", "1000"],
     ],
 )
@@ -72,7 +82,7 @@ def test_what_is_not_possible_ends_with_4_and_a_sentence_and_nothing_begins(
 def test_help_names_every_option_with_what_it_is_otherwise(command, capsys):
     assert cli.main([command, "--help"]) == cli.DONE
     text = " ".join(capsys.readouterr().out.split())
-    for option in ("faces", "ratio", "repair", "smoothing", "hole-length", "floater-size", "thickness"):
+    for option in ("faces", "ratio", "repair", "smoothing", "hole-length", "floater-size", "thickness", "lods"):
         assert f"--{option} " in text
     assert "--no-occlusion" in text and "--no-normal-map" in text and "--draft" in text
     assert text.count("default") >= 9

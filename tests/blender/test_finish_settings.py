@@ -42,6 +42,7 @@ def requests(draw):
         "hole_length": draw(st.none() | SHARES) if repair in (None, "clean") else None,
         "floater_size": draw(st.none() | SHARES) if repair != "as_generated" else None,
         "thickness": draw(st.none() | st.integers(1, 200).map(lambda n: n / 1000)) if repair == "watertight" else None,
+        "lods": draw(st.sampled_from([[], [0.5, 0.25, 0.12]])),
         "occlusion": draw(st.booleans()),
         "normal_map": draw(st.booleans()),
         "draft": draw(st.booleans()),
@@ -59,7 +60,7 @@ def test_settings_of_an_object_come_back_into_the_panel_as_they_were(finish):
 
 
 def test_settings_of_earlier_versions_and_those_left_out_are_as_by_default(finish):
-    take(finish, {"smoothing": 3, "occlusion": False})
+    take(finish, {"lods": [0.5], "occlusion": False})
     take(finish, {"quality": "starter", "faces": 300, "texture_size": 64, "matting": "auto"})
     assert asked(finish) == {**FINISHING, "faces": 300}
 
@@ -80,7 +81,7 @@ def test_every_request_of_the_panel_is_one_that_the_engine_takes(finish):
 
 
 def test_the_button_takes_the_settings_of_the_active_object(finish, engine):
-    finish.repair, finish.amount, finish.faces = "CLEAN", "NUMBER", 1234
+    finish.repair, finish.amount, finish.faces, finish.lods = "CLEAN", "NUMBER", 1234, True
     wanted = asked(finish)
     bpy.ops.espalier.generate()
     tick()
@@ -113,7 +114,10 @@ def test_settings_that_were_tampered_with_are_no_harm(finish, text):
     [
         ({}, "repair as suggested, 1024 px"),
         ({"repair": "clean", "faces": 5000, "texture_size": 2048}, "Clean, at most 5,000 faces, 2048 px"),
-        ({"repair": "watertight", "ratio": 0.25}, "Watertight, 25 % of the faces, 1024 px"),
+        (
+            {"repair": "watertight", "ratio": 0.25, "lods": [0.5, 0.25]},
+            "Watertight, 25 % of the faces, 1024 px, 2 LODs",
+        ),
         ({"draft": True, "repair": "clean", "faces": 9}, "draft, Clean"),
     ],
 )
@@ -134,7 +138,7 @@ def apply(file):
 def test_presets_are_found_and_each_says_everything(finish):
     wanted = {
         "Full": {"faces": 200_000, "texture_size": 4096},
-        "Game": {"faces": 20_000, "texture_size": 2048},
+        "Game (LODs)": {"faces": 20_000, "texture_size": 2048, "lods": [0.5, 0.25, 0.12]},
         "Low-Poly (5000 faces)": {"faces": 5000},
         "3D Print (watertight)": {
             "faces": 200_000,
@@ -149,7 +153,7 @@ def test_presets_are_found_and_each_says_everything(finish):
         # Whatever was set before.
         take(
             finish,
-            {"ratio": 0.5, "smoothing": 3, "hole_length": 0.1, "floater_size": 0.1, "draft": True},
+            {"ratio": 0.5, "smoothing": 3, "hole_length": 0.1, "floater_size": 0.1, "draft": True, "lods": [0.5]},
         )
         apply(presets()[name])
         assert asked(finish) == {**FINISHING, **values}
@@ -167,7 +171,7 @@ def test_a_preset_of_ones_own_can_be_added_used_and_removed(finish, tmp_path, mo
     monkeypatch.setattr(bpy.utils, "user_resource", user_resource)
     bpy.utils.register_preset_path(str(tmp_path))
     try:
-        finish.repair, finish.thickness = "WATERTIGHT", 2.5
+        finish.repair, finish.thickness, finish.lods = "WATERTIGHT", 2.5, True
         wanted = asked(finish)
         bpy.ops.espalier.add_finish_preset(name="Mine")
         assert [path.name for path in folder.iterdir()] == ["Mine.py"]

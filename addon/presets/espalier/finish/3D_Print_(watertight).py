@@ -11,6 +11,7 @@ finish.share = 100.0
 finish.texture_size = "1024"
 finish.occlusion = False
 finish.normal_map = False
+finish.lods = False
 finish.use_smoothing = False
 finish.smoothing = 8
 finish.use_holes = False

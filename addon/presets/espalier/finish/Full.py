@@ -11,6 +11,7 @@ finish.share = 100.0
 finish.texture_size = "4096"
 finish.occlusion = True
 finish.normal_map = True
+finish.lods = False
 finish.use_smoothing = False
 finish.smoothing = 8
 finish.use_holes = False

@@ -11,6 +11,7 @@ finish.share = 100.0
 finish.texture_size = "2048"
 finish.occlusion = True
 finish.normal_map = True
+finish.lods = True
 finish.use_smoothing = False
 finish.smoothing = 8
 finish.use_holes = False
