@@ -9,16 +9,21 @@ import shutil
 import time
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
+from ...addon.client import ClientError
 from ..console import BUILD, ROOT, CommandError, say
 from ..demo import SAMPLE, generate
 from .figures import Results, ended_early, figures_of
-from .parts import FULL, QUICK, chosen, parts_of
+from .parts import FULL, QUICK, Part, chosen, parts_of
 from .pictures import make_picture
 from .tables import markdown
+from .watch import NOT_BEGUN
 
 FOLDER = BUILD / "bench" / "finishing"
 RESULT_FILE = "result.json"
+DOCUMENT = ROOT / "docs" / "benchmarks.md"
+MARKS = ("<!-- finishing -->\n", "<!-- end of finishing -->")
 
 
 def main(arguments: list[str], machine: str) -> int:
@@ -29,6 +34,7 @@ def main(arguments: list[str], machine: str) -> int:
     parser.add_argument("--fresh", action="store_true", help="measure again what has a result already")
     parser.add_argument("--list", action="store_true", help="name the parts and stop")
     parser.add_argument("--pictures", action="store_true", help="make the pictures of docs/benchmarks.md and stop")
+    parser.add_argument("--document", action="store_true", help="also put the tables into docs/benchmarks.md")
     parser.add_argument("--output", type=Path, help="folder for results (default: build/bench/finishing)")
     options = parser.parse_args(arguments)
     plan = QUICK if options.quick else FULL
@@ -53,12 +59,33 @@ def main(arguments: list[str], machine: str) -> int:
             continue
         shutil.rmtree(folder / part.name, ignore_errors=True)
         began = time.monotonic()
-        result = {"machine": machine, "request_target": plan.target, **part.run(folder / part.name)}
+        result = {"machine": machine, "request_target": plan.target, **_run(part, folder / part.name)}
         kept.parent.mkdir(parents=True, exist_ok=True)
         kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
         ended = ", ".join(f"{n} {r['status']}" for n, r in result.items() if isinstance(r, dict))
         say(f"  {part.name}: {time.monotonic() - began:.0f} s ({ended})")
-    return _report(machine, folder, _results(folder, [part.name for part in parts]))
+    text = _report(machine, folder, _results(folder, [part.name for part in parts]))
+    if options.document:
+        document(DOCUMENT, text)
+        say(f"The tables are in {DOCUMENT}.")
+    return 0
+
+
+def _run(part: Part, folder: Path) -> dict[str, Any]:
+    """Measure a part; one that cannot even begin is a result, too."""
+    try:
+        return part.run(folder)
+    except CommandError as error:
+        return {"finish": {**NOT_BEGUN, "status": f"did not begin ({error})"}}
+
+
+def document(path: Path, text: str) -> None:
+    """Put ``text`` in place of what stands between the marks in the document."""
+    head, begin, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
+    _, end, tail = rest.partition(MARKS[1])
+    if not begin or not end:
+        raise CommandError(f"{path.name} lacks the marks {MARKS[0]} and {MARKS[1]} that the tables belong between.")
+    path.write_text(f"{head}{begin}\n{text}{end}{tail}", encoding="utf-8")
 
 
 def _results(folder: Path, names: list[str]) -> Results:
@@ -66,7 +93,8 @@ def _results(folder: Path, names: list[str]) -> Results:
     return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths if path.exists()}
 
 
-def _report(machine: str, folder: Path, results: Results) -> int:
+def _report(machine: str, folder: Path, results: Results) -> str:
+    """Print and write the tables of all results there are; return them."""
     others = sorted({result["machine"] for result in results.values()} - {machine})
     if others:
         say(f"Some kept results are of another machine ({', '.join(others)}): --fresh measures them again.")
@@ -79,7 +107,7 @@ def _report(machine: str, folder: Path, results: Results) -> int:
     missed = [figure.name for figure in figures if figure.reached is False]
     say(f"Missed: {'; '.join(missed)}." if missed else "No measured figure misses its limit.")
     say(f"Written to {folder.with_suffix('.md')} and {folder.with_suffix('.json').name}.")
-    return 0
+    return text
 
 
 def _pictures(folder: Path) -> None:
@@ -97,4 +125,7 @@ def _pictures(folder: Path) -> None:
 def _generated(folder: Path, seed: int) -> Path:
     """The job folder of an object that the starter model made of the sample picture."""
     folder.mkdir(parents=True, exist_ok=True)
-    return generate(SAMPLE, seed, None, folder).folder
+    try:
+        return generate(SAMPLE, seed, None, folder).folder
+    except ClientError as error:
+        raise CommandError(error.problem.sentence) from error

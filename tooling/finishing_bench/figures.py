@@ -104,7 +104,10 @@ def _codec(results: Results) -> list[Figure]:
 
 def _clean(results: Results) -> list[Figure]:
     def of(key: str) -> Iterator[tuple[str, float]]:
-        return ((name, float(answer["finished"][key])) for name, answer in _finished(results))
+        for name, answer in _finished(results):
+            yield name, float(answer["finished"][key])
+            for number, level in enumerate(answer.get("lods", []), 1):
+                yield f"{name}, level {number}", float(level[key])
 
     return [
         _worst("Clean: non-manifold edges", "", 0.0, False, of("non_manifold_edges")),

@@ -31,7 +31,7 @@ def main(arguments: list[str]) -> int:
     with steps.step("grid → mesh"):
         asset = asset.completed()
         vertices, faces = asset.surface()
-    settings = FinishSettings(**request["settings"])
+    settings = FinishSettings(**{**request["settings"], "lods": tuple(request["settings"].get("lods", ()))})
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
     begun = [now()]
 
@@ -86,13 +86,9 @@ def warm_up_finishing() -> None:
 
 
 def write_finished(folder: Path, finished: FinishedAsset) -> None:
-    """Write the finished arrays and maps."""
-    np.savez(
-        folder / "finished.npz",
-        vertices=finished.vertices,
-        faces=finished.faces,
-        uv=finished.uv,
-        normals=finished.normals,
-    )
+    """Write the finished arrays, those of the levels of detail, and the maps."""
+    for number, mesh in enumerate([finished, *finished.lods]):
+        name = f"lod{number}.npz" if number else "finished.npz"
+        np.savez(folder / name, vertices=mesh.vertices, faces=mesh.faces, uv=mesh.uv, normals=mesh.normals)
     for name, image in finished.maps.items():
         (folder / f"{name}.png").write_bytes(encode_png(image))

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 from PIL import Image
 
@@ -20,8 +22,7 @@ def main(arguments: list[str]) -> int:
     with np.load(source / "raw.npz") as arrays:
         raw = Surface(arrays["vertices"], arrays["faces"])
         voxels = Voxels(arrays["coords"], arrays["attrs"], int(request["resolution"]))
-    with np.load(source / "finished.npz") as arrays:
-        mesh = {name: arrays[name] for name in ("vertices", "faces", "uv", "normals")}
+    mesh = _mesh(source / "finished.npz")
     vertices, faces = mesh["vertices"], mesh["faces"]
     maps = {path.stem: np.asarray(Image.open(path)) for path in sorted(source.glob("*.png"))}
     size = float(np.ptp(raw.vertices[np.unique(raw.faces)], axis=0).max())
@@ -37,6 +38,23 @@ def main(arguments: list[str]) -> int:
             "fidelity": map_fidelity(mesh, *pixels, maps, raw, voxels),
             "shading": normal_error(mesh, *pixels, maps.get("normal"), raw),
             "map_sizes": sorted({image.shape[0] for image in maps.values()}),
+            "lods": [_level(path, raw, size, maps, voxels) for path in sorted(source.glob("lod*.npz"))],
         },
     )
     return 0
+
+
+def _mesh(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path) as arrays:
+        return {name: arrays[name] for name in ("vertices", "faces", "uv", "normals")}
+
+
+def _level(path: Path, raw: Surface, size: float, maps: dict[str, np.ndarray], voxels: Voxels) -> dict:
+    """A level of detail: its counts, its distance to the raw surface, and the maps of the full asset on it."""
+    mesh = _mesh(path)
+    pixels = seen_pixels(mesh["vertices"], mesh["faces"])
+    return {
+        **edge_counts(mesh["faces"]),
+        **distances(Surface(mesh["vertices"], mesh["faces"]), raw, size),
+        **map_fidelity(mesh, *pixels, maps, raw, voxels),
+    }

@@ -43,6 +43,7 @@ FULL = Plan()
 QUICK = Plan((40, 56), 64, 64, 0.12, 1500, 256, 6, 32, 1, 300.0, 20.0, 120.0)
 TWO_MILLION = "knot-2m"
 GAP_TEXELS = 4
+LODS = (0.5, 0.25, 0.12)
 BATCHES = 5
 
 
@@ -60,8 +61,9 @@ def parts_of(plan: Plan, starter: Callable[[Path, int], Path]) -> list[Part]:
     parts = [Part(f"codec-{name}", lambda folder, name=name: _codec(folder, plan, name)) for name in ("sphere", "knot")]
     for resolution in plan.resolutions:
         for name in OBJECTS:
-            request = {"object": name, "resolution": resolution, "detail": plan.detail, "settings": plan.settings}
             with_tools = resolution == coarse
+            settings = {**plan.settings, **({"lods": LODS} if with_tools else {})}
+            request = {"object": name, "resolution": resolution, "detail": plan.detail, "settings": settings}
             parts.append(
                 Part(f"{name}-{resolution}", lambda folder, r=request, t=with_tools: _object(folder, plan, r, t))
             )

@@ -20,6 +20,7 @@ def markdown(machine: str, figures: list[Figure], results: Results) -> str:
         _titled("Objects: UV layout and maps", _layouts(results)),
         _titled("Objects: seconds and peak memory of each step", _steps(results)),
         _titled("Simplify and unwrap beside other tools", _tools(results)),
+        _titled("Levels of detail, all with the maps of the finished mesh", _lods(results)),
         _titled("Watertight", _watertight(results)),
         _titled("Codec", _codec(results)),
     ]
@@ -141,6 +142,16 @@ def _tools(results: Results) -> str:
 
 def _seconds(run: dict[str, Any], step: str) -> str:
     return f"{run['steps'][step]['seconds']:.2f} s" if step in run["steps"] else run["status"]
+
+
+def _lods(results: Results) -> str:
+    rows = []
+    for name, _, measured in _objects(results):
+        for level in measured.get("lods", []):
+            counts = [level[key] for key in ("faces", "non_manifold_edges", "flipped_edges", "chamfer", "farthest")]
+            rows.append((name, *map(_number, [*counts, level["normal_degrees"], level["base_color"]])))
+    head = ("object", "faces", "non-manifold", "flipped", "Chamfer ‰", "farthest ‰", "normals °", "colour dB")
+    return _table(head, rows)
 
 
 def _watertight(results: Results) -> str:

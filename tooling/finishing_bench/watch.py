@@ -25,6 +25,9 @@ SAMPLE_SECONDS = 0.03
 FAMILY_EVERY = 10
 STEPS_FILE, ANSWER_FILE, LOG_FILE = "steps.jsonl", "answer.json", "log.txt"
 
+NOT_BEGUN: dict[str, Any] = {"status": "", "seconds": 0.0, "peak_gb": 0.0, "steps": {}, "answer": {}}
+"""The outcome of a task that was never started."""
+
 
 class Steps:
     """Written by the task: which step ran from when to when."""
