@@ -84,7 +84,7 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
     )
     use_holes: bpy.props.BoolProperty(
         name="Choose Holes",
-        description="Choose which holes are closed; otherwise those with a rim of up to eight voxels",
+        description="Choose which holes are closed; otherwise those with a rim of up to sixteen voxels",
     )
     hole_length: bpy.props.FloatProperty(
         name="Close Holes",

@@ -31,7 +31,7 @@ def add_finishing(command, again):
         "--hole-length",
         type=share(0),
         metavar="SHARE",
-        help="close holes with a rim up to this long (default: 8 voxels)",
+        help="close holes with a rim up to this long (default: 16 voxels)",
     )
     group.add_argument(
         "--floater-size", type=share(0), metavar="SHARE", help="remove loose pieces smaller than this (default: crumbs)"
