@@ -43,6 +43,11 @@ def stretches(points: np.ndarray, uv: np.ndarray, corners: np.ndarray) -> tuple[
     return area, _stretch(rest, uv[corners])
 
 
+def alone(triangles: np.ndarray) -> np.ndarray:
+    """Lay each of the triangles [F, 3, 3] flat by itself, true to scale: float64 [F, 3, 2]."""
+    return _rest_shapes(triangles.reshape(-1, 3), np.arange(3 * len(triangles)).reshape(-1, 3))[1]
+
+
 def _rest_shapes(points: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Each triangle in its own plane: area [F] and corners [F, 3, 2], the first at the origin."""
     a, b, c = (points[corners[:, i]] for i in range(3))

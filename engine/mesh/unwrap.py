@@ -15,8 +15,9 @@ from ..errors import Cancelled
 from .box_projection import box_charts
 from .charts import find_charts, winding_pairs
 from .disks import ChartPoints, chart_points, crossing_charts, cut_to_disks, halve
-from .flatten import flatten, stretches
+from .flatten import alone, flatten, stretches
 from .packing import pack_rectangles
+from .raster import overlapping_texels
 from .topology import edge_table, face_vectors
 from .xatlas_process import ChildFailed, run_task
 
@@ -46,6 +47,8 @@ _FACES_AT_ONCE = 50_000
 # A chart flattens well when no face is mirrored and hardly any of its area is stretched or squeezed more than this.
 _STRETCH = 2.0
 _STRETCHED_SHARE = 0.05
+
+_UNFOLD_ROUNDS = 3
 
 
 @dataclass
@@ -228,7 +231,18 @@ class _Unwrapping:
         self.way[members] = _BOXED
 
     def pack(self) -> np.ndarray:
-        """Place all charts in the unit square; float64 [F, 3, 2]."""
+        """Place all charts in the unit square; float64 [F, 3, 2]. Faces that cover others get charts of their own."""
+        for _ in range(_UNFOLD_ROUNDS):
+            placed = self._place()
+            covering = overlapping_texels(placed.astype(np.float32), self.size)[1]
+            if len(covering) == 0:
+                return placed
+            self.events.append(f"{len(covering)} faces that lay over others got charts of their own.")
+            self.uv[covering] = alone(self.exact[self.faces[covering]])
+            self.chart[covering] = self.chart.max() + 1 + np.arange(len(covering))
+        return self._place()
+
+    def _place(self) -> np.ndarray:
         self._rest()
         chart = np.unique(self.chart, return_inverse=True)[1].reshape(-1)
         try:

@@ -236,6 +236,16 @@ def test_a_ramp_that_passes_above_itself_is_cut_until_nothing_overlaps():
     assert layout.method == "relaxed"
 
 
+def test_faces_that_lie_over_others_in_the_layout_get_charts_of_their_own():
+    points, faces = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0.0]]), np.array([[0, 1, 2], [0, 2, 3]])
+    work = unwrapping._Unwrapping(points, faces, SIZE, never)
+    work.uv[:], work.chart[:] = points[[0, 1, 2]][:, :2], 0
+    uv = work.pack()
+    assert len(overlapping_texels(uv.astype(np.float32), SIZE)[0]) == 0
+    assert len(set(work.chart)) == 2
+    assert "lay over others" in work.events[0]
+
+
 def without_numba(monkeypatch):
     monkeypatch.setitem(sys.modules, "espalier.engine.mesh.bitmap_packing", None)
 
