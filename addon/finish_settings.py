@@ -117,9 +117,8 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
     )
 
 
-# Which repairs close holes, remove crumbs and thicken sheets; the others have no use for the setting.
-CLOSES_HOLES = ("MODEL", "CLEAN")
-REMOVES_CRUMBS = ("MODEL", "CLEAN", "WATERTIGHT")
+# Which repairs close holes and remove crumbs, and which thicken sheets; the others have no use for these settings.
+MENDS = ("MODEL", "CLEAN", "WATERTIGHT")
 THICKENS = ("WATERTIGHT",)
 
 
@@ -132,8 +131,8 @@ def asked(finish):
         "texture_size": int(finish.texture_size),
         "repair": None if repair == "MODEL" else repair.lower(),
         "smoothing": finish.smoothing if finish.use_smoothing else None,
-        "hole_length": _part(finish.hole_length) if finish.use_holes and repair in CLOSES_HOLES else None,
-        "floater_size": _part(finish.floater_size) if finish.use_floaters and repair in REMOVES_CRUMBS else None,
+        "hole_length": _part(finish.hole_length) if finish.use_holes and repair in MENDS else None,
+        "floater_size": _part(finish.floater_size) if finish.use_floaters and repair in MENDS else None,
         "thickness": _part(finish.thickness) or None if repair in THICKENS else None,
         "lods": list(LODS) if finish.lods else [],
         "occlusion": finish.occlusion,

@@ -5,7 +5,7 @@ import bpy
 from bl_ui.utils import PresetPanel
 
 from .. import ids
-from ..finish_settings import CLOSES_HOLES, REMOVES_CRUMBS, THICKENS, describe, settings_of
+from ..finish_settings import MENDS, THICKENS, describe, settings_of
 from ..history import generation_of
 from .text import draw_note, draw_sentence, settings_column
 
@@ -14,7 +14,6 @@ WHY_NOT = {
     "MODEL": "Thickness is for Watertight",
     "AS_GENERATED": "As Generated closes nothing, removes nothing and thickens nothing",
     "CLEAN": "Thickness is for Watertight",
-    "WATERTIGHT": "Watertight leaves no holes to close",
 }
 
 
@@ -73,12 +72,14 @@ def _draw_surface(body, finish, context):
     column = settings_column(body)
     column.active = not finish.draft
     _draw_choice(column, finish, "use_smoothing", "smoothing")
-    _draw_choice(column, finish, "use_holes", "hole_length", finish.repair in CLOSES_HOLES)
-    _draw_choice(column, finish, "use_floaters", "floater_size", finish.repair in REMOVES_CRUMBS)
+    _draw_choice(column, finish, "use_holes", "hole_length", finish.repair in MENDS)
+    _draw_choice(column, finish, "use_floaters", "floater_size", finish.repair in MENDS)
     row = column.row()
     row.active = finish.repair in THICKENS
     row.prop(finish, "thickness")
-    draw_note(body, "A draft is not mended" if finish.draft else WHY_NOT[finish.repair], context)
+    reason = "A draft is not mended" if finish.draft else WHY_NOT.get(finish.repair)
+    if reason:
+        draw_note(body, reason, context)
 
 
 def _draw_choice(column, finish, use, value, in_use=True):

@@ -39,7 +39,7 @@ def requests(draw):
         "texture_size": draw(st.sampled_from([512, 1024, 2048, 4096, 8192])),
         "repair": repair,
         "smoothing": draw(st.none() | st.integers(0, 200)),
-        "hole_length": draw(st.none() | SHARES) if repair in (None, "clean") else None,
+        "hole_length": draw(st.none() | SHARES) if repair != "as_generated" else None,
         "floater_size": draw(st.none() | SHARES) if repair != "as_generated" else None,
         "thickness": draw(st.none() | st.integers(1, 200).map(lambda n: n / 1000)) if repair == "watertight" else None,
         "lods": draw(st.sampled_from([[], [0.5, 0.25, 0.12]])),
@@ -236,7 +236,7 @@ def test_every_setting_is_in_the_panel(finish):
     [
         ("MODEL", {"thickness"}, "Thickness is for Watertight"),
         ("CLEAN", {"thickness"}, "Thickness is for Watertight"),
-        ("WATERTIGHT", {"use_holes", "hole_length"}, "no holes to close"),
+        ("WATERTIGHT", set(), ""),
         ("AS_GENERATED", {"thickness", "use_holes", "hole_length", "use_floaters", "floater_size"}, "closes nothing"),
     ],
 )
