@@ -35,7 +35,7 @@ class FinishSettings:
     closes small holes and removes crumbs; "watertight" takes the closed outer skin of its voxels instead. smoothing:
     passes of low-pass filtering before anything else is made of the surface; 0 for none.
 
-    Shares of the object's longest side: hole_length, up to which openings are closed in "clean" (None: sixteen voxels);
+    Shares of the object's longest side: hole_length, up to which openings are closed (None: sixteen voxels);
     floater_size, below which loose pieces go (None: a fiftieth of the largest piece, unless the object is made of such
     pieces); thickness, of what single sheets become in "watertight" (0: as they come).
 

@@ -14,6 +14,7 @@ from espalier.engine import protocol
 from espalier.engine.errors import EspalierError
 from espalier.engine.jobs import JobFolder
 from espalier.engine.pipelines import job as jobs
+from espalier.engine.pipelines.finishing import finish_settings
 from espalier.engine.pipelines.surface_mesh import read_mesh
 from espalier.tests.fuzz.guard import watched
 from espalier.tests.fuzz.mutations import PATHS, altered, anything, damaged, fuzzed, written
@@ -26,7 +27,17 @@ REQUEST = {
     "seed": 3,
     "settings": {
         "quality": "starter",
-        "faces": 5000,
+        "faces": None,
+        "ratio": 0.5,
+        "repair": "watertight",
+        "smoothing": 2,
+        "hole_length": 0.1,
+        "floater_size": 0.05,
+        "thickness": 0.02,
+        "lods": [0.5, 0.25],
+        "occlusion": True,
+        "normal_map": False,
+        "draft": False,
         "texture_size": 1024,
         "max_tokens": 100,
         "matting": "auto",
@@ -88,6 +99,8 @@ def test_requests_of_any_content_are_understood_or_refused(folder, request):
         jobs.sampling_of(found)
         jobs.quality_of(found, "512")
         jobs.whole(found, "texture_size", 2048)
+        settings = finish_settings(found, "clean", 0)
+        assert settings.faces_of(1000) >= 4 and all(0 < share < 1 for share in settings.lods)
         jobs.model_of(found)
 
 
