@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from espalier.engine.errors import EspalierError
 from espalier.engine.mesh import nearest
 from espalier.engine.mesh.nearest import SurfaceIndex
 from espalier.engine.mesh.nearest_plain import TIE
@@ -153,6 +154,14 @@ def test_rays_meet_what_trying_every_face_finds():
         rays_here = turned(directions[pattern[row]], normals[row])
         hit = [meets(points[row], ray[:3], ray[3], corners) for ray in rays_here]
         assert shares[row] == pytest.approx(1 - np.mean(hit))
+
+
+def test_without_numba_there_are_no_rays_and_a_sentence_says_so(monkeypatch):
+    monkeypatch.setattr(nearest, "load_loops", lambda module: None)
+    index = SurfaceIndex(*cube())
+    assert not index.casts_rays
+    with pytest.raises(EspalierError, match="install the engine again"):
+        index.open_share(np.zeros((1, 3)), np.eye(3)[:1], np.zeros(1, int), np.ones((1, 1, 4)))
 
 
 def turned(directions, normal):
