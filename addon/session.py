@@ -17,6 +17,7 @@ import bpy
 from . import ids, preferences
 from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobStore, Problem, Shelf
 from .client.install import EngineInstall
+from .client.store import StoredJob
 
 LOG_NAME = "engine.log"
 
@@ -159,8 +160,22 @@ class Session:
         self.task = EngineTask(name, arguments, python.path, preferences.EXTENSION, log)
         return self.task
 
+    def obstacle(self, stored: StoredJob) -> str:
+        """Why a job can neither be deleted nor run again now, as a sentence; "" when it can. ``stored`` is to be what
+        its folder says at this moment: another Blender may have begun it since the list was read.
+        """
+        job = self.queue.jobs.get(stored.id) if self.queue is not None else None
+        if job is not None and not job.ended:
+            return f"“{stored.name}” is in the queue. Cancel it first."
+        runs = stored.state == "running" and not stored.interrupted
+        waits = stored.state == "waiting" and not stored.forsaken
+        return f"Another Blender works on “{stored.name}”. Cancel it there first." if runs or waits else ""
+
     def forget(self, job_id: str) -> None:
         """Delete a job that has ended. Raises ClientError when it cannot be."""
+        obstacle = self.obstacle(self.shelf.store.read(self.shelf.store.folder / job_id))
+        if obstacle:
+            raise ClientError("busy", obstacle)
         self.shelf.delete(job_id)
         if job_id in self.ready:
             self.ready.remove(job_id)

@@ -89,8 +89,14 @@ class ESPALIER_OT_retry(bpy.types.Operator):
         try:
             queue = session.connect()
             stored = queue.store.read(queue.store.folder / self.job)
+            obstacle = session.obstacle(stored) if stored.request else "This job is no longer on this computer."
+            if obstacle:
+                self.report({"WARNING"}, obstacle)
+                return {"CANCELLED"}
             session.orders.setdefault(self.job, order_of(context, stored.request))
             queue.add(stored)
+            if session.shelf is not None:
+                session.shelf.touch(self.job)
         except ClientError as error:
             session.tell(error.problem, self.job)
             self.report({"ERROR"}, error.sentence)

@@ -182,7 +182,9 @@ class ESPALIER_OT_delete_oldest(bpy.types.Operator):
     def execute(self, _context):
         try:
             for entry in self._chosen():
-                session.forget(entry.job.id)
+                # One that was taken up again since the list was read stays.
+                if not session.obstacle(session.shelf.store.read(entry.job.folder)):
+                    session.forget(entry.job.id)
         except ClientError as error:
             self.report({"ERROR"}, error.sentence)
             return {"CANCELLED"}
@@ -191,4 +193,5 @@ class ESPALIER_OT_delete_oldest(bpy.types.Operator):
     @staticmethod
     def _chosen():
         limit = preferences.storage_limit()
-        return session.shelf.oldest_over(limit) if session.shelf is not None and limit is not None else []
+        chosen = session.shelf.oldest_over(limit) if session.shelf is not None and limit is not None else []
+        return [entry for entry in chosen if entry.job.id not in session.ready]

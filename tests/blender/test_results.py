@@ -5,7 +5,7 @@ import json
 
 import bpy
 import pytest
-from espalier.addon import pump, results
+from espalier.addon import preferences, pump, results
 from espalier.addon.client import JobQueue, JobStore
 from espalier.addon.orders import GAP
 from espalier.addon.session import session
@@ -185,6 +185,39 @@ def test_a_result_that_was_deleted_elsewhere_is_told(engine, made):
     JobStore(made.folder.parent).delete(made.folder)
     for operator in (bpy.ops.espalier.place_result, bpy.ops.espalier.recall, bpy.ops.espalier.variants):
         assert operator("EXEC_DEFAULT", job=made.id) == {"CANCELLED"}
+
+
+def test_a_failed_job_that_runs_again_is_neither_deleted_nor_run_twice(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    engine.fail()
+    tick()
+    look()
+    (name,) = rows()
+    assert bpy.ops.espalier.retry(job=name) == {"FINISHED"}
+    # The list has not been read again yet, as between two redraws.
+    assert session.shelf.entries[name].job.state == "failed"
+    with pytest.raises(RuntimeError, match="in the queue"):
+        bpy.ops.espalier.delete_result("EXEC_DEFAULT", job=name)
+    assert bpy.ops.espalier.retry(job=name) == {"CANCELLED"}
+    tick()
+    assert rows() == [] and [job for job, _ in engine.submitted] == [name, name]
+    engine.finish()
+    tick()
+    assert len(bpy.data.objects) == 1
+
+
+def test_a_job_that_another_blender_took_up_again_is_not_deleted(engine, made, monkeypatch):
+    other = JobStore(made.folder.parent)
+    other.set_state(made.folder, "waiting")
+    with pytest.raises(RuntimeError, match="Another Blender"):
+        bpy.ops.espalier.delete_result("EXEC_DEFAULT", job=made.id)
+    monkeypatch.setattr(preferences, "storage_limit", lambda: 1)
+    bpy.ops.espalier.delete_oldest("EXEC_DEFAULT")
+    assert (made.folder / "result.json").is_file()
+    other.set_state(made.folder, "cancelled")
+    bpy.ops.espalier.delete_oldest("EXEC_DEFAULT")
+    assert not made.folder.exists()
 
 
 def test_nothing_is_read_before_the_panel_is_looked_at(engine):
