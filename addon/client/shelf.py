@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from dataclasses import dataclass
@@ -93,9 +94,9 @@ class Shelf:
 
     def _read(self, name: str) -> bool:
         folder, before = self.store.folder / name, self.entries.get(name)
-        if (folder / protocol.REQUEST_FILE).is_file():
-            job = self.store.read(folder)
-            self.entries[name] = Entry(job, self.store.size(folder))
-        else:
-            self.entries.pop(name, None)
+        self.entries.pop(name, None)
+        # A folder that is not ours to read, or a network disk that is away, has no job for us.
+        with contextlib.suppress(OSError):
+            if (folder / protocol.REQUEST_FILE).is_file():
+                self.entries[name] = Entry(self.store.read(folder), self.store.size(folder))
         return before != self.entries.get(name)

@@ -5,6 +5,7 @@ import json
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from espalier.addon.client import ClientError, JobQueue, JobStore, Shelf
@@ -117,6 +118,21 @@ def test_what_another_blender_deleted_leaves_the_shelf(store, monkeypatch):
     monkeypatch.setattr(shelves, "RESCAN_SECONDS", -1.0)
     JobStore(store.folder).delete(job.folder)
     assert shelf.poll(1.0) and not shelf.entries
+
+
+@pytest.mark.parametrize("place", ["is_file", "stat"])
+def test_a_folder_that_cannot_be_read_stops_nothing(store, monkeypatch, place):
+    make(store, "cup", protocol.BUILT)
+    away = make(store, "away", protocol.BUILT)
+    real = getattr(Path, place)
+
+    def refuse(path, *arguments, **more):
+        if away.id in str(path):
+            raise PermissionError(13, "Permission denied", str(path))
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(Path, place, refuse)
+    assert [entry.job.name for entry in read(store).ended()][-1] == "cup"
 
 
 def test_deleting_takes_the_entry_and_the_folder(store):
