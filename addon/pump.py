@@ -14,6 +14,7 @@ IDLE_SECONDS = 0.5
 TICK_SECONDS = 0.012
 REDRAW_SECONDS = 0.2
 
+_opened = 0
 _last_redraw = 0.0
 _redraw_due = False
 
@@ -31,12 +32,15 @@ def stop():
 
 
 def _tick():
-    global _redraw_due
-    if session.poll(TICK_SECONDS):
-        _redraw_due = True
+    global _opened, _redraw_due
+    changed = session.poll(TICK_SECONDS)
+    # A file that is opened brings a window manager without rows.
+    if changed or _opened != session.opened:
+        _opened, _redraw_due = session.opened, True
         results.sync(bpy.context.window_manager)
     job = session.current() if preferences.live_preview() else None
-    if live_view.follow(job, session.orders.get(job.id) if job is not None else None):
+    order = session.orders.get(job.id) if job is not None else None
+    if live_view.follow(job, order if order is not None and order.opened == session.opened else None):
         _redraw_viewports()
     if session.ready and _place():
         _redraw_due = True

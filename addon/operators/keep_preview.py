@@ -34,7 +34,9 @@ class ESPALIER_OT_keep_preview(bpy.types.Operator):
             self.report({"WARNING"}, "Nothing was kept of this job.")
             return {"CANCELLED"}
         vertices, faces = arrays
-        order = session.orders.get(self.job) or order_here(context)
+        order = session.orders.get(self.job)
+        if order is None or order.opened != session.opened:
+            order = order_here(context)
         rows = frame_on_ground(vertices, order.size / context.scene.unit_settings.scale_length)
         mesh = build_mesh(job.name, vertices @ rows[:3] + rows[3], faces)
         item = bpy.data.objects.new(job.name, mesh)

@@ -51,6 +51,17 @@ def test_it_goes_when_the_object_comes(engine, watched):
     assert live_view.shown is None and len(bpy.data.objects) == 1
 
 
+def test_it_is_not_shown_in_a_file_that_is_opened_meanwhile(engine, watched):
+    bpy.ops.wm.read_homefile(use_empty=True)
+    tick()
+    assert live_view.shown is None
+    bpy.context.scene.cursor.location = (7, 0, 0)
+    bpy.ops.espalier.cancel()
+    tick()
+    bpy.ops.espalier.keep_preview(job=watched.id)
+    assert tuple(bpy.context.view_layer.objects.active.location) == (7, 0, 0)
+
+
 def test_what_there_was_of_a_cancelled_job_can_be_kept(engine, watched):
     bpy.ops.espalier.cancel()
     tick()

@@ -220,6 +220,13 @@ def test_a_job_that_another_blender_took_up_again_is_not_deleted(engine, made, m
     assert not made.folder.exists()
 
 
+def test_the_list_is_there_in_a_file_that_is_opened_later(engine, made):
+    bpy.ops.wm.read_homefile(use_empty=True)
+    assert rows() == []
+    tick(1)
+    assert rows() == [made.id]
+
+
 def test_nothing_is_read_before_the_panel_is_looked_at(engine):
     tick()
     assert session.shelf is None
