@@ -117,7 +117,8 @@ def _replace(job, order):
     notes = replace_in_place(item, asset, _built(item), Provenance.of(request, job.id))
     seconds = sum(job.seconds.values())
     took = f", {duration(seconds)}" if seconds else ""
-    return " ".join([f"{item.name}: finished again, {len(asset.faces):,} faces{took}.", *notes])
+    lods = f" and {len(asset.lods)} LODs" if asset.lods else ""
+    return " ".join([f"{item.name}: finished again, {len(asset.faces):,} faces{lods}{took}.", *notes])
 
 
 def _built(item):

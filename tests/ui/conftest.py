@@ -55,10 +55,10 @@ class Blender:
         """Run ``blender`` with these arguments in background; return the finished process, output as text."""
         return self._call(["run", self.suite, "--", *map(str, arguments)], timeout, check)
 
-    def window(self, script, screenshot, timeout=400, **environment):
+    def window(self, script, screenshot, timeout=400, size="1600x1000", **environment):
         """Run ``main(ui)`` of a script in a window; its exceptions fail the test with the output."""
         arguments = ["ui", self.suite, "--keep-prefs", "--script", str(script), "--screenshot", str(screenshot)]
-        return self._call([*arguments, "--timeout", str(timeout)], timeout + 60, True, environment)
+        return self._call([*arguments, "--size", size, "--timeout", str(timeout)], timeout + 60, True, environment)
 
     def _call(self, arguments, timeout, check, environment=None):
         # Data folder, caches and temporary files of the user must not decide what a test sees.
