@@ -14,6 +14,7 @@ from ..orders import next_in_row, order_here
 from ..request import IMAGE_SUFFIX, new_seed
 from ..session import session
 from .generate import generation, no_engine, no_weights
+from .texture import why_not_texture
 
 _FILES = {"options": {"HIDDEN", "SKIP_SAVE"}}
 
@@ -114,7 +115,18 @@ class ESPALIER_OT_texture_dropped(_Files, bpy.types.Operator):
         if len(paths) != 1:
             self.report({"ERROR"}, "Drop one image on a mesh to texture it.")
             return {"CANCELLED"}
-        return bpy.ops.espalier.open_image(filepath=str(paths[0]), then="TEXTURE")
+        try:
+            bpy.ops.espalier.open_image(filepath=str(paths[0]))
+            context.scene.espalier.mode = "TEXTURE"
+            reason = why_not_texture(context)
+            if reason:
+                self.report({"WARNING"}, f"{reason}.")
+                return {"FINISHED"}
+            return bpy.ops.espalier.texture()
+        except RuntimeError as error:
+            # The report of an operator that is called arrives as an exception.
+            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            return {"CANCELLED"}
 
 
 def mesh_under(context, x, y):
@@ -125,4 +137,6 @@ def mesh_under(context, x, y):
     origin = view3d_utils.region_2d_to_origin_3d(region, view, (x, y))
     direction = view3d_utils.region_2d_to_vector_3d(region, view, (x, y))
     hit, _, _, _, item, _ = context.scene.ray_cast(context.view_layer.depsgraph, origin, direction)
-    return item.original if hit and item.type == "MESH" else None
+    if not hit or item.type != "MESH" or item.name not in context.view_layer.objects:
+        return None
+    return item.original

@@ -54,12 +54,13 @@ class ESPALIER_OT_place_result(_OfResult):
         if job.request.get("kind") == "texture":
             self.report({"ERROR"}, "A texture belongs to the object it was made for. Texture the object again.")
             return {"CANCELLED"}
-        if job.id in session.ready:
-            return bpy.ops.espalier.build_result(job=job.id)
         try:
+            if job.id in session.ready:
+                return bpy.ops.espalier.build_result(job=job.id)
             item, asset, seed = build(context, job, order_here(context))
-        except BadResult as error:
-            self.report({"ERROR"}, str(error))
+        except (BadResult, RuntimeError) as error:
+            # The report of an operator that is called arrives as an exception.
+            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
             return {"CANCELLED"}
         try:
             session.shelf.store.set_state(job.folder, "built")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Images that are no files yet: the clipboard's, the viewport's, the camera's, the one in the Image Editor."""
 
+import contextlib
 import tempfile
 import urllib.parse
 import urllib.request
-from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -25,7 +25,12 @@ class ESPALIER_OT_paste_image(bpy.types.Operator):
     def execute(self, context):
         path = path_in(context.window_manager.clipboard)
         if path is not None:
-            return bpy.ops.espalier.open_image(filepath=str(path))
+            try:
+                return bpy.ops.espalier.open_image(filepath=str(path))
+            except RuntimeError as error:
+                # Its report arrives as an exception.
+                self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+                return {"CANCELLED"}
         image = _pasted(context)
         if image is None:
             self.report({"ERROR"}, "There is no image in the clipboard. Copy a picture or an image file first.")
@@ -98,18 +103,24 @@ class ESPALIER_OT_grab_view(bpy.types.Operator):
             return {"CANCELLED"}
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "view.png"
-            with _grabbing(context, path):
+            # Why it cannot be drawn, such as a render that runs, arrives as an exception.
+            with _grabbing(context, path), contextlib.suppress(RuntimeError):
                 bpy.ops.render.opengl(write_still=True, view_context=not self.camera)
             if not path.is_file():
-                self.report({"ERROR"}, "The view could not be drawn. Try again with the viewport in Solid mode.")
+                self.report(
+                    {"ERROR"}, "The view could not be drawn. Try again in Solid mode, when nothing is being rendered."
+                )
                 return {"CANCELLED"}
             picture = path.read_bytes()
         name = context.scene.camera.name if self.camera else f"{context.scene.name} view"
-        context.scene.espalier.image = build_image(name, picture, is_data=False, alpha=True)
+        image = build_image(name, picture, is_data=False, alpha=True)
+        # It is a picture to make something of, not a map of a result.
+        del image[ids.PROP_MAP]
+        context.scene.espalier.image = image
         return {"FINISHED"}
 
 
-@contextmanager
+@contextlib.contextmanager
 def _grabbing(context, path):
     """The scene's render settings and the viewport's overlays as a grab needs them, and back."""
     render, shown = context.scene.render, context.space_data.overlay
@@ -121,6 +132,8 @@ def _grabbing(context, path):
         (render, "resolution_percentage", 100),
         (render, "use_file_extension", True),
         *((render.image_settings, name, value) for name, value in compat.still_format(render)),
+        # PNG has no 32 bits, and Blender does not return to them by itself.
+        (render.image_settings, "color_depth", "8"),
         (shown, "show_overlays", False),
     ]
     before = [(owner, name, getattr(owner, name)) for owner, name, _ in wanted]

@@ -227,6 +227,20 @@ def test_the_list_is_there_in_a_file_that_is_opened_later(engine, made):
     assert rows() == [made.id]
 
 
+def test_a_damaged_result_is_told_in_a_sentence(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    session.queue.poll()
+    look()
+    (job,) = [entry.job for entry in session.shelf.ended()]
+    (job.folder / "result.npz").write_bytes(b"no arrays")
+    session.ready[:] = [job.id]
+    with pytest.raises(RuntimeError, match="cannot be read") as caught:
+        bpy.ops.espalier.place_result(job=job.id)
+    assert "Traceback" not in str(caught.value)
+
+
 def test_nothing_is_read_before_the_panel_is_looked_at(engine):
     tick()
     assert session.shelf is None

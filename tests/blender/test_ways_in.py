@@ -2,11 +2,13 @@
 """Images reach the queue by every way in. The engine is a stand-in."""
 
 import json
+from types import SimpleNamespace
 
 import bpy
 import numpy as np
 import pytest
-from espalier.addon.operators.take_image import path_in
+from espalier.addon.operators import take_image
+from espalier.addon.operators.take_image import _grabbing, path_in
 from espalier.addon.orders import GAP
 from espalier.addon.session import session
 
@@ -96,3 +98,34 @@ def test_other_text_in_the_clipboard_is_no_image(text):
 def test_an_empty_clipboard_is_told(engine):
     with pytest.raises(RuntimeError, match="no image in the clipboard"):
         bpy.ops.espalier.paste_image()
+
+
+def test_a_dropped_file_that_is_no_image_is_told_in_a_sentence(engine, pictures, monkeypatch):
+    bpy.ops.mesh.primitive_monkey_add()
+    (pictures / "bowl.png").write_text("no image")
+    # There is no clipboard without a window.
+    monkeypatch.setattr(take_image, "path_in", lambda _text: pictures / "bowl.png")
+    for operator in (
+        lambda: drop(pictures, "bowl.png", operator=bpy.ops.espalier.texture_dropped),
+        bpy.ops.espalier.paste_image,
+    ):
+        with pytest.raises(RuntimeError) as caught:
+            operator()
+        assert "Traceback" not in str(caught.value) and "bowl.png" in str(caught.value)
+    assert not requests()
+
+
+def test_a_grab_leaves_every_render_setting_as_it_was(tmp_path):
+    context = SimpleNamespace(
+        scene=bpy.context.scene, space_data=SimpleNamespace(overlay=SimpleNamespace(show_overlays=True))
+    )
+    render = context.scene.render
+    render.filepath, render.resolution_x, render.film_transparent = "//out/", 333, False
+    settings = render.image_settings
+    settings.file_format, settings.color_mode, settings.color_depth = "OPEN_EXR", "RGB", "32"
+    with _grabbing(context, tmp_path / "view.png"):
+        assert settings.file_format == "PNG" and settings.color_mode == "RGBA" and render.film_transparent
+        assert not context.space_data.overlay.show_overlays
+    assert (settings.file_format, settings.color_mode, settings.color_depth) == ("OPEN_EXR", "RGB", "32")
+    assert (render.filepath, render.resolution_x, render.film_transparent) == ("//out/", 333, False)
+    assert context.space_data.overlay.show_overlays
