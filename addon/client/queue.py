@@ -119,6 +119,7 @@ class JobQueue:
             return "unknown"
         if job.state == protocol.WAITING:
             self._end(job, protocol.CANCELLED, None)
+            self._end_hold()
             return "asked"
         job.cancelling = True
         return self.engine.cancel(job_id)
@@ -127,6 +128,7 @@ class JobQueue:
         """Cancel every job that has not begun."""
         for job in self.waiting:
             self._end(job, protocol.CANCELLED, None)
+        self._end_hold()
 
     def mark_built(self, job_id: str) -> None:
         """Record that the result of a job stands in the scene. Raises ClientError when that cannot be written."""
@@ -161,6 +163,10 @@ class JobQueue:
                 job, protocol.FAILED, Problem("interrupted", "Blender stopped the engine while this job was running.")
             )
         self.store.close()
+
+    def _end_hold(self) -> None:
+        """With nothing left to hold back, the next job shall begin by itself: nobody sees then that it would not."""
+        self.on_hold = self.on_hold and bool(self.waiting)
 
     def _apply(self, event: Event) -> Job | None:
         job = self.jobs.get(event.job)

@@ -185,6 +185,17 @@ def test_a_queue_on_hold_begins_nothing_and_goes_on_when_let(store):
     assert engine.submitted == [job.id]
 
 
+@pytest.mark.parametrize("empty", [JobQueue.clear_waiting, lambda queue: queue.cancel(queue.waiting[0].id)])
+def test_a_hold_ends_with_the_last_job_that_it_held(store, empty):
+    queue = JobQueue(store, Idle())
+    queue.on_hold = True
+    queue.add(make(store, "a"))
+    empty(queue)
+    job = queue.add(make(store, "b"))
+    queue.poll()
+    assert queue.engine.submitted == [job.id]
+
+
 def test_on_a_disk_without_locks_jobs_are_made_and_offered_to_nobody(store, monkeypatch):
     def no_locks(_descriptor):
         raise OSError(37, "No locks available")
