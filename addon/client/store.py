@@ -70,6 +70,15 @@ class StoredJob:
         return str(self.request.get("name") or self.id)
 
     @property
+    def input(self) -> Path | None:
+        """The file that the job is made from, when there is one; never one outside the folder."""
+        name = self.request.get("input")
+        if not isinstance(name, str) or Path(name).name != name:
+            return None
+        path = self.folder / name
+        return path if path.is_file() else None
+
+    @property
     def preview(self) -> Path | None:
         """The preview picture, when there is one."""
         path = self.folder / "preview.png"

@@ -5,8 +5,8 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
-from ..orders import order_of
-from ..session import session
+from ..orders import next_in_row, order_of
+from ..session import Order, session
 from .generate import no_engine
 
 
@@ -35,7 +35,6 @@ class ESPALIER_OT_queue_clear(_OfQueue):
 
     def execute(self, _context):
         session.queue.clear_waiting()
-        session.queue.on_hold = False
         return {"FINISHED"}
 
 
@@ -67,7 +66,9 @@ class ESPALIER_OT_queue_remove(_OfQueue):
 class ESPALIER_OT_queue_earlier(bpy.types.Operator):
     bl_idname = ids.OP_QUEUE_EARLIER
     bl_label = "Earlier Jobs"
-    bl_description = "Run the jobs that were waiting when Blender was closed; their objects appear at the 3D cursor"
+    bl_description = (
+        "Run the jobs that were waiting when Blender was closed; their objects appear from the 3D cursor on"
+    )
     bl_options = {"INTERNAL"}
 
     run: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
@@ -84,16 +85,23 @@ class ESPALIER_OT_queue_earlier(bpy.types.Operator):
         return not reason
 
     def execute(self, context):
-        jobs = session.shelf.forsaken() if session.shelf is not None else []
+        jobs, row = session.shelf.forsaken() if session.shelf is not None else [], None
         try:
             queue = session.connect()
-            for job in jobs:
-                if self.run:
-                    session.orders[job.id] = order_of(context, job.request)
-                    queue.add(job)
-                else:
+            for listed in jobs:
+                session.shelf.touch(listed.id)
+                # Another Blender may have taken it since the list was read.
+                job = queue.store.read(listed.folder)
+                if not job.forsaken:
+                    continue
+                if not self.run:
                     queue.store.set_state(job.folder, "cancelled")
-                session.shelf.touch(job.id)
+                    continue
+                order = order_of(context, job.request)
+                if isinstance(order, Order):
+                    order = row = order if row is None else next_in_row(row)
+                session.orders[job.id] = order
+                queue.add(job)
         except ClientError as error:
             session.tell(error.problem)
             self.report({"ERROR"}, error.sentence)

@@ -15,13 +15,12 @@ def recall(panel, made, result):
     request, missing = made.request, []
     texture = request.get("kind") == "texture"
     panel.mode = "TEXTURE" if texture else "GENERATE"
-    path = made.folder / str(request.get("input", ""))
-    try:
-        image = bpy.data.images.load(str(path), check_existing=True)
-        image.name = str(request.get("image") or path.name)
-        panel.image = image
-    except RuntimeError:
+    image = _load(made.input)
+    if image is None:
         missing.append("The image of this result is no longer there. The panel keeps the one it has.")
+    else:
+        image.name = str(request.get("image") or image.name)
+        panel.image = image
     model = request.get("model")
     starter = not isinstance(model, dict) or model.get("set") in (None, STARTER)
     settings = request.get("settings") if isinstance(request.get("settings"), dict) else {}
@@ -38,3 +37,10 @@ def recall(panel, made, result):
     except (TypeError, ValueError, OverflowError):
         missing.append("Some settings of this result are none that the panel has, and were left as they are.")
     return missing
+
+
+def _load(path):
+    try:
+        return None if path is None else bpy.data.images.load(str(path), check_existing=True)
+    except RuntimeError:
+        return None

@@ -95,11 +95,12 @@ class ESPALIER_OT_variants(_OfResult):
         if job is None:
             return self.gone()
         made = generation_behind(job) or job
-        image = made.folder / str(made.request.get("input", ""))
-        if made.request.get("kind") != "generate" or not image.is_file():
+        image = made.input
+        if made.request.get("kind") != "generate" or image is None:
             self.report({"ERROR"}, "Only what was generated from an image that is still there can be varied.")
             return {"CANCELLED"}
-        settings = {**(made.request.get("settings") or {}), **(job.request.get("settings") or {})}
+        given = [each.request.get("settings") for each in (made, job)]
+        settings = {name: value for each in given if isinstance(each, dict) for name, value in each.items()}
         place = order_here(context)
         try:
             for _ in range(self.count):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The sections "Queue" and "Results" of the panel."""
 
+import contextlib
 import time
 
 import bpy
@@ -126,7 +127,10 @@ def describe(entry):
     job = entry.job
     model = job.request.get("model")
     model = model.get("set", "") if isinstance(model, dict) else ""
-    when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)) if job.created else ""
+    when = ""
+    # A damaged folder may tell a time that no calendar has.
+    with contextlib.suppress(OverflowError, OSError, ValueError):
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)) if job.created else ""
     seconds = sum(job.seconds.values())
     took = f", {seconds:.0f} s" if seconds else ""
     state = (

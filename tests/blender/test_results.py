@@ -2,6 +2,7 @@
 """Queue and results in the panel, also of a Blender that ended. The engine is a stand-in."""
 
 import json
+from dataclasses import replace
 
 import bpy
 import pytest
@@ -61,6 +62,12 @@ def test_a_result_says_its_seed_model_and_whether_it_stands_in_a_scene(made):
     assert lines[0] == "Seed 5, starter" and lines[2] == "In a scene"
 
 
+@pytest.mark.parametrize("created", [1e300, -1e18])
+def test_a_result_with_an_impossible_date_is_described_all_the_same(made, created):
+    entry = session.shelf.entries[made.id]
+    assert describe(replace(entry, job=replace(entry.job, created=created)))[2] == "In a scene"
+
+
 def test_a_result_of_an_earlier_blender_is_placed_at_the_cursor(engine, made):
     start_again(engine)
     bpy.ops.object.delete()
@@ -98,6 +105,20 @@ def test_jobs_that_waited_when_blender_closed_are_offered_and_run(engine):
     assert bpy.context.view_layer.objects.active["espalier_job"] == waiting[0].id
     look()
     assert session.shelf.forsaken() == []
+
+
+def test_jobs_that_waited_stand_in_a_row_and_those_another_blender_took_are_left_to_it(engine):
+    session.queue.on_hold = True
+    for _ in range(3):
+        bpy.ops.espalier.generate()
+    start_again(engine)
+    first, taken, last = session.shelf.forsaken()
+    JobStore(taken.folder.parent).adopt(taken.folder)
+    for run in (True, False):
+        bpy.ops.espalier.queue_earlier(run=run)
+    assert [job.id for job in session.queue.jobs.values()] == [first.id, last.id]
+    assert session.queue.store.read(taken.folder).state == "waiting"
+    assert session.orders[last.id].location[0] == pytest.approx(1 + GAP)
 
 
 def test_jobs_that_waited_can_be_discarded(engine):
@@ -172,6 +193,19 @@ def test_settings_of_a_result_come_back_to_the_panel(engine):
         "KEYER",
     )
     assert panel.image is not None and panel.lock_seed
+
+
+def test_a_request_that_names_a_file_outside_its_folder_gives_no_image(engine, made, tmp_path):
+    outside = tmp_path / "outside.png"
+    outside.write_bytes((made.folder / "input.png").read_bytes())
+    bpy.context.scene.espalier.image = None
+    for name in (str(outside), "../../../outside.png", "..", "", 7):
+        (made.folder / "request.json").write_text(json.dumps({**made.request, "input": name, "settings": [1]}))
+        with pytest.raises(RuntimeError, match="still there"):
+            bpy.ops.espalier.variants("EXEC_DEFAULT", job=made.id)
+        bpy.ops.espalier.recall(job=made.id)
+        assert bpy.context.scene.espalier.image is None
+    assert session.queue.waiting == []
 
 
 def test_deleting_takes_the_files_and_the_row_and_leaves_the_object(engine, made):
