@@ -14,27 +14,34 @@ THICKEST = 0.2
 
 def add_finishing(command, again):
     """Add the options; ``again`` says that what is left out is as it was."""
-    model, yes, no = ("as it was",) * 3 if again else ("the model's own", "yes", "none")
+    own = "the model's own"
+
+    def otherwise(text):
+        return f"(default: {'as it was' if again else text})"
+
     group = command.add_argument_group(
         "finishing", "A SHARE of the faces, or of the object's longest side, is a number such as 0.02, or 2%."
     )
     faces = group.add_mutually_exclusive_group()
-    faces.add_argument("--faces", type=whole(4), metavar="N", help="at most this many triangles (default: 60000)")
+    faces.add_argument("--faces", type=whole(4), metavar="N", help=f"at most this many triangles {otherwise(60000)}")
     faces.add_argument(
         "--ratio", type=share(), metavar="SHARE", help="this share of the mended surface's triangles; 1 keeps them all"
     )
-    group.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended (default: {model})")
+    group.add_argument("--repair", choices=REPAIRS, help=f"how the surface is mended {otherwise(own)}")
     group.add_argument(
-        "--smoothing", type=whole(0, 200), metavar="N", help=f"passes of smoothing, 0 to 200 (default: {model})"
+        "--smoothing", type=whole(0, 200), metavar="N", help=f"passes of smoothing, 0 to 200 {otherwise(own)}"
     )
     group.add_argument(
         "--hole-length",
         type=share(0),
         metavar="SHARE",
-        help="close holes with a rim up to this long (default: 16 voxels)",
+        help=f"close holes with a rim up to this long {otherwise('16 voxels')}",
     )
     group.add_argument(
-        "--floater-size", type=share(0), metavar="SHARE", help="remove loose pieces smaller than this (default: crumbs)"
+        "--floater-size",
+        type=share(0),
+        metavar="SHARE",
+        help=f"remove loose pieces smaller than this {otherwise('crumbs')}",
     )
     group.add_argument(
         "--thickness",
@@ -49,10 +56,10 @@ def add_finishing(command, again):
         const=LODS,
         metavar="SHARES",
         help="also levels of detail with these shares of the faces, such as 0.5,0.25,0.12, which is what --lods alone "
-        f"means; “none” makes none (default: {no})",
+        f"means; “none” makes none {otherwise('none')}",
     )
-    _add_switch(group, "--occlusion", f"ambient occlusion in the maps (default: {yes})")
-    _add_switch(group, "--normal-map", f"a normal map where the mesh was simplified (default: {yes})")
+    _add_switch(group, "--occlusion", f"ambient occlusion in the maps {otherwise('yes')}")
+    _add_switch(group, "--normal-map", f"a normal map where the mesh was simplified {otherwise('yes')}")
     group.add_argument(
         "--draft", action="store_true", help="every face, with materials at the vertices: no maps, for a quick look"
     )
