@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long a job takes on this computer and how much memory: what earlier ones of its kind took."""
 
+from itertools import islice
 from statistics import median
 
 from .client.shelf import Shelf
@@ -15,7 +16,8 @@ def expectation(shelf: Shelf | None, kind: str, model: str, quality: str) -> str
 
     ``kind`` is "generate" or "texture", ``model`` the name of a set and ``quality`` the kind it knows.
     """
-    runs = [entry.job for entry in shelf.ended() if _is_like(entry.job, kind, model, quality)][:RUNS] if shelf else []
+    jobs = (entry.job for entry in shelf.ended()) if shelf is not None else ()
+    runs = list(islice((job for job in jobs if _is_like(job, kind, model, quality)), RUNS))
     if not runs:
         return ""
     text = f"About {duration(median(sum(job.seconds.values()) for job in runs))}"

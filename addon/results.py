@@ -26,11 +26,15 @@ def sync(manager):
     """Make the rows those of the shelf, newest first; the chosen one stays chosen."""
     names = [entry.job.id for entry in session.shelf.ended()] if session.shelf is not None else []
     rows = manager.espalier_results
-    if [row.name for row in rows] == names:
+    before = [row.name for row in rows]
+    if before == names:
         return
     chosen = chosen_name(manager)
-    rows.clear()
-    for name in names:
+    # While a store is read, newest first, the list only grows at its end.
+    kept = len(before) if before == names[: len(before)] else 0
+    if not kept:
+        rows.clear()
+    for name in names[kept:]:
         rows.add().name = name
     manager.espalier_result = names.index(chosen) if chosen in names else 0
 

@@ -30,6 +30,8 @@ class Shelf:
         self.store = store
         self.entries: dict[str, Entry] = {}
         self._unread: dict[str, None] = {}
+        # Panels ask for it many times between two changes.
+        self._ended: list[Entry] | None = None
         self._scanned = float("-inf")
 
     def touch(self, job_id: str) -> None:
@@ -46,8 +48,10 @@ class Shelf:
 
     def ended(self) -> list[Entry]:
         """The jobs to which nothing more happens by itself, newest first."""
-        entries = [entry for entry in self.entries.values() if entry.job.state in ENDED or entry.job.interrupted]
-        return sorted(entries, key=lambda entry: (entry.job.created, entry.job.id), reverse=True)
+        if self._ended is None:
+            entries = [entry for entry in self.entries.values() if entry.job.state in ENDED or entry.job.interrupted]
+            self._ended = sorted(entries, key=lambda entry: (entry.job.created, entry.job.id), reverse=True)
+        return self._ended
 
     def forsaken(self) -> list[StoredJob]:
         """The jobs that wait for a Blender that is gone, in the order in which they were made."""
@@ -85,6 +89,7 @@ class Shelf:
         gone = [name for name in self.entries if name not in names]
         for name in gone:
             del self.entries[name]
+            self._ended = None
         # The last noted is read first, and names begin with the time.
         for name in sorted(names):
             known = self.entries.get(name)
@@ -99,4 +104,7 @@ class Shelf:
         with contextlib.suppress(OSError):
             if (folder / protocol.REQUEST_FILE).is_file():
                 self.entries[name] = Entry(self.store.read(folder), self.store.size(folder))
-        return before != self.entries.get(name)
+        if before == self.entries.get(name):
+            return False
+        self._ended = None
+        return True
