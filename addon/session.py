@@ -6,6 +6,7 @@ Nothing of it is stored in a .blend, so undo, loading a file and deleting object
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -207,7 +208,9 @@ class Session:
         job = self.queue.jobs.get(job_id) if self.queue is not None else None
         self.messages.append(Message(text, " ".join(job.notes) if job is not None else "", job=job_id))
         if self.queue is not None:
-            self.queue.mark_built(job_id)
+            # The object stands; only the note that it does could not be written.
+            with contextlib.suppress(ClientError):
+                self.queue.mark_built(job_id)
         if self.shelf is not None:
             self.shelf.touch(job_id)
 
@@ -254,7 +257,8 @@ class Session:
         if now - self._idle_since < limit:
             return False
         self._idle_since = None
-        queue.engine.shutdown()
+        # It has nothing to end, and Blender's window must not wait for it.
+        queue.engine.shutdown(0.0)
         return True
 
     def is_busy(self) -> bool:
@@ -284,9 +288,11 @@ class Session:
         if task.name == "doctor":
             self.findings = task.lines
             return
-        listed = [event for event in task.events if event["event"] == "set"]
-        # What was fetched or removed shows in the next list.
-        self.models = listed or None
+        self.models = [event for event in task.events if event["event"] == "set"] or None
+        if self.models is None and task.problem is None and not task.cancelled:
+            # What was fetched or removed shows in a new list.
+            with contextlib.suppress(ClientError):
+                self.begin("models", ["--models", str(preferences.data() / "models"), "list"])
 
     def _installed(self) -> None:
         install, self.install = self.install, None

@@ -45,6 +45,15 @@ def test_an_idle_engine_stops_after_its_time_and_not_before(engine, monkeypatch)
     assert not engine.running
 
 
+def test_the_window_does_not_wait_for_an_idle_engine_to_leave(engine, monkeypatch):
+    waits = []
+    monkeypatch.setattr(engine, "shutdown", waits.append)
+    monkeypatch.setattr(preferences, "idle_seconds", lambda: 1e-9)
+    tick()
+    assert set(waits) == {0.0}
+    monkeypatch.undo()
+
+
 def test_an_engine_with_jobs_is_never_stopped(engine, monkeypatch):
     now = [1000.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])

@@ -61,6 +61,8 @@ def test_a_model_that_is_not_there_is_removed_without_harm(real):
     bpy.ops.espalier.remove_model("EXEC_DEFAULT", model="BiRefNet")
     wait()
     assert session.message is None or not session.message.is_error
+    # The list is there again by itself, as it is now.
+    assert listed("BiRefNet")["state"] == "missing"
 
 
 def test_closing_ends_what_runs(real):

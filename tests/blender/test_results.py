@@ -7,7 +7,7 @@ from dataclasses import replace
 import bpy
 import pytest
 from espalier.addon import preferences, pump, results
-from espalier.addon.client import JobQueue, JobStore
+from espalier.addon.client import ClientError, JobQueue, JobStore
 from espalier.addon.orders import GAP
 from espalier.addon.session import session
 from espalier.addon.ui.jobs import describe
@@ -259,6 +259,35 @@ def test_the_list_is_there_in_a_file_that_is_opened_later(engine, made):
     assert rows() == []
     tick(1)
     assert rows() == [made.id]
+
+
+def test_an_object_stands_although_the_note_of_it_cannot_be_written(engine, monkeypatch):
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+
+    def full(*_arguments):
+        raise ClientError("no_space", "The disk is full.")
+
+    monkeypatch.setattr(JobStore, "set_state", full)
+    tick()
+    assert len(bpy.data.objects) == 1 and session.ready == []
+    assert [message.is_error for message in session.messages] == [False]
+
+
+def test_the_list_grows_by_what_is_read_and_loses_what_is_deleted(engine, made):
+    store, jobs = session.shelf.store, []
+    for number, created in enumerate((5.0, 3.0, 4.0)):
+        job = store.create({"name": f"cup {number}"}, b"x", ".png")
+        (job.folder / "state.json").write_text(json.dumps({"state": "built", "created": created}))
+        jobs.append(job.id)
+        look()
+    assert rows() == [jobs[0], jobs[2], jobs[1], made.id]
+    results.sync(bpy.context.window_manager)
+    store.delete(store.folder / jobs[2])
+    look()
+    assert rows() == [jobs[0], jobs[1], made.id]
+    assert results.chosen(bpy.context).job.id == made.id
 
 
 def test_a_damaged_result_is_told_in_a_sentence(engine):
