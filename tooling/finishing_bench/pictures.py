@@ -15,7 +15,7 @@ from .watch import run_task
 
 COLUMNS = 6
 CAPTION = 30
-LIMIT = 900.0
+LIMIT = 1800.0
 
 
 def make_picture(folder: Path, target: Path, request: Result) -> None:
