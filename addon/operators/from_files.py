@@ -46,7 +46,8 @@ class ESPALIER_OT_from_files(_Files, bpy.types.Operator, ImportHelper):
     bl_idname = ids.OP_FROM_FILES
     bl_label = "Generate 3D from Images"
     bl_description = "Make an object of each image; without a choice of files, of every image in the folder"
-    bl_options = {"REGISTER", "UNDO"}
+    # Without REGISTER: "Adjust Last Operation" would queue the images again, for undo does not reach the queue.
+    bl_options = {"UNDO"}
 
     filter_image: bpy.props.BoolProperty(default=True, **_FILES)
     filter_folder: bpy.props.BoolProperty(default=True, **_FILES)
@@ -98,7 +99,7 @@ class ESPALIER_OT_texture_dropped(_Files, bpy.types.Operator):
     bl_idname = ids.OP_TEXTURE_DROPPED
     bl_label = "Texture Mesh from Image"
     bl_description = "Paint the mesh under the pointer, or else the selected ones, after the image"
-    bl_options = {"REGISTER", "UNDO", "INTERNAL"}
+    bl_options = {"UNDO", "INTERNAL"}
 
     def invoke(self, context, event):
         if context.mode == "OBJECT":

@@ -7,6 +7,8 @@ from .. import ids, preferences
 from ..client import ClientError
 from ..session import session
 
+DIALOG_WIDTH = 460
+
 
 def _models(*arguments):
     return ["--models", str(preferences.data() / "models"), *arguments]
@@ -72,18 +74,23 @@ class ESPALIER_OT_download_model(_Task):
         return [self.model, *needed]
 
     def invoke(self, context, _event):
-        return context.window_manager.invoke_props_dialog(self, width=460)
+        return context.window_manager.invoke_props_dialog(self, width=DIALOG_WIDTH)
 
     def draw(self, context):
-        from ..ui.text import draw_sentence, megabytes
+        from ..ui.text import MARGIN, break_lines, megabytes
 
+        # The region is still that of the preferences, which is wider than this dialog.
+        scale = context.preferences.system.ui_scale
         for name in self._names():
             entry = listed(name) or {}
             size = entry.get("size", 0) - entry.get("downloaded", 0)
             self.layout.label(text=f"{name}, {megabytes(size)}" if size > 0 else name, icon="IMPORT", translate=False)
             terms = {(part["licence"], part["terms"]) for part in entry.get("repositories", ())}
             for licence, text in sorted(terms):
-                draw_sentence(self.layout, f"{licence}: {text}", context, "BLANK1")
+                column = self.layout.column(align=True)
+                column.scale_y = 0.8
+                for line in break_lines(f"{licence}: {text}", (DIALOG_WIDTH - MARGIN) * scale, scale):
+                    column.label(text=line, icon="BLANK1", translate=False)
         self.layout.prop(self, "agreed")
 
     def execute(self, _context):
@@ -117,7 +124,12 @@ class ESPALIER_OT_remove_model(_Task):
     model: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event)
+        from ..ui.text import megabytes
+
+        size = (listed(self.model) or {}).get("size", 0)
+        return context.window_manager.invoke_confirm(
+            self, event, title="Remove Model", message=f"{self.model}, {megabytes(size)}", confirm_text="Remove"
+        )
 
     def execute(self, _context):
         return self.begin("models", _models("remove", "--", self.model))

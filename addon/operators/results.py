@@ -151,7 +151,14 @@ class ESPALIER_OT_delete_result(_OfResult):
     bl_options = {"INTERNAL"}
 
     def invoke(self, context, event):
-        return context.window_manager.invoke_confirm(self, event)
+        job = self.stored()
+        return context.window_manager.invoke_confirm(
+            self,
+            event,
+            title="Delete Result",
+            message=f"“{job.name}”. Objects in scenes stay." if job is not None else "",
+            confirm_text="Delete",
+        )
 
     def execute(self, _context):
         if self.stored() is None:

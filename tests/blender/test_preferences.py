@@ -4,11 +4,13 @@
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import bpy
 import pytest
 from espalier.addon import preferences, pump
 from espalier.addon.client import EnginePython
+from espalier.addon.operators import models
 from espalier.addon.operators.models import listed
 from espalier.addon.session import session
 
@@ -48,6 +50,49 @@ def test_nothing_is_downloaded_without_the_network_allowed_and_the_licence_agree
     assert not bpy.app.online_access
     with pytest.raises(RuntimeError, match="poll"):
         bpy.ops.espalier.download_model("EXEC_DEFAULT", model="BiRefNet", agreed=True)
+
+
+class Drawn:
+    """Takes the place of a layout and keeps the lines."""
+
+    def __init__(self):
+        self.lines = []
+
+    def column(self, **_options):
+        return self
+
+    def label(self, text, **_options):
+        self.lines.append(text)
+
+    def prop(self, *_options):
+        pass
+
+
+def test_licences_are_shown_whole_within_the_dialog(real):
+    import blf  # Blender brings it
+
+    terms = "You may use this model for everything that the law allows. " * 8
+    repository = {"licence": "Some Licence", "terms": terms}
+    session.models = [{"set": "Big", "size": 3e9, "needs": ["Small"], "repositories": [repository]}]
+    drawn, operator = Drawn(), models.ESPALIER_OT_download_model
+    here = SimpleNamespace(layout=drawn, model="Big", _names=lambda: operator._names(SimpleNamespace(model="Big")))
+    system = SimpleNamespace(ui_scale=1.0)
+    operator.draw(here, SimpleNamespace(preferences=SimpleNamespace(system=system)))
+    title, *lines, needed = drawn.lines
+    assert title == "Big, 3.0 GB" and needed == "Small"
+    assert " ".join(lines).split() == f"Some Licence: {terms}".split()
+    assert max(blf.dimensions(0, line)[0] for line in lines) < models.DIALOG_WIDTH
+
+
+def test_what_is_removed_is_named_before(real):
+    asked = {}
+    manager = SimpleNamespace(invoke_confirm=lambda _operator, _event, **words: asked.update(words))
+    session.models = [{"set": "Big", "size": 3e9}]
+    operator = SimpleNamespace(model="Big")
+    models.ESPALIER_OT_remove_model.invoke(operator, SimpleNamespace(window_manager=manager), None)
+    assert asked["message"] == "Big, 3.0 GB"
+    known = bpy.types.WindowManager.bl_rna.functions["invoke_confirm"].parameters
+    assert all(name in known for name in asked)
 
 
 def test_an_import_that_finds_nothing_is_told_in_a_sentence(real, tmp_path):
