@@ -192,13 +192,13 @@ class JobStore:
         record["state"] = state
         record.pop("problem", None)
         record.pop("owner", None)
-        if state == protocol.WAITING:
-            record["owner"] = self._owner()
         if problem is not None:
             record["problem"] = {"code": problem.code, "sentence": problem.sentence, "hint": problem.hint}
         if state in (protocol.FAILED, protocol.CANCELLED):
             record["ended"] = time.time()
         try:
+            if state == protocol.WAITING:
+                record["owner"] = self._owner()
             protocol.write_json(folder / protocol.STATE_FILE, record, sync=False)
         except OSError as error:
             raise from_os_error(error, folder) from error
@@ -215,12 +215,17 @@ class JobStore:
         return total
 
     def delete(self, folder: Path) -> None:
-        """Remove one job of this store. Raises ClientError when it is no folder of the store, or cannot be removed."""
+        """Remove one job of this store, at once: what is interrupted while its files go is no job any more.
+
+        Raises ClientError when it is no folder of the store, or cannot be removed.
+        """
         folder = Path(folder)
         if folder.parent != self.folder or folder.is_symlink() or not (folder / protocol.REQUEST_FILE).is_file():
             raise ClientError("bad_request", f"{folder} is not a job of {self.folder}; nothing was deleted.")
+        rest = folder.with_name(f".{folder.name}.{secrets.token_hex(3)}.part")
         try:
-            shutil.rmtree(folder)
+            folder.rename(rest)
+            shutil.rmtree(rest)
         except OSError as error:
             raise from_os_error(error, folder) from error
 

@@ -2,6 +2,7 @@
 """The jobs that a store keeps between Blenders: whose they are, in what order, and how much room they take."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -118,6 +119,32 @@ def test_what_another_blender_deleted_leaves_the_shelf(store, monkeypatch):
     monkeypatch.setattr(shelves, "RESCAN_SECONDS", -1.0)
     JobStore(store.folder).delete(job.folder)
     assert shelf.poll(1.0) and not shelf.entries
+
+
+def test_a_deletion_that_is_cut_leaves_no_half_job(store, monkeypatch):
+    job = make(store, "cup", protocol.BUILT)
+
+    def cut(folder, **_options):
+        (folder / "state.json").unlink()
+        raise OSError(5, "Input/output error", str(folder))
+
+    with monkeypatch.context() as patch, pytest.raises(ClientError):
+        patch.setattr("shutil.rmtree", cut)
+        store.delete(job.folder)
+    assert store.list() == [] and not read(store).entries
+    (rest,) = (path for path in store.folder.iterdir())
+    os.utime(rest, (1, 1))
+    make(store, "next")
+    assert not rest.exists()
+
+
+def test_a_store_in_which_nobody_can_be_named_is_told_in_a_sentence(store):
+    job = make(store, "cup", protocol.FAILED)
+    store.close()
+    (store.folder.parent / "sessions").write_text("no folder")
+    with pytest.raises(ClientError, match="cannot be used"):
+        store.set_state(job.folder, protocol.WAITING)
+    assert store.read(job.folder).state == protocol.FAILED
 
 
 @pytest.mark.parametrize("place", ["is_file", "stat"])
