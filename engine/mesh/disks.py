@@ -79,8 +79,17 @@ def halve(label: np.ndarray, charts: np.ndarray, middle: np.ndarray, left: np.nd
     upper = np.zeros(len(label), dtype=np.int64)
     upper[members[order]] = place >= (size[of[order]] + 1) // 2
     part = 2 * label + upper
-    same = part[left // 3] == part[right // 3]
-    return label_components(len(label), left[same] // 3, right[same] // 3)
+    f, g = left // 3, right // 3
+    # Crumbs that the cut left on the wrong side go over to the other one: only the largest piece of a half stays.
+    same = part[f] == part[g]
+    piece = label_components(len(label), f[same], g[same])
+    size, half = np.bincount(piece), part[np.unique(piece, return_index=True)[1]]
+    order = np.lexsort((-size, half))
+    crumb = np.ones(len(size), dtype=bool)
+    crumb[order[np.diff(half[order], prepend=-1) != 0]] = False
+    part = np.where(crumb[piece] & wanted[label], part ^ 1, part)
+    same = part[f] == part[g]
+    return label_components(len(label), f[same], g[same])
 
 
 def crossing_charts(uv: np.ndarray, points: ChartPoints) -> np.ndarray:

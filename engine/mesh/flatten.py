@@ -154,15 +154,12 @@ def _untangle(uv: np.ndarray, corners: np.ndarray, rest: np.ndarray) -> np.ndarr
         for _ in range(turn // 2):
             near[corners[near[corners].any(axis=1)]] = True
         free = near & ~fixed
+        moved = np.flatnonzero(free)
+        to = np.concatenate([a[free[a]], b[free[b]]])
+        by = np.concatenate([b[free[a]], a[free[b]]])
         for _ in range(_UNTANGLE_STEPS):
-            mean = np.stack(
-                [
-                    (np.bincount(a, uv[b, i], minlength=len(uv)) + np.bincount(b, uv[a, i], minlength=len(uv))) / degree
-                    for i in range(2)
-                ],
-                axis=1,
-            )
-            uv = np.where(free[:, None], mean, uv)
+            for i in range(2):
+                uv[moved, i] = (np.bincount(to, uv[by, i], minlength=len(uv)) / degree)[moved]
     return uv
 
 

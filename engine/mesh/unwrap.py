@@ -18,7 +18,7 @@ from .disks import ChartPoints, chart_points, crossing_charts, cut_to_disks, hal
 from .flatten import alone, flatten, stretches
 from .packing import pack_rectangles
 from .raster import overlapping_texels
-from .topology import edge_table, face_vectors
+from .topology import edge_table, face_vectors, label_components
 from .xatlas_process import ChildFailed, run_task
 
 # Texels between charts that no chart touches.
@@ -36,7 +36,7 @@ _NOISE = 0.05
 # Faces lean at most so far from their chart's axis (radians). Charts that do not flatten get a try on the smoothed
 # copy, then are grown anew with the second cone, then halved so often; xatlas gets the rest.
 _CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
-_HALVINGS = 2
+_HALVINGS = 7
 
 # The share of the square that charts are expected to fill, for the size of a texel before they are packed.
 _EXPECTED_USE = 0.65
@@ -99,6 +99,7 @@ class _Unwrapping:
             self.smooth = smoothed(vertices, faces, _SMOOTHING_STEPS, 0.5 * noise)
         area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
         self.flat_area = 1e-9 * float(area.mean())
+        self.pairs = winding_pairs(faces, edge_table(faces))
         self.texel = float(np.sqrt(area.sum() / _EXPECTED_USE)) / size
         self.uv = np.zeros((len(faces), 3, 2))
         self.chart = np.full(len(faces), -1, dtype=np.int64)
@@ -107,7 +108,7 @@ class _Unwrapping:
 
     def relax(self) -> np.ndarray:
         """Find charts and flatten those that can be; return the label of each other face's chart, -1 elsewhere."""
-        left, right = winding_pairs(self.faces, edge_table(self.faces))
+        left, right = self.pairs
         middle = self.smooth[self.faces].mean(axis=1)
         label = find_charts(self.smooth, self.faces, left, right, self.texel, _CONE, self.noisy)
         members = np.arange(len(self.faces))
@@ -216,19 +217,27 @@ class _Unwrapping:
     def _accept(self, members: np.ndarray, uv: np.ndarray, chart: np.ndarray) -> None:
         uv = unmirrored(np.nan_to_num(uv), chart)
         bad = badly_flattened(uv, chart) | (chart < 0)
-        good = members[~bad]
-        self.uv[good] = uv[~bad]
-        self.chart[good] = chart[~bad] + self.chart.max() + 1
-        self.way[good] = _XATLAS
+        self._keep(members[~bad], uv[~bad], chart[~bad], _XATLAS)
         if bad.any():
             self.events.append(f"{int(bad.sum())} faces that xatlas left out or folded were box-projected.")
             self._box(members[bad])
 
     def _box(self, members: np.ndarray) -> None:
         uv, chart = box_charts(self.exact, self.faces[members])
+        self._keep(members, uv, chart, _BOXED)
+
+    def _keep(self, members: np.ndarray, uv: np.ndarray, chart: np.ndarray, way: int) -> None:
+        """Take ``uv`` for the faces ``members``, each chart in as many charts as it has separate parts."""
+        place = np.full(len(self.faces), -1, dtype=np.int64)
+        place[members] = np.arange(len(members))
+        left, right = _pairs_of(place, *self.pairs)
+        f, g = left // 3, right // 3
+        joined = chart[f] == chart[g]
+        for c, d in ((left % 3, (right % 3 + 1) % 3), ((left % 3 + 1) % 3, right % 3)):
+            joined &= (uv[f, c] == uv[g, d]).all(axis=1)
         self.uv[members] = uv
-        self.chart[members] = chart + self.chart.max() + 1
-        self.way[members] = _BOXED
+        self.chart[members] = label_components(len(members), f[joined], g[joined]) + self.chart.max() + 1
+        self.way[members] = way
 
     def pack(self) -> np.ndarray:
         """Place all charts in the unit square; float64 [F, 3, 2]. Faces that cover others get charts of their own."""
