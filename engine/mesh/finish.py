@@ -99,6 +99,9 @@ def finish(
     with run.step("lods"):
         lods = lod_chain(*arrays, settings.lods, settings.texture_size, run.cancelled) if settings.lods else []
     events = [*counts["events"], *_shortfall(len(lean_faces), target), *layout.events, *texels.events]
+    for share, lod in zip(settings.lods, lods):
+        if len(lod.faces) > share * len(lean_faces) + 1:
+            events.append(_lod_shortfall(share, lod))
     account = {
         **counts,
         **_account_of(lean_vertices, lean_faces),
@@ -147,6 +150,12 @@ def _shortfall(count: int, target: int) -> list[str]:
     return [
         f"The object keeps {count:,} faces, more than the {target:,} asked for: its pieces and open rims need them."
     ]
+
+
+def _lod_shortfall(share: float, lod: Lod) -> str:
+    return (
+        f"The version of {share:.3g} keeps {len(lod.faces):,} faces: the borders of the charts on the maps need them."
+    )
 
 
 def _account_of(vertices: np.ndarray, faces: np.ndarray) -> dict[str, int]:

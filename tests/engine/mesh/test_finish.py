@@ -293,6 +293,12 @@ def test_coarser_versions_share_the_maps_of_the_object(ring):
         assert np.abs(base - colours_at(position)[:, :3]).mean() < 0.03
 
 
+def test_a_version_that_could_not_be_made_as_coarse_is_named(ring):
+    asset = finish(*ring[0], replace(SETTINGS, lods=(0.5, 0.0001)))
+    (told,) = (sentence for sentence in asset.report["events"] if "version of" in sentence)
+    assert told.startswith(f"The version of 0.0001 keeps {len(asset.lods[1].faces):,} faces")
+
+
 def test_more_pieces_than_the_texture_has_room_for_end_in_a_sentence():
     corner = np.stack(np.meshgrid(*[np.arange(6)] * 3), -1).reshape(-1, 3) / 6 - 0.5
     vertices = (corner[:, None] + np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.1, 0.05]])).reshape(-1, 3)
