@@ -15,10 +15,15 @@ from .manifold import split_non_manifold
 from .orient import Orientation, open_seams, orient_consistently, orient_outward, sheet_pieces
 from .sides import outside_hints
 from .skin import outer_skin
+from .surface_net import net_skin
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
 HOLE_VOXELS = 16.0
+
+# Crowded edges for each face from which on a surface counts as loose layers: a model's own objects have less than a
+# hundredth, those of the small starter model a tenth and more.
+LAYERED = 0.05
 
 # Vertices closer than this fraction of a voxel are one vertex.
 WELD_VOXELS = 0.01
@@ -105,6 +110,8 @@ def replace_by_skin(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Take the closed outer skin of the voxels in place of their surface, without floaters.
 
+    It is made of the surface's own faces; where these are loose layers rather than a surface (many edges with more
+    than two faces) and no thickness of sheets is asked for, a new surface is laid around the voxels instead.
     Arguments and result as for ``repair``; vertex n must be the dual vertex of voxel n. Raises
     EspalierError("bad_surface") when nothing is left or the vertices are not those of the voxels.
     """
@@ -113,7 +120,12 @@ def replace_by_skin(
     found = _examine(vertices, faces, resolution)
     thickness = options.thickness * longest_side(found.vertices, found.faces)
     hole_length = _hole_length(found.vertices, 1.0 / resolution, options)
-    skin, faces = outer_skin(cells, found.vertices, found.all_faces[found.possible], resolution, thickness, hole_length)
+    raw = found.all_faces[found.possible]
+    found.counts["layered"] = found.counts["crowded_edges"] > LAYERED * len(found.faces) and not thickness
+    if found.counts["layered"]:
+        skin, faces = net_skin(cells, found.vertices, raw, resolution)
+    else:
+        skin, faces = outer_skin(cells, found.vertices, raw, resolution, thickness, hole_length)
     if len(faces) == 0:
         raise _nothing_left()
     floating, found.counts["floaters"] = _find_floaters(skin, faces, 1.0 / resolution, options)
@@ -203,6 +215,8 @@ def _with_account(
         events.append(f"{counts['impossible_faces']} faces stood on impossible points and were left out.")
     if counts["floaters"]:
         events.append(f"Floating crumbs were removed: {counts['floaters']}.")
+    if counts.get("layered"):
+        events.append("The surface is made of loose layers: a new one was laid around its voxels.")
     if counts.get("seam_edges"):
         events.append("Part of the surface has no inside and outside of its own and was cut open along a seam.")
     if not counts["closed_pieces"]:
