@@ -2,10 +2,12 @@
 """The timer that moves jobs on in Blender's window. In background there are no timers: ``cli`` pumps by itself."""
 
 import time
+import traceback
 
 import bpy
 
 from . import placing, preferences, results
+from .client import Problem
 from .live_view import live_view
 from .session import session
 
@@ -32,6 +34,28 @@ def stop():
 
 
 def _tick():
+    try:
+        return _move_on()
+    except Exception:
+        # Blender drops a timer that raises, and with it every job of the session.
+        session.tell(
+            Problem("internal", "Something went wrong in the panel. Open the log, and report it.", "", _note())
+        )
+        return IDLE_SECONDS
+
+
+def _note():
+    """Write the exception at hand into a log and return the file, "" where that cannot be."""
+    log = preferences.data() / "logs" / "blender.log"
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(traceback.format_exc(), encoding="utf-8")
+    except OSError:
+        return ""
+    return str(log)
+
+
+def _move_on():
     global _opened, _redraw_due
     changed = session.poll(TICK_SECONDS)
     # A file that is opened brings a window manager without rows.

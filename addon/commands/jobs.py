@@ -131,11 +131,13 @@ class Jobs:
         return None
 
     def _is_running(self, job):
-        """Whether somebody works on the job, which is reported then."""
-        if job.state != protocol.RUNNING or job.interrupted:
-            return False
-        self._refuse(job.id, f"The job {job.id} is running. Cancel it first, in the Blender that runs it.")
-        return True
+        """Whether somebody works on the job or is about to, which is reported then."""
+        running = job.state == protocol.RUNNING and not job.interrupted
+        waiting = job.state == protocol.WAITING and not job.forsaken
+        if running or waiting:
+            what = "running" if running else "waiting"
+            self._refuse(job.id, f"The job {job.id} is {what}. Cancel it first, in the Blender that has it.")
+        return running or waiting
 
     def _remove(self, job):
         """Delete a job and say so; False when that cannot be, which is reported then."""

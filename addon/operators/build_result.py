@@ -64,7 +64,11 @@ def _mark(item, folder, provenance, tags):
     from ..scene.library import describe, mark_asset
 
     picture = folder / "preview.png"
-    mark_asset(item, picture if picture.is_file() else None, describe(provenance))
+    try:
+        mark_asset(item, picture if picture.is_file() else None, describe(provenance))
+    except RuntimeError:
+        # The object stands; a picture that cannot be read is no reason to take it away again.
+        mark_asset(item, None, describe(provenance))
     for tag in tags:
         item.asset_data.tags.new(tag, skip_if_exists=True)
 

@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Choose an image file as the input."""
 
-import contextlib
-
 import bpy
 from bpy_extras.io_utils import ImportHelper
 
@@ -57,6 +55,8 @@ class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
         if reason:
             self.report({"WARNING"}, f"{reason}.")
             return
-        with contextlib.suppress(RuntimeError):
-            # Its report of type ERROR arrives as an exception; the panel shows it already.
+        try:
             bpy.ops.espalier.texture() if is_texture else bpy.ops.espalier.generate()
+        except RuntimeError as error:
+            # Its report of type ERROR arrives as an exception.
+            self.report({"WARNING"}, str(error).removeprefix("Error: ").strip())

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The engine's memory is shown and comes back. The engine is a stand-in, told what to say."""
 
+from pathlib import Path
+
 import bpy
-from espalier.addon import preferences
+from espalier.addon import preferences, pump
 from espalier.addon.client import EngineState
 from espalier.addon.operators.report import report
 from espalier.addon.session import session
@@ -86,3 +88,18 @@ def test_the_report_tells_versions_messages_and_the_end_of_the_log(engine):
     text = report()
     assert bpy.app.version_string in text and "There is nothing in it." in text
     assert text.rstrip().endswith("the cause of it") and "first line" not in text
+
+
+def test_an_exception_in_a_tick_is_told_and_the_timer_goes_on(engine, monkeypatch):
+    def broken(_seconds):
+        raise KeyError("nobody thought of this")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(session, "poll", broken)
+        assert pump._tick() == pump.IDLE_SECONDS
+    assert session.message.is_error and "nobody thought of this" in Path(session.message.log).read_text()
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    tick()
+    assert len(bpy.data.objects) == 1

@@ -99,3 +99,10 @@ def test_what_earlier_jobs_took_is_what_the_next_is_expected_to(engine):
     assert expectation(session.shelf, "generate", "starter", "starter") == "About 1 min 30 s and 1.5 GB, as before"
     assert expectation(session.shelf, "texture", "starter", "starter") == ""
     assert expectation(session.shelf, "generate", "trellis2-4b", "512") == ""
+
+
+def test_an_asset_whose_picture_is_damaged_stands_all_the_same(engine):
+    (engine.result / "preview.png").write_bytes(b"no picture")
+    bpy.context.scene.espalier.is_asset = True
+    item = generate(engine)
+    assert item.asset_data is not None and not session.message.is_error
