@@ -101,7 +101,7 @@ def _draw_model(column, settings, context):
     note.active = False
     before = expectation(session.shelf, settings.mode.lower(), *model_and_quality(settings))
     if before:
-        note.label(text=before, icon="TIME")
+        draw_sentence(note, before, context, "TIME")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:
         text = "Its weights are not on this computer. The preferences download them, or import them from a folder."
