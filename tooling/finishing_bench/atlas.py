@@ -23,13 +23,14 @@ def measure_atlas(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, size:
 
     ``charts``; ``thin_share`` of the charts whose least width (between parallel lines) is under 4 texels;
     ``overlap_texels``: centres that lie in several faces; ``use``: the share of centres that lie in a face; ``gap``:
-    texels between the two nearest charts, at most 4; ``outside_corners`` beyond the unit square; ``density``: texels
-    per unit of the object's length, mean by area; ``density_spread``: its standard deviation in shares of the mean.
+    texels between the two nearest charts that do not touch at a corner, at most 4; ``outside_corners`` beyond the unit
+    square; ``density``: texels per unit of the object's length, mean by area; ``density_spread``: its standard
+    deviation in shares of the mean.
     """
-    chart = charts_of(faces, uv)
+    chart, island = charts_of(faces, uv)
     corner = uv.reshape(-1, 2).astype(np.float64) * size
     width = chart_widths(corner, np.repeat(chart, 3))
-    owner, covered, overlap = _cover(corner.reshape(-1, 3, 2), chart, size, _CLEAR)
+    owner, covered, overlap = _cover(corner.reshape(-1, 3, 2), island, size, _CLEAR)
     a, b, c = (vertices[faces[:, k]].astype(np.float64) for k in range(3))
     area = np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2
     p, q = (corner.reshape(-1, 3, 2)[:, k] - corner.reshape(-1, 3, 2)[:, 0] for k in (1, 2))
@@ -49,8 +50,8 @@ def measure_atlas(vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, size:
     }
 
 
-def charts_of(faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
-    """Label int [F] of the chart of each face."""
+def charts_of(faces: np.ndarray, uv: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels int [F] of the chart of each face, and of the island: charts that touch at a common corner."""
     quantised = np.rint(uv.reshape(-1, 2).astype(np.float64) * 2**22).astype(np.int64)
     corner = np.unique(
         np.concatenate([faces.reshape(-1, 1).astype(np.int64), quantised], axis=1), axis=0, return_inverse=True
@@ -62,7 +63,11 @@ def charts_of(faces: np.ndarray, uv: np.ndarray) -> np.ndarray:
     same = key[order][1:] == key[order][:-1]
     left, right = order[:-1][same] // 3, order[1:][same] // 3
     graph = coo_matrix((np.ones(len(left), dtype=bool), (left, right)), shape=(len(faces),) * 2)
-    return connected_components(graph, directed=False)[1]
+    chart = connected_components(graph, directed=False)[1]
+    at_corners = coo_matrix(
+        (np.ones(3 * len(faces), dtype=bool), (np.repeat(corner[:, 0], 3), corner.reshape(-1))), (count,) * 2
+    )
+    return chart, connected_components(at_corners, directed=False)[1][corner[:, 0]]
 
 
 def chart_widths(corner: np.ndarray, chart: np.ndarray) -> np.ndarray:
@@ -89,8 +94,8 @@ def chart_widths(corner: np.ndarray, chart: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True)
-def _cover(triangles, chart, size, clear):
-    """Chart int32 [size, size] that covers each texel's centre (-1: none), how many are covered, how many twice."""
+def _cover(triangles, island, size, clear):
+    """Island int32 [size, size] that covers each texel's centre (-1: none), how many are covered, how many twice."""
     owner = np.full((size, size), -1, dtype=np.int32)
     hits = np.zeros((size, size), dtype=np.uint8)
     for n in range(len(triangles)):
@@ -113,7 +118,7 @@ def _cover(triangles, chart, size, clear):
                 wc = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
                 least = min(wb, wc, 1.0 - wb - wc)
                 if least >= 0:
-                    owner[row, column] = chart[n]
+                    owner[row, column] = island[n]
                 if least > margin and hits[row, column] < 2:
                     hits[row, column] += 1
     return owner, (owner >= 0).sum(), (hits > 1).sum()
@@ -121,7 +126,7 @@ def _cover(triangles, chart, size, clear):
 
 @njit(cache=True)
 def smallest_gap(owner):
-    """Texels between the two nearest charts in ``owner`` int32 [S, S], along rows, columns or diagonals; at most 4."""
+    """Texels between the two nearest islands in ``owner`` int32 [S, S], along rows, columns or diagonals; at most 4."""
     least = 4
     rows, columns = owner.shape
     for row in range(rows):
