@@ -48,6 +48,8 @@ def corner_normals(
     total = np.stack([np.bincount(group, weighted[:, i]) for i in range(3)], axis=1)[group]
     short = np.linalg.norm(total, axis=1) < 1e-6
     total = np.where(short[:, None], np.repeat(normal, 3, axis=0), total)
+    # A face without area has no normal: any direction will do, but it has to be one.
+    total[(total == 0).all(axis=1)] = (0.0, 0.0, 1.0)
     return unit(total).reshape(-1, 3, 3).astype(np.float32)
 
 

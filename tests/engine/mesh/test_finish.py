@@ -10,6 +10,7 @@ from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.mesh.bake import MaterialVoxels
 from espalier.engine.mesh.finish import SHARES, STEP_ENDS, STEPS, finish
 from espalier.engine.mesh.finish_settings import FinishSettings
+from espalier.engine.mesh.normals import corner_normals
 from espalier.engine.mesh.png import encode_png
 from espalier.engine.mesh.raster import rasterise
 from espalier.tests.engine.mesh.shapes import colours_at, cube, merge, sphere, torus, voxel_asset
@@ -344,6 +345,12 @@ def test_a_sheet_becomes_as_thick_as_asked():
     side = np.ptp(asset.vertices[:, 0])
     assert abs(np.ptp(asset.vertices[:, 2]) - 0.15 * side) < 1.5 / R
     assert asset.report["boundary_edges"] == 0
+
+
+def test_a_face_without_area_has_a_normal_all_the_same():
+    points = np.array([[0, 0, 0], [0.1, 0, 0], [0.2, 0, 0], [0, 0.1, 0]], float)
+    lengths = np.linalg.norm(corner_normals(points, np.array([[0, 1, 2], [0, 1, 3]]))[0], axis=1)
+    assert np.abs(lengths - 1).max() < 1e-6
 
 
 def test_unknown_repairs_are_refused():
