@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from ...engine.mesh.bake import MaterialVoxels
 from ...engine.mesh.finish import FinishSettings, finish
@@ -21,7 +24,9 @@ def main(arguments: list[str]) -> int:
     """Argument: the folder with the request: ``object`` and ``resolution``, or ``job``; ``faces``, ``low_faces``,
     ``texture_size``."""
     folder, request = request_of(arguments)
-    asset = kept_asset(request["job"]) if "job" in request else _made(request["object"], int(request["resolution"]))
+    asset = (
+        kept_asset(Path(request["job"])) if "job" in request else _made(request["object"], int(request["resolution"]))
+    )
     vertices, faces = asset.surface()
     _write(folder / "raw.npz", vertices, faces)
     counts = {"raw": len(faces)}
@@ -48,10 +53,10 @@ def _made(name: str, resolution: int) -> VoxelAsset:
     """The object of the set with crumbs around it, as voxels of which some are missing."""
     random = np.random.default_rng(2)
     vertices, faces = objects.OBJECTS[name](0.6)
+    places = random.uniform(-0.42, 0.42, (60, 3)) * np.ptp(vertices, axis=0)
+    free = cKDTree(vertices).query(places)[0] > 0.02
     crumb = objects.sphere(0.03)
-    crumbs = [
-        (crumb[0] * 0.012 + random.uniform(-0.42, 0.42, 3) * np.ptp(vertices, axis=0), crumb[1]) for _ in range(14)
-    ]
+    crumbs = [(crumb[0] * 0.012 + place, crumb[1]) for place in places[free][:14]]
     vertices, faces = objects.merge((vertices, faces), *crumbs)
     grid = mesh_to_dual_grid(torch.from_numpy(vertices.astype(np.float32)), torch.from_numpy(faces), resolution)
     coords = grid.coords.numpy()
