@@ -10,6 +10,7 @@ it then shows all the rays.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
 from .compilation import load_loops
 from .nearest import SurfaceIndex
@@ -100,9 +101,8 @@ def ray_patterns(reach: float) -> np.ndarray:
 
     A Sobol sequence: each run of 2^n points is evenly spread, so each pattern is and all of them together are.
     """
-    from scipy.stats import qmc
-
-    points = qmc.Sobol(3, scramble=False).random(PATTERNS * RAYS) + 0.5 / (PATTERNS * RAYS)
+    sequence = torch.quasirandom.SobolEngine(3, scramble=False).draw(PATTERNS * RAYS, dtype=torch.float64).numpy()
+    points = sequence + 0.5 / (PATTERNS * RAYS)
     radius, angle = np.sqrt(points[:, 0]), 2.0 * np.pi * points[:, 1]
     rays = np.stack(
         [radius * np.cos(angle), radius * np.sin(angle), np.sqrt(1.0 - points[:, 0]), reach * np.sqrt(points[:, 2])],
