@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...addon.client import ClientError
+from ...engine.weights.configuration import read_configuration
 from ..console import BUILD, ROOT, CommandError, say
 from ..demo import SAMPLE, generate
 from .figures import Results, ended_early, figures_of
@@ -21,6 +22,7 @@ from .tables import markdown
 from .watch import NOT_BEGUN
 
 FOLDER = BUILD / "bench" / "finishing"
+STARTER_WEIGHTS = ROOT / "engine" / "starter" / "weights"
 RESULT_FILE = "result.json"
 DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- finishing -->\n", "<!-- end of finishing -->")
@@ -111,12 +113,18 @@ def _report(machine: str, folder: Path, results: Results) -> str:
 
 
 def _pictures(folder: Path) -> None:
-    """Write docs/images/finish-*.png: the knot as it may be generated, and an object of the starter model."""
+    """Write docs/images/finish-*.png: the knot as it may be generated, and an object of the starter model, finished as
+    its model set suggests."""
     sizes = {"faces": 60_000, "low_faces": 2000, "texture_size": 1024}
     for name in ("knot", "starter"):
         place = folder / name
         shutil.rmtree(place, ignore_errors=True)
-        request = {"job": str(_generated(place, 1))} if name == "starter" else {"object": name, "resolution": 224}
+        if name == "starter":
+            suggested = read_configuration(STARTER_WEIGHTS)
+            finishing = {"repair": suggested.repair, "smoothing": suggested.smoothing}
+            request = {"job": str(_generated(place, 1)), "finishing": finishing}
+        else:
+            request = {"object": name, "resolution": 224}
         target = ROOT / "docs" / "images" / f"finish-{name}.png"
         make_picture(place, target, {**request, **sizes})
         say(f"  {target}")

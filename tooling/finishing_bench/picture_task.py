@@ -22,7 +22,7 @@ from .watch import answer, request_of
 
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request: ``object`` and ``resolution``, or ``job``; ``faces``, ``low_faces``,
-    ``texture_size``."""
+    ``texture_size``; ``finishing``: further settings."""
     folder, request = request_of(arguments)
     asset = (
         kept_asset(Path(request["job"])) if "job" in request else _made(request["object"], int(request["resolution"]))
@@ -38,7 +38,8 @@ def main(arguments: list[str]) -> int:
         counts[repair] = len(corners)
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
     for name, target in (("full", request["faces"]), ("low", request["low_faces"])):
-        settings = FinishSettings(target_faces=target, texture_size=int(request["texture_size"]))
+        sizes = {"target_faces": target, "texture_size": int(request["texture_size"])}
+        settings = FinishSettings(**sizes, **request.get("finishing", {}))
         finished = finish(vertices, faces, material, settings)
         (folder / name).mkdir(exist_ok=True)
         write_finished(folder / name, finished)
