@@ -22,6 +22,15 @@ _POLL_SECONDS = 0.05
 # A child that has not used up its processor time after this many times as long hangs; a busy machine gets patience.
 _PATIENCE = 40.0
 
+# xatlas's threads now and then wait for each other for ever, once in some thousand runs. A child that uses no processor
+# time at all for so long does that; the same work done again gives what it would have given.
+_STALL_SECONDS = 20.0
+_STARTS = 3
+
+
+class _Stalled(Exception):  # noqa: N818 - an outcome that is tried again
+    """The child waits for itself."""
+
 
 class ChildFailed(Exception):  # noqa: N818 - an outcome the caller handles, never shown as it is
     """The child crashed, ran out of time or could not start; the text says which."""
@@ -31,8 +40,20 @@ def run_task(task: str, seconds: float, cancelled: Callable[[], bool], **arrays:
     """Run ``task`` of xatlas_worker.py on ``arrays`` and return its arrays.
 
     The child is killed after ``seconds`` of processor time (so that the result does not depend on what else the machine
-    does), when it hangs, or when ``cancelled()`` turns true. Raises ChildFailed, or Cancelled.
+    does), when it hangs, or when ``cancelled()`` turns true; one that stands still is started again. Raises
+    ChildFailed, or Cancelled.
     """
+    for _ in range(_STARTS):
+        try:
+            return _run_once(task, seconds, cancelled, arrays)
+        except _Stalled:
+            continue
+    raise ChildFailed(f"the unwrapping process stood still {_STARTS} times")
+
+
+def _run_once(
+    task: str, seconds: float, cancelled: Callable[[], bool], arrays: dict[str, np.ndarray]
+) -> dict[str, np.ndarray]:
     with tempfile.TemporaryDirectory(prefix="espalier-unwrap-", ignore_cleanup_errors=True) as folder:
         np.savez(os.path.join(folder, "work.npz"), task=task, **arrays)
         with open(os.path.join(folder, "log.txt"), "w+", encoding="utf-8", errors="replace") as log:
@@ -58,7 +79,7 @@ def run_task(task: str, seconds: float, cancelled: Callable[[], bool], **arrays:
 
 def _wait(child: subprocess.Popen, seconds: float, cancelled: Callable[[], bool]) -> None:
     """Wait for the child; it never outlives this call."""
-    waited = 0.0
+    waited = used = moved = 0.0
     try:
         while True:
             try:
@@ -68,8 +89,13 @@ def _wait(child: subprocess.Popen, seconds: float, cancelled: Callable[[], bool]
                 waited += _POLL_SECONDS
             if cancelled():
                 raise Cancelled
-            if _processor_seconds(child) >= seconds:
+            before, used = used, _processor_seconds(child)
+            if used > before:
+                moved = waited
+            if used >= seconds:
                 raise ChildFailed(f"the unwrapping process needed more than {seconds:.0f} s")
+            if waited - moved >= _STALL_SECONDS:
+                raise _Stalled
             if waited >= _PATIENCE * seconds:
                 raise ChildFailed(f"the unwrapping process did not answer within {waited:.0f} s")
     finally:

@@ -189,6 +189,35 @@ def test_a_child_that_only_fails_on_a_large_piece_is_retried(nothing_flattens, m
     assert len(layout.events) == 1
 
 
+def test_a_child_that_stands_still_is_started_again_and_gives_what_it_would_have_given(
+    nothing_flattens, monkeypatch, tmp_path
+):
+    vertices, faces = torus(24, 12)
+    expected = unwrap(vertices, faces, SIZE, never)
+    real, mark = xatlas_process.WORKER, tmp_path / "stood still"
+    worker_that(
+        monkeypatch,
+        tmp_path,
+        "import runpy, time\nfrom pathlib import Path\n"
+        f"mark = Path({str(mark)!r})\n"
+        "if not mark.exists():\n    mark.touch()\n    time.sleep(600)\n"
+        f"runpy.run_path({str(real)!r}, run_name='__main__')\n",
+    )
+    monkeypatch.setattr(xatlas_process, "_STALL_SECONDS", 1.0)
+    layout = unwrap(vertices, faces, SIZE, never)
+    assert mark.exists() and layout.events == []
+    assert layout.uv.tobytes() == expected.uv.tobytes()
+
+
+def test_a_child_that_always_stands_still_is_replaced(nothing_flattens, monkeypatch, tmp_path):
+    worker_that(monkeypatch, tmp_path, "import time\ntime.sleep(600)\n")
+    monkeypatch.setattr(xatlas_process, "_STALL_SECONDS", 0.5)
+    vertices, faces = cube()
+    layout = unwrap(vertices, faces, SIZE, never)
+    check_layout(layout, faces)
+    assert layout.method == "box projection" and "stood still" in layout.events[0]
+
+
 def test_cancelling_kills_the_children(nothing_flattens, monkeypatch, tmp_path):
     worker_that(monkeypatch, tmp_path, "import time\ntime.sleep(60)\n")
     monkeypatch.setattr(unwrapping, "PIECE_FACES", 600)
