@@ -18,6 +18,7 @@ import os
 import secrets
 import shutil
 import struct
+import sys
 import time
 from collections.abc import Callable, Mapping
 from io import RawIOBase
@@ -214,6 +215,32 @@ def read_json(path: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) else None
+
+
+# Windows locks are on bytes and keep others from reading them: lock one far behind the text.
+_LOCK_BYTE = 1 << 30
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file for this process; false when another one has it."""
+        os.lseek(descriptor, _LOCK_BYTE, os.SEEK_SET)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+        return True
+else:
+    import fcntl
+
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file for this process; false when another one has it."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
 
 
 def create_job_folder(

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from hashlib import sha256
@@ -84,7 +85,7 @@ def half_files(store: JobStore) -> list[Path]:
                     _ = [arrays[name].shape for name in arrays.files]
             elif path.suffix == ".png" and not path.read_bytes().rstrip(b"\0").endswith(b"IEND\xaeB`\x82"):
                 broken.append(path)
-        except (ValueError, OSError, KeyError, EOFError):
+        except (ValueError, OSError, KeyError, EOFError, zipfile.BadZipFile):
             broken.append(path)
     return broken
 

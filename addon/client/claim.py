@@ -8,7 +8,7 @@ import os
 import secrets
 from pathlib import Path
 
-from ...engine.device_lock import try_lock
+from ...engine.protocol import try_lock
 
 
 class Claim:

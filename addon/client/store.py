@@ -100,7 +100,7 @@ class JobStore:
 
     @property
     def _claims(self) -> Path:
-        return self.folder.parent / "sessions"
+        return self.folder / ".sessions"
 
     def close(self) -> None:
         """Give up the jobs that wait: another Blender may offer them from now on."""

@@ -93,7 +93,7 @@ def test_closing_leaves_the_waiting_jobs_to_the_next_blender(store):
 def test_a_store_that_is_closed_leaves_no_rests(store):
     make(store, "cup")
     store.close()
-    assert not (store.folder.parent / "sessions").exists()
+    assert not (store.folder / ".sessions").exists()
 
 
 def test_ended_jobs_come_newest_first(store):
@@ -132,7 +132,7 @@ def test_a_deletion_that_is_cut_leaves_no_half_job(store, monkeypatch):
         patch.setattr("shutil.rmtree", cut)
         store.delete(job.folder)
     assert store.list() == [] and not read(store).entries
-    (rest,) = (path for path in store.folder.iterdir())
+    (rest,) = (path for path in store.folder.glob(".*.part"))
     os.utime(rest, (1, 1))
     make(store, "next")
     assert not rest.exists()
@@ -141,7 +141,7 @@ def test_a_deletion_that_is_cut_leaves_no_half_job(store, monkeypatch):
 def test_a_store_in_which_nobody_can_be_named_is_told_in_a_sentence(store):
     job = make(store, "cup", protocol.FAILED)
     store.close()
-    (store.folder.parent / "sessions").write_text("no folder")
+    (store.folder / ".sessions").write_text("no folder")
     with pytest.raises(ClientError, match="cannot be used"):
         store.set_state(job.folder, protocol.WAITING)
     assert store.read(job.folder).state == protocol.FAILED
