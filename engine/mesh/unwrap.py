@@ -68,9 +68,9 @@ class Unwrapped:
 def unwrap(vertices: np.ndarray, faces: np.ndarray, size: int, cancelled: Callable[[], bool]) -> Unwrapped:
     """Unwrap a mesh (vertices [V, 3], faces int64 [F, 3]) for a square texture of ``size`` texels.
 
-    The charts are chosen on a slightly smoothed copy: noise of a voxel's size would shatter them. They are flattened
-    from the mesh as it is, so that texels are as dense everywhere. Every chart keeps its winding; between the texels of
-    two charts at least ``PADDING`` stay free. Raises Cancelled.
+    The charts are chosen on a slightly smoothed copy: noise of a voxel's size would shatter them. What is flattened is
+    the mesh as it is, so that texels are as dense everywhere. Every chart keeps its winding; between the texels of two
+    charts at least ``PADDING`` stay free. Raises Cancelled.
     """
     work = _Unwrapping(vertices.astype(np.float64), faces.astype(np.int64, copy=False), size, cancelled)
     rest = work.relax()
