@@ -174,12 +174,12 @@ def test_a_preset_of_ones_own_can_be_added_used_and_removed(finish, tmp_path, mo
         finish.repair, finish.thickness, finish.lods = "WATERTIGHT", 2.5, True
         wanted = asked(finish)
         bpy.ops.espalier.add_finish_preset(name="Mine")
-        assert [path.name for path in folder.iterdir()] == ["Mine.py"]
+        assert [path.name for path in folder.glob("*.py")] == ["Mine.py"]
         take(finish, {})
         apply(presets()["Mine"])
         assert asked(finish) == wanted
         bpy.ops.espalier.add_finish_preset(name="Mine", remove_name=True)
-        assert not list(folder.iterdir())
+        assert not list(folder.glob("*.py"))
     finally:
         bpy.utils.unregister_preset_path(str(tmp_path))
 

@@ -184,7 +184,9 @@ def test_a_normal_map_is_made_unless_it_is_not_wanted(tmp_path, generated):
     job, _ = refinish(tmp_path, generated.path, {"normal_map": False})
     assert not (job.path / "normal.png").exists()
     assert set(json.loads((job.path / "result.json").read_text())["maps"]) == {"base_color", "orm"}
-    assert (job.path / "result.npz").read_bytes() == (generated.path / "result.npz").read_bytes()
+    # The shading differs: with a normal map it breaks at the borders of charts only.
+    for name in ("vertices", "faces", "uv"):
+        assert np.array_equal(np.load(job.path / "result.npz")[name], np.load(generated.path / "result.npz")[name])
 
 
 DAMAGE = {
