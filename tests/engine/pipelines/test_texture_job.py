@@ -275,7 +275,7 @@ def test_a_job_without_mesh_ends_in_one_sentence(tmp_path, tiny_set):
     "changes, sentence",
     [
         ({"settings": {"quality": "1024_cascade"}}, "no quality “1024_cascade”. Choose one of: 32"),
-        ({"settings": {"texture_size": 9000}}, "texture of 9000"),
+        ({"settings": {"texture_size": 9000}}, "texture_size is 9000"),
         ({"settings": {"sampler": {}}}, "no setting “sampler”. Choose one of: quality"),
         ({"settings": {"texture_size": "big"}}, "texture_size"),
         ({"settings": {"samplers": {"material": {"steps": -1}}}}, "material sampler"),
