@@ -85,7 +85,7 @@ def test_the_folder_of_a_new_job_has_request_input_and_state(job):
     assert request["kind"] == "generate" and request["input"] == "input.png"
     assert job.file(request["input"]).read_bytes() == b"image bytes" * 50
     assert job.state()["state"] == "waiting"
-    assert not [path for path in job.path.parent.iterdir() if path.name.startswith(".")]
+    assert not list(job.path.parent.glob(".*.part"))
 
 
 def test_states_follow_each_other(job):
