@@ -226,6 +226,7 @@ class TestStore:
         with pytest.raises(ClientError) as caught:
             store.create({"name": "a"}, bytes(1_000_000), ".png")
         assert caught.value.code == "no_space" and "is full" in caught.value.sentence
+        store.close()
         assert list(store.folder.iterdir()) == []
         store.create({"name": "a"}, bytes(1_000), ".png")
 
