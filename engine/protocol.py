@@ -69,7 +69,9 @@ FROM_ENGINE: dict[str, dict[str, tuple[type, ...]]] = {
 
 # The states of a job, as state.json has them.
 WAITING, RUNNING, FINISHED, BUILT, FAILED, CANCELLED = "waiting", "running", "finished", "built", "failed", "cancelled"
-STATES = (WAITING, RUNNING, FINISHED, BUILT, FAILED, CANCELLED)
+# Nothing more happens to a job in one of these by itself.
+ENDED = (FINISHED, BUILT, FAILED, CANCELLED)
+STATES = (WAITING, RUNNING, *ENDED)
 
 REQUEST_FILE = "request.json"
 STATE_FILE = "state.json"

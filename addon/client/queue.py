@@ -15,7 +15,6 @@ from .store import JobStore, StoredJob
 
 # A job has a handful; an engine gone wild must not fill the panel.
 MAX_NOTES = 20
-ENDED = (protocol.FINISHED, protocol.BUILT, protocol.FAILED, protocol.CANCELLED)
 
 
 @dataclass
@@ -45,7 +44,7 @@ class Job:
     @property
     def ended(self) -> bool:
         """True when nothing more will happen to the job unless someone asks."""
-        return self.state in ENDED
+        return self.state in protocol.ENDED
 
     @property
     def result(self) -> Path:

@@ -12,7 +12,6 @@ from ...engine import protocol
 from .store import JobStore, StoredJob
 
 RESCAN_SECONDS = 5.0
-ENDED = (protocol.FINISHED, protocol.BUILT, protocol.FAILED, protocol.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,9 @@ class Shelf:
     def ended(self) -> list[Entry]:
         """The jobs to which nothing more happens by itself, newest first."""
         if self._ended is None:
-            entries = [entry for entry in self.entries.values() if entry.job.state in ENDED or entry.job.interrupted]
+            entries = [
+                entry for entry in self.entries.values() if entry.job.state in protocol.ENDED or entry.job.interrupted
+            ]
             self._ended = sorted(entries, key=lambda entry: (entry.job.created, entry.job.id), reverse=True)
         return self._ended
 
@@ -93,7 +94,7 @@ class Shelf:
         # The last noted is read first, and names begin with the time.
         for name in sorted(names):
             known = self.entries.get(name)
-            if known is None or known.job.state not in ENDED:
+            if known is None or known.job.state not in protocol.ENDED:
                 self.touch(name)
         return bool(gone)
 

@@ -17,7 +17,6 @@ from ..request import FINISHING, MATTINGS
 from ..stages import duration
 
 # A waiting or running job is somebody's work.
-_ENDED = (protocol.FINISHED, protocol.BUILT, protocol.FAILED, protocol.CANCELLED)
 _DAY = 86_400.0
 
 
@@ -109,7 +108,7 @@ class Jobs:
         if options.older_than is None and options.keep is None:
             return self._refuse("", "Say which jobs: those --older-than DAYS, or all but the newest --keep N.")
         before = time.time() - (options.older_than or 0.0) * _DAY
-        ended = [job for job in self.store.list() if job.state in _ENDED or job.interrupted]
+        ended = [job for job in self.store.list() if job.state in protocol.ENDED or job.interrupted]
         chosen = [job for job in ended[options.keep or 0 :] if job.created <= before]
         if not options.yes:
             sizes = [self.store.size(job.folder) for job in chosen]

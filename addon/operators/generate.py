@@ -40,6 +40,17 @@ def no_weights(scene):
     return ""
 
 
+class InObjectMode:
+    """For operators that put an object into the scene."""
+
+    @classmethod
+    def poll(cls, context):
+        if context.mode != "OBJECT":
+            cls.poll_message_set("Return to Object Mode first")
+            return False
+        return True
+
+
 class ESPALIER_OT_generate(bpy.types.Operator):
     bl_idname = ids.OP_GENERATE
     bl_label = "Generate"

@@ -6,20 +6,14 @@ import bpy
 from .. import ids
 from ..orders import order_here
 from ..session import session
+from .generate import InObjectMode
 
 
-class ESPALIER_OT_keep_preview(bpy.types.Operator):
+class ESPALIER_OT_keep_preview(InObjectMode, bpy.types.Operator):
     bl_idname = ids.OP_KEEP_PREVIEW
     bl_label = "Keep What There Is"
     bl_description = "Put what the cancelled job had so far into the scene as a plain mesh, at the 3D cursor"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Return to Object Mode first")
-            return False
-        return True
 
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
 

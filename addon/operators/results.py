@@ -9,7 +9,7 @@ from ..history import generation_behind
 from ..orders import next_in_row, order_here
 from ..request import new_seed
 from ..session import session
-from .generate import no_engine
+from .generate import InObjectMode, no_engine
 from .recall import recall
 
 
@@ -31,18 +31,11 @@ class _OfResult(bpy.types.Operator):
         return {"CANCELLED"}
 
 
-class ESPALIER_OT_place_result(_OfResult):
+class ESPALIER_OT_place_result(InObjectMode, _OfResult):
     bl_idname = ids.OP_PLACE_RESULT
     bl_label = "Place"
     bl_description = "Put the object into the scene, at the 3D cursor"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
-
-    @classmethod
-    def poll(cls, context):
-        if context.mode != "OBJECT":
-            cls.poll_message_set("Return to Object Mode first")
-            return False
-        return True
 
     def execute(self, context):
         from ..scene.asset import BadResult

@@ -7,7 +7,7 @@ from .. import ids, preferences
 from ..client import ClientError
 from ..client.install import carries_wheels
 from ..session import session
-from .text import draw_sentence, megabytes, settings_column
+from .text import draw_progress, draw_sentence, megabytes, settings_column
 
 STATES = {"ready": "CHECKMARK", "partial": "SORTTIME", "damaged": "ERROR", "missing": "BLANK1"}
 
@@ -29,7 +29,7 @@ def draw_preferences(layout, context, owner):
 def _draw_engine(box, context, owner):
     box.label(text="Engine", icon="SYSTEM")
     if session.install is not None:
-        _draw_progress(box, session.install.fraction, session.install.text, ids.OP_CANCEL_INSTALL)
+        draw_progress(box, session.install.fraction, session.install.text, ids.OP_CANCEL_INSTALL)
     else:
         _draw_engine_state(box, context)
     column = settings_column(box)
@@ -67,7 +67,7 @@ def _draw_online(box, context):
 def _draw_models(box, context, owner):
     box.label(text="Models", icon="OUTLINER_DATA_MESH")
     if session.task is not None and session.task.name == "models":
-        _draw_progress(box, session.task.fraction, session.task.text or "Looking for models", ids.OP_CANCEL_TASK)
+        draw_progress(box, session.task.fraction, session.task.text or "Looking for models", ids.OP_CANCEL_TASK)
     if session.models is None:
         if session.task is None:
             box.operator(ids.OP_LIST_MODELS, icon="VIEWZOOM")
@@ -113,18 +113,9 @@ def _draw_self_test(box, context):
     row.label(text="Self-Test", icon="CHECKMARK")
     row.operator(ids.OP_SELF_TEST, icon="PLAY")
     if session.task is not None and session.task.name == "doctor":
-        _draw_progress(box, session.task.fraction, "Looking at this computer", ids.OP_CANCEL_TASK)
+        draw_progress(box, session.task.fraction, "Looking at this computer", ids.OP_CANCEL_TASK)
     lines = session.task.lines if session.task is not None and session.task.name == "doctor" else session.findings
     column = box.column(align=True)
     column.scale_y = 0.8
     for line in lines:
         column.label(text=line, translate=False)
-
-
-def _draw_progress(layout, fraction, text, cancel):
-    row = layout.row(align=True)
-    if fraction is None:
-        row.label(text=text, icon="SORTTIME", translate=False)
-    else:
-        row.progress(factor=fraction, text=text, type="BAR")
-    row.operator(cancel, text="", icon="X")

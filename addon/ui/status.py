@@ -9,7 +9,7 @@ from .. import ids, placing, preferences, stages
 from ..client import ClientError, EngineState
 from ..client.install import carries_wheels, download_bytes, lock_files
 from ..session import session
-from .text import draw_sentence, megabytes
+from .text import draw_progress, draw_sentence, megabytes
 
 # Of several objects textured one after the other, the reports of this many stay in view.
 MAX_MESSAGES = 4
@@ -18,7 +18,7 @@ MAX_MESSAGES = 4
 def draw_engine_state(layout, context):
     """Above everything else, only while there is no engine: what that means and the button that helps."""
     if session.install is not None:
-        _draw_progress(layout, session.install.fraction, session.install.text, ids.OP_CANCEL_INSTALL)
+        draw_progress(layout, session.install.fraction, session.install.text, ids.OP_CANCEL_INSTALL)
         return
     try:
         if preferences.engine_python() is not None:
@@ -53,7 +53,7 @@ def draw_status(layout, context):
     job = session.current()
     if job is not None:
         fraction, text = describe(job)
-        _draw_progress(layout, fraction, text, ids.OP_CANCEL)
+        draw_progress(layout, fraction, text, ids.OP_CANCEL)
     waiting = session.waiting()
     if waiting:
         layout.label(text=f"{waiting} more waiting", icon="TIME")
@@ -82,12 +82,6 @@ def describe(job):
     if job.eta_s is not None and job.eta_s >= 1:
         text += f" · {stages.duration(job.eta_s)} left"
     return fraction, text
-
-
-def _draw_progress(layout, fraction, text, cancel):
-    row = layout.row(align=True)
-    row.progress(factor=min(max(fraction, 0.0), 1.0), text=text, type="BAR")
-    row.operator(cancel, text="", icon="X")
 
 
 def _draw_engine_trouble(layout, context):

@@ -25,6 +25,16 @@ def draw_note(layout, text, context):
     draw_sentence(column, text, context, "INFO")
 
 
+def draw_progress(layout, fraction, text, cancel):
+    """Draw a bar with its text, only the text while the fraction is None, beside the button of ``cancel``."""
+    row = layout.row(align=True)
+    if fraction is None:
+        row.label(text=text, icon="SORTTIME", translate=False)
+    else:
+        row.progress(factor=min(max(fraction, 0.0), 1.0), text=text, type="BAR")
+    row.operator(cancel, text="", icon="X")
+
+
 def draw_sentence(layout, text, context, icon="NONE"):
     """Draw ``text`` as labels no wider than the region; the icon stands before the first line."""
     scale = context.preferences.system.ui_scale
