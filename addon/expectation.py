@@ -5,26 +5,46 @@ from itertools import islice
 from statistics import median
 
 from .client.shelf import Shelf
+from .samplers import STEPS
 from .stages import duration
 
 # Of the newest runs, for drivers and settings change.
 RUNS = 9
 
 
-def expectation(shelf: Shelf | None, kind: str, model: str, quality: str) -> str:
+def expectation(shelf: Shelf | None, kind: str, model: str, quality: str, samplers=None, own=None) -> str:
     """A line such as ``About 12 s and 0.9 GB, as before``; "" when there was no such job yet.
 
-    ``kind`` is "generate" or "texture", ``model`` the name of a set and ``quality`` the kind it knows.
+    ``kind`` is "generate" or "texture", ``model`` the name of a set and ``quality`` the kind it knows. ``samplers`` are
+    those of the request, ``own`` what the model does by itself (``samplers_of``): with other steps than an earlier job
+    had, its stages are counted as so much longer.
     """
     jobs = (entry.job for entry in shelf.ended()) if shelf is not None else ()
     runs = list(islice((job for job in jobs if _is_like(job, kind, model, quality)), RUNS))
     if not runs:
         return ""
-    text = f"About {duration(median(sum(job.seconds.values()) for job in runs))}"
+    text = f"About {duration(median(_seconds(job, samplers or {}, own or {}) for job in runs))}"
     peaks = [peak for job in runs if (peak := job.peak_memory.get("device", job.peak_memory.get("host", 0)))]
     if peaks:
         text += f" and {median(peaks) / 2**30:.1f} GB"
     return f"{text}, as before"
+
+
+def _seconds(job, samplers, own):
+    """What the job took, with the steps of ``samplers`` in place of its own."""
+    before = job.request["settings"].get("samplers")
+    total = 0.0
+    for stage, seconds in job.seconds.items():
+        then, now = (_steps(each, stage, own) for each in (before, samplers))
+        total += seconds * now / then
+    return total
+
+
+def _steps(samplers, stage, own):
+    """The steps of a stage; 1 for one that has none."""
+    given = samplers.get(stage) if isinstance(samplers, dict) else None
+    steps = given.get(STEPS) if isinstance(given, dict) else None
+    return steps if isinstance(steps, int) and steps > 0 else own.get(stage, {}).get(STEPS, 1)
 
 
 def _is_like(job, kind, model, quality):

@@ -9,6 +9,9 @@ from . import ids
 from .client import data_folder, find_python
 
 EXTENSION = Path(__file__).resolve().parent.parent
+STARTER_FOLDER = EXTENSION / "engine" / "starter" / "weights"
+# What the published set says of itself, without its weights.
+_RELEASED = EXTENSION / "engine" / "weights" / "released"
 
 
 class EspalierPreferences(bpy.types.AddonPreferences):
@@ -102,3 +105,8 @@ def trellis2_folder():
     """Return the folder of the published weights, or None when they are not on this machine."""
     folder = Path(_path("trellis2_folder") or data() / "models" / "TRELLIS.2-4B")
     return folder if (folder / "pipeline.json").is_file() else None
+
+
+def described_in(starter):
+    """Return the folder that describes the starter or the published set; that of the latter need not hold weights."""
+    return STARTER_FOLDER if starter else trellis2_folder() or _RELEASED

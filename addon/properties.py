@@ -5,6 +5,7 @@ import bpy
 
 from . import ids
 from .finish_settings import ESPALIER_PG_finish
+from .sampling_settings import ESPALIER_PG_sampling
 
 MODES = (
     ("GENERATE", "Generate", "Make a new object from the image"),
@@ -118,6 +119,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         set=_set_size,
     )
     finish: bpy.props.PointerProperty(type=ESPALIER_PG_finish)
+    sampling: bpy.props.PointerProperty(type=ESPALIER_PG_sampling)
 
 
 def attach():

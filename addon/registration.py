@@ -6,14 +6,13 @@ from pathlib import Path
 
 import bpy
 
-from . import cli, compat, finish_settings, ids, preferences, properties, pump, results, session
+from . import cli, compat, finish_settings, ids, preferences, properties, pump, results, sampling_settings, session
 from .operators import (
     apply_texture,
     build_result,
     cancel,
     engine,
     finish_again,
-    finish_presets,
     from_files,
     generate,
     install_engine,
@@ -21,17 +20,20 @@ from .operators import (
     logs,
     models,
     open_image,
+    presets,
     queue,
     report,
     take_image,
     texture,
 )
 from .operators import results as result_operators
-from .ui import file_handlers, finish_panel, image_editor, jobs, menus, panels, thumbnails
+from .ui import advanced_panel, file_handlers, finish_panel, image_editor, jobs, menus, panels, thumbnails
 
 CLASSES = (
     preferences.EspalierPreferences,
     finish_settings.ESPALIER_PG_finish,
+    sampling_settings.ESPALIER_PG_sampler,
+    sampling_settings.ESPALIER_PG_sampling,
     properties.ESPALIER_PG_settings,
     results.ESPALIER_PG_result,
     generate.ESPALIER_OT_generate,
@@ -44,7 +46,8 @@ CLASSES = (
     finish_again.ESPALIER_OT_finish_again,
     finish_again.ESPALIER_OT_take_settings,
     finish_again.ESPALIER_OT_replace_result,
-    finish_presets.ESPALIER_OT_add_finish_preset,
+    presets.ESPALIER_OT_add_finish_preset,
+    presets.ESPALIER_OT_add_sampling_preset,
     open_image.ESPALIER_OT_open_image,
     from_files.ESPALIER_OT_from_files,
     from_files.ESPALIER_OT_texture_dropped,
@@ -66,6 +69,7 @@ CLASSES = (
     logs.ESPALIER_OT_open_preferences,
     report.ESPALIER_OT_copy_report,
     finish_panel.ESPALIER_PT_finish_presets,
+    advanced_panel.ESPALIER_PT_sampling_presets,
     queue.ESPALIER_OT_queue_hold,
     queue.ESPALIER_OT_queue_clear,
     queue.ESPALIER_OT_queue_move,

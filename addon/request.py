@@ -9,6 +9,7 @@ STARTER, TRELLIS2 = "starter", "trellis2-4b"
 # The qualities of the panel as the published model set names them; the shape of a mesh to texture needs no cascade.
 QUALITY_KINDS = {"DRAFT": "512", "STANDARD": "1024_cascade", "FINE": "1536_cascade"}
 TEXTURE_KINDS = {"DRAFT": "512", "STANDARD": "1024", "FINE": "1536"}
+KINDS = {"generate": QUALITY_KINDS, "texture": TEXTURE_KINDS}
 # What each model can do, for people about to choose.
 MODEL_NOTES = {
     STARTER: "Simple shapes. For photographs, use TRELLIS.2-4B.",
@@ -62,17 +63,19 @@ def make_request(
     quality=STARTER,
     matting=MATTINGS[0],
     models_folder=None,
+    samplers=None,
     **finishing,
 ):
     """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store.
 
-    ``models_folder`` is where downloaded models lie, among them those that find the subject of an image. ``finishing``
-    is what shall be otherwise than in ``FINISHING``. Raises TypeError for a setting that there is not.
+    ``models_folder`` is where downloaded models lie, among them those that find the subject of an image. ``samplers``
+    says by stage how sampling shall be otherwise than the model has it. ``finishing`` is what shall be otherwise than
+    in ``FINISHING``. Raises TypeError for a setting that there is not.
     """
     unknown = finishing.keys() - FINISHING.keys()
     if unknown:
         raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
-    settings = {"quality": quality, "matting": matting, **FINISHING, **finishing}
+    settings = {"quality": quality, "matting": matting, **_sampling(samplers), **FINISHING, **finishing}
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
 
 
@@ -110,11 +113,16 @@ def make_texture_request(
     texture_size=1024,
     matting=MATTINGS[0],
     models_folder=None,
+    samplers=None,
 ):
     """Return the request of texturing a mesh; ``target`` (Subject.target) is what applying the result has to know."""
-    settings = {"quality": quality, "texture_size": texture_size, "matting": matting}
+    settings = {"quality": quality, "texture_size": texture_size, "matting": matting, **_sampling(samplers)}
     request = _request("texture", name, image_name, seed, model, model_path, models_folder, settings)
     return {**request, "mesh": MESH_FILE, "target": target}
+
+
+def _sampling(samplers):
+    return {"samplers": samplers} if samplers else {}
 
 
 def _request(kind, name, image_name, seed, model, model_path, models_folder, settings):

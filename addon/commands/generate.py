@@ -18,7 +18,7 @@ def add_to(commands):
     generate = commands.add_parser("generate", help="make one object of each image")
     generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
     add_size(generate)
-    add_options(generate, texture_size=1024)
+    add_options(generate, "generate", texture_size=1024)
     add_finishing(generate, again=False)
     generate.set_defaults(start=Generate)
 

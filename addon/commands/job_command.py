@@ -12,6 +12,7 @@ from .. import cli, preferences
 from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
 from ..request import MATTINGS, MODEL_NOTES, STARTER, TEXTURE_SIZES
 from ..stages import duration, label
+from .sampling import add_sampling, samplers_asked
 
 # Failures that lie in what was asked for rather than in the doing.
 BAD_INPUT_CODES = {"bad_input", "missing_file"}
@@ -24,8 +25,8 @@ def add_output(command):
     cli.add_common(command)
 
 
-def add_options(command, texture_size):
-    """Add the arguments that every command with a model takes."""
+def add_options(command, kind, texture_size):
+    """Add the arguments that every command with a model takes; ``kind`` is that of its jobs."""
     add_output(command)
     command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result (0)")
     command.add_argument("--random-seed", action="store_true", help="draw a seed for each result")
@@ -38,6 +39,7 @@ def add_options(command, texture_size):
     command.add_argument("--quality", metavar="KIND", help="one of the model's (default: the model's own)")
     command.add_argument("--texture-size", type=int, default=texture_size, choices=TEXTURE_SIZES)
     command.add_argument("--matting", default=MATTINGS[0], choices=MATTINGS, help="how the subject is found (auto)")
+    add_sampling(command, kind)
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ class JobCommand:
             "texture_size": options.texture_size,
             "matting": options.matting,
             "models_folder": preferences.data() / "models",
+            "samplers": samplers_asked(options),
         }
 
     def refuse(self, about, code, sentence, hint="", log=""):

@@ -14,6 +14,7 @@ from ..cli import LONGEST, SHORTEST
 from ..client import JobStore
 from ..history import generation_behind
 from ..request import MATTINGS, MAX_SEED, REPAIRS, object_name
+from ..samplers import GUIDANCE, MOST_STEPS, STAGES, STEPS
 from ..scene.formats import KINDS
 from ..scene.open_mesh import SUFFIXES
 
@@ -281,6 +282,43 @@ def _lods(value):
     return value
 
 
+def _interval(value):
+    if not isinstance(value, list) or len(value) != 2:
+        raise BadValue(" and should be two times from 0 to 1, such as [0.6, 1].")
+    return [_number(0, 1)(each) for each in value]
+
+
+_SAMPLER = {
+    STEPS: _whole(1, MOST_STEPS),
+    GUIDANCE: _number(0, 100),
+    "guidance_rescale": _number(0, 1),
+    "guidance_interval": _interval,
+    "rescale_t": _number(0.01, 100),
+}
+
+
+def _samplers(kind):
+    """The setting “samplers” of a kind of row: parameters by stage."""
+    stages = STAGES[kind]
+
+    def check(value):
+        for stage, values in _table(value).items():
+            if stage not in stages:
+                raise BadValue(f": {_named(stage)} is no stage, choose among {', '.join(stages)}.")
+            if not isinstance(values, dict):
+                raise BadValue(f": the stage {stage} should be an object of names and values.")
+            for name, each in values.items():
+                if name not in _SAMPLER:
+                    raise BadValue(f": {_named(name)} is no setting of a sampler, choose among {', '.join(_SAMPLER)}.")
+                try:
+                    _SAMPLER[name](each)
+                except BadValue as bad:
+                    raise BadValue(f": {name} of {stage} is {_quoted(each)}{bad}") from None
+        return value
+
+    return check
+
+
 _INPUT = {"image": _path, "model": _text, "seed": _whole(0, MAX_SEED)}
 _EVERY = {"kind": _text, "name": _text, "output": _output, "settings": _table}
 _PLACED = {"size": _number(SHORTEST, LONGEST)}
@@ -297,7 +335,6 @@ _NEEDED = {
 _MODEL_SETTINGS = {
     "quality": _text,
     "matting": _one_of(MATTINGS),
-    "samplers": _table,
 }
 _TEXTURE_SETTINGS = {"texture_size": _whole(64, 8192)}
 _FINISH_SETTINGS = {
@@ -315,7 +352,12 @@ _FINISH_SETTINGS = {
     "draft": _flag,
 }
 _SETTINGS = {
-    "generate": {**_MODEL_SETTINGS, "max_tokens": _whole(1, 2**31 - 1), **_FINISH_SETTINGS},
-    "texture": {**_MODEL_SETTINGS, **_TEXTURE_SETTINGS},
+    "generate": {
+        **_MODEL_SETTINGS,
+        "samplers": _samplers("generate"),
+        "max_tokens": _whole(1, 2**31 - 1),
+        **_FINISH_SETTINGS,
+    },
+    "texture": {**_MODEL_SETTINGS, "samplers": _samplers("texture"), **_TEXTURE_SETTINGS},
     "finish": _FINISH_SETTINGS,
 }

@@ -17,7 +17,7 @@ def add_to(commands):
         "meshes", nargs="+", type=Path, metavar="MESH", help="a .blend, .glb, .gltf, .obj, .ply, .stl or .fbx file"
     )
     texture.add_argument("--image", type=Path, required=True, metavar="IMAGE", help="what the objects shall look like")
-    add_options(texture, texture_size=1024)
+    add_options(texture, "texture", texture_size=1024)
     texture.set_defaults(start=TextureFiles)
 
 

@@ -3,11 +3,11 @@
 
 import bpy
 
-from .. import ids, preferences
+from .. import ids, preferences, sampling_settings
 from ..client import ClientError
 from ..finish_settings import asked
 from ..orders import next_in_row, order_here, order_of
-from ..request import MAX_SEED, QUALITY_KINDS, STARTER, TEXTURE_KINDS, TRELLIS2, make_request, new_seed, object_name
+from ..request import KINDS, MAX_SEED, STARTER, TRELLIS2, make_request, new_seed, object_name
 from ..session import session
 
 
@@ -121,25 +121,26 @@ def generation(settings, image_name):
     request = make_request(
         name=object_name(image_name),
         image_name=image_name,
-        **{**choices(settings, QUALITY_KINDS), **asked(settings.finish)},
+        **{**choices(settings, "generate"), **asked(settings.finish)},
     )
     return {**request, "live": preferences.live_preview()}
 
 
 def model_and_quality(settings):
     """The model set and the kind of it that the panel asks for, as a request names them."""
-    kinds = TEXTURE_KINDS if settings.mode == "TEXTURE" else QUALITY_KINDS
+    kinds = KINDS[settings.mode.lower()]
     return (STARTER, STARTER) if settings.model == "STARTER" else (TRELLIS2, kinds[settings.quality])
 
 
-def choices(settings, kinds):
-    """What both kinds of request take from the panel; ``kinds`` names the published model's qualities."""
+def choices(settings, kind):
+    """What a request of ``kind`` ("generate", "texture") takes from the panel, whichever it is."""
     starter = settings.model == "STARTER"
     return {
         "seed": settings.seed,
         "model": STARTER if starter else TRELLIS2,
         "model_path": None if starter else preferences.trellis2_folder(),
-        "quality": STARTER if starter else kinds[settings.quality],
+        "quality": STARTER if starter else KINDS[kind][settings.quality],
+        "samplers": sampling_settings.asked(settings.sampling, kind),
         "texture_size": int(settings.finish.texture_size),
         "matting": settings.matting.lower(),
         "models_folder": preferences.data() / "models",

@@ -3,8 +3,8 @@
 
 import bpy
 
-from .. import finish_settings
-from ..request import QUALITY_KINDS, STARTER, TEXTURE_KINDS
+from .. import finish_settings, sampling_settings
+from ..request import KINDS, STARTER
 
 
 def recall(panel, made, result):
@@ -14,6 +14,7 @@ def recall(panel, made, result):
     """
     request, missing = made.request, []
     texture = request.get("kind") == "texture"
+    known = KINDS["texture" if texture else "generate"]
     panel.mode = "TEXTURE" if texture else "GENERATE"
     image = _load(made.input)
     if image is None:
@@ -25,16 +26,17 @@ def recall(panel, made, result):
     starter = not isinstance(model, dict) or model.get("set") in (None, STARTER)
     settings = request.get("settings") if isinstance(request.get("settings"), dict) else {}
     finishing = result.request.get("settings") if isinstance(result.request.get("settings"), dict) else {}
-    kinds = {kind: name for name, kind in (TEXTURE_KINDS if texture else QUALITY_KINDS).items()}
+    kinds = {kind: name for name, kind in known.items()}
     try:
         panel.model = "STARTER" if starter else "TRELLIS2"
         panel.quality = kinds.get(settings.get("quality"), panel.quality)
         panel.matting = str(settings.get("matting") or panel.matting).upper()
         panel.seed = request.get("seed", 0)
         panel.lock_seed = True
+        sampling_settings.take(panel.sampling, settings.get("samplers") or {})
         if not texture:
             finish_settings.take(panel.finish, {**settings, **finishing})
-    except (TypeError, ValueError, OverflowError):
+    except (TypeError, ValueError, OverflowError, AttributeError):
         missing.append("Some settings of this result are none that the panel has, and were left as they are.")
     return missing
 

@@ -5,7 +5,7 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
-from ..request import TEXTURE_KINDS, make_texture_request, new_seed
+from ..request import make_texture_request, new_seed
 from ..session import TextureOrder, session
 from .generate import choices, why_not
 
@@ -81,7 +81,7 @@ def _submit(scene, item, source, suffix):
     settings = scene.espalier
     subject = extract(item, int(settings.finish.texture_size))
     request = make_texture_request(
-        item.name, settings.image.name, target=subject.target(), **choices(settings, TEXTURE_KINDS)
+        item.name, settings.image.name, target=subject.target(), **choices(settings, "texture")
     )
     order = TextureOrder(scene.name, item.name, item.session_uid, subject.notes, session.opened)
     session.submit(source, suffix, request, order, subject.files())

@@ -8,7 +8,9 @@ from ..expectation import expectation
 from ..operators.generate import model_and_quality
 from ..operators.texture import targets
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
+from ..sampling_settings import asked, own_samplers
 from ..session import session
+from .advanced_panel import draw_advanced
 from .engine_panel import draw_engine
 from .finish_panel import draw_finish
 from .jobs import draw_queue, draw_results
@@ -54,6 +56,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
             header.label(text="Placement")
             if body is not None:
                 _draw_placement(settings_column(body), settings)
+        draw_advanced(layout, settings)
         draw_results(layout, context)
         draw_engine(layout)
 
@@ -99,7 +102,9 @@ def _draw_model(column, settings, context):
         column.prop(settings, "quality")
     note = column.column()
     note.active = False
-    before = expectation(session.shelf, settings.mode.lower(), *model_and_quality(settings))
+    kind = settings.mode.lower()
+    samplers, own = asked(settings.sampling, kind), own_samplers(settings)
+    before = expectation(session.shelf, kind, *model_and_quality(settings), samplers, own)
     if before:
         draw_sentence(note, before, context, "TIME")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
