@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The object that is being made, drawn in the viewports while its job runs: voxels first, then the shape in clay.
+"""The object that is being made, drawn in the viewports while its job runs: voxels first, then the shape in clay,
+then in its colours.
 
 It is drawn, not built: nothing of it is an object, so it enters neither the undo history nor a saved file.
 """
@@ -73,26 +74,34 @@ class LiveView:
 
 
 def read_arrays(file):
-    """The vertices [V, 3] and triangles [F, 3] of a live preview; None when they cannot be read."""
+    """The vertices [V, 3] and triangles [F, 3] of a live preview, and the materials [V, 6] of its vertices as a draft
+    has them, or None before there are any; None altogether when they cannot be read.
+    """
     try:
         with np.load(file, allow_pickle=False) as arrays:
             vertices, faces = arrays["vertices"].astype(np.float32), arrays["faces"].astype(np.int32)
+            attributes = arrays["attributes"].astype(np.float32) if "attributes" in arrays else None
     except (OSError, ValueError, KeyError, EOFError):
         return None
     fits = vertices.ndim == 2 and vertices.shape[1] == 3 and faces.ndim == 2 and faces.shape[1] == 3
     if not fits or not len(faces) or faces.min() < 0 or faces.max() >= len(vertices) or not np.isfinite(vertices).all():
         return None
-    return vertices, faces
+    if attributes is not None and (attributes.shape != (len(vertices), 6) or not np.isfinite(attributes).all()):
+        return None
+    return vertices, faces, attributes
 
 
 def _read(file, order):
-    """Corner positions [3F, 3] in the scene and colours [3F, 4] of flat-shaded triangles; None when unreadable."""
+    """Corner positions [3F, 3] in the scene and colours [3F, 4] of flat-shaded triangles; None when unreadable.
+
+    Clay until there are materials, then their base colour.
+    """
     from .scene.mesh import frame_on_ground
 
     arrays = read_arrays(file)
     if arrays is None:
         return None
-    vertices, faces = arrays
+    vertices, faces, attributes = arrays
     scene = bpy.data.scenes.get(order.scene)
     rows = frame_on_ground(vertices, order.size / (scene.unit_settings.scale_length if scene is not None else 1.0))
     placed = (vertices @ rows[:3] + rows[3] + np.array(order.location)).astype(np.float32)
@@ -101,8 +110,10 @@ def _read(file, order):
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
     # The winding of an unfinished surface says nothing: both sides are lit.
     shade = AMBIENT + (1 - AMBIENT) * np.abs(normals @ (LIGHT / np.linalg.norm(LIGHT)))
-    colours = np.concatenate([CLAY * shade[:, None], np.ones((len(faces), 1), np.float32)], axis=1).astype(np.float32)
-    return corners.reshape(-1, 3), np.repeat(colours, 3, axis=0)
+    base = np.broadcast_to(CLAY, corners.shape) if attributes is None else np.clip(attributes[faces, :3], 0.0, 1.0)
+    colours = np.ones((len(faces), 3, 4), np.float32)
+    colours[..., :3] = base * shade[:, None, None]
+    return corners.reshape(-1, 3), colours.reshape(-1, 4)
 
 
 live_view = LiveView()

@@ -35,7 +35,7 @@ class EspalierPreferences(bpy.types.AddonPreferences):
 
     live_preview: bpy.props.BoolProperty(
         name="Live Preview",
-        description="Show in the viewport what is being made: first its voxels, then its shape",
+        description="Show in the viewport what is being made: first its voxels, then its shape, then its colours",
         default=True,
     )
     storage_limit: bpy.props.IntProperty(

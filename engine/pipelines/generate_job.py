@@ -33,15 +33,18 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     finishing = finish_settings(request, models.config.repair, models.config.smoothing)
     seed, pipeline = seed_of(request), ImageTo3D(models)
 
-    def generate() -> VoxelAsset:
-        with watching(job, request, report) as watcher:
+    with watching(job, request, report) as watcher:
+
+        def generate() -> VoxelAsset:
             return pipeline.run(prepared.image, seed, kind, settings, report, keep_in(job), watcher)
 
-    asset = run_within_memory(models, "generate", kind, settings.max_tokens, report.log, generate)
+        asset = run_within_memory(models, "generate", kind, settings.max_tokens, report.log, generate)
 
-    report("finish", 0, 1)
-    write_voxels(job, asset)
-    vertices, faces = asset.surface()
-    job.write_npz("surface.npz", vertices=vertices, faces=faces)
-    finish_surface(job, request, asset, (vertices, faces), finishing, kind, prepared.notes, report, cancelled)
+        report("finish", 0, 1)
+        write_voxels(job, asset)
+        vertices, faces = asset.surface()
+        job.write_npz("surface.npz", vertices=vertices, faces=faces)
+        if watcher is not None:
+            watcher.material(vertices, faces, asset.attrs)
+        finish_surface(job, request, asset, (vertices, faces), finishing, kind, prepared.notes, report, cancelled)
     return {"result": "result.json"}

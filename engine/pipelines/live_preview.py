@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a job has so far, as a light mesh for the viewport: first the voxels of the structure, then the shape in clay.
+"""What a job has so far, as a light mesh for the viewport: first the voxels of the structure, then the shape in clay,
+then the shape with its materials.
 
-Only for jobs that somebody watches. A thread makes the meshes, so that the networks need not wait.
+Only for jobs that somebody watches. A thread makes the meshes, so that neither networks nor finishing need to wait.
 """
 
 from __future__ import annotations
@@ -22,11 +23,15 @@ from .job import Report
 CELLS = 160
 """A shape is thinned to a grid of this many cells along a side: some 100 000 faces, which any viewport turns."""
 
-FILES = {"structure": "live-structure.npz", "shape": "live-shape.npz"}
+FILES = {"structure": "live-structure.npz", "shape": "live-shape.npz", "material": "live-material.npz"}
 
 
 class LivePreview:
-    """Writes ``FILES`` (vertices float32 [V, 3] in the engine's frame, faces int32 [F, 3]) and announces each."""
+    """Writes ``FILES`` and announces each.
+
+    They hold ``vertices`` float32 [V, 3] in the engine's frame and ``faces`` int32 [F, 3]; that of the materials also
+    ``attributes`` float32 [V, 6] in 0..1: base colour r, g, b (sRGB), metallic, roughness, alpha.
+    """
 
     def __init__(self, job: JobFolder, report: Report) -> None:
         self._job, self._report = job, report
@@ -43,6 +48,10 @@ class LivePreview:
         """Show the surface of O-Voxels; their materials do not count."""
         self._work.put(("shape", lambda: cluster_vertices(*asset.surface(), CELLS)))
 
+    def material(self, vertices: np.ndarray, faces: np.ndarray, attrs: np.ndarray) -> None:
+        """Show a surface whose vertices [V, 3] have the materials ``attrs`` [V, 6]."""
+        self._work.put(("material", lambda: cluster_vertices(np.column_stack([vertices, attrs]), faces, CELLS)))
+
     def close(self) -> None:
         """Wait until everything is written."""
         self._work.put(None)
@@ -53,15 +62,17 @@ class LivePreview:
             stage, make = work
             # A full disk stops the job itself, with a sentence; a preview is not worth a failure.
             with contextlib.suppress(OSError):
-                vertices, faces = make()
-                arrays = {"vertices": vertices.astype(np.float32), "faces": faces.astype(np.int32)}
+                values, faces = make()
+                arrays = {"vertices": values[:, :3].astype(np.float32), "faces": faces.astype(np.int32)}
+                if values.shape[1] > 3:
+                    arrays["attributes"] = values[:, 3:].astype(np.float32)
                 self._job.write_npz(FILES[stage], **arrays)
                 self._report.preview(stage, FILES[stage])
 
 
 @contextlib.contextmanager
 def watching(job: JobFolder, request: Mapping[str, Any], report: Report) -> Iterator[LivePreview | None]:
-    """A live preview for as long as the job generates, where its request says that it is ``live``."""
+    """A live preview for as long as the job runs, where its request says that it is ``live``."""
     if request.get("live") is not True:
         yield None
         return

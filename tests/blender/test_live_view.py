@@ -27,8 +27,9 @@ def watched(engine):
 def show(engine, **arrays):
     job, folder = engine.submitted[-1]
     vertices, faces = box()
-    np.savez(folder / "live-shape.npz", **{"vertices": vertices, "faces": faces, **arrays})
-    engine.events.append(Event("preview", job, {"stage": "shape", "file": "live-shape.npz"}))
+    stage = "material" if "attributes" in arrays else "shape"
+    np.savez(folder / f"live-{stage}.npz", **{"vertices": vertices, "faces": faces, **arrays})
+    engine.events.append(Event("preview", job, {"stage": stage, "file": f"live-{stage}.npz"}))
     tick()
 
 
@@ -38,6 +39,21 @@ def test_the_preview_stands_where_the_object_will(watched):
     assert points[:, 2].min() == pytest.approx(3.0, abs=1e-5)
     assert (points.min(0) + points.max(0))[:2] / 2 == pytest.approx([1, 2], abs=1e-5)
     assert len(points) == len(colours) == 36 and colours.min() > 0 and colours.max() <= 1
+
+
+def test_materials_show_in_their_colours_and_are_kept_with_the_mesh(engine, watched):
+    clay = live_view._triangles[1]
+    green = np.tile(np.array([0.1, 0.8, 0.2, 0.0, 0.5, 1.0], np.float32), (8, 1))
+    show(engine, attributes=green)
+    shown = live_view._triangles[1]
+    assert (shown[:, 1] > 3 * shown[:, 0]).all() and not (clay[:, 1] > 3 * clay[:, 0]).any()
+    bpy.ops.espalier.cancel()
+    tick()
+    bpy.ops.espalier.keep_preview(job=watched.id)
+    item = bpy.context.view_layer.objects.active
+    assert [attribute.name for attribute in item.data.color_attributes] == ["Base Color"]
+    assert tuple(item.data.color_attributes[0].data[0].color_srgb)[:3] == pytest.approx((0.1, 0.8, 0.2), abs=0.01)
+    assert item.active_material is not None
 
 
 def test_nothing_of_it_is_in_the_file(watched):
@@ -82,7 +98,12 @@ def test_a_cancelled_job_that_had_shown_nothing_offers_nothing(engine):
 
 @pytest.mark.parametrize(
     "arrays",
-    [{"faces": np.array([[0, 1, 99]])}, {"vertices": np.full((8, 3), np.nan)}, {"faces": np.zeros((0, 3), int)}],
+    [
+        {"faces": np.array([[0, 1, 99]])},
+        {"vertices": np.full((8, 3), np.nan)},
+        {"faces": np.zeros((0, 3), int)},
+        {"attributes": np.zeros((7, 6))},
+    ],
 )
 def test_a_damaged_preview_shows_nothing_and_stops_nothing(engine, arrays):
     bpy.ops.espalier.generate()

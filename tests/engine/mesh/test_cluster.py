@@ -27,3 +27,11 @@ def test_vertices_that_are_alone_in_their_cell_stay():
     thin, thin_faces = cluster_vertices(vertices, faces, 512)
     assert len(thin_faces) == len(faces)
     assert np.allclose(thin[thin_faces], vertices[faces], atol=1e-7)
+
+
+def test_further_columns_are_averaged_in_the_same_cells():
+    vertices, faces = sphere(rows=60, columns=90)
+    thin, thin_faces = cluster_vertices(vertices, faces, 16)
+    more, more_faces = cluster_vertices(np.column_stack([vertices, 2 * vertices[:, :1], vertices[:, 1:2]]), faces, 16)
+    assert np.array_equal(more[:, :3], thin) and np.array_equal(more_faces, thin_faces)
+    assert np.allclose(more[:, 3], 2 * thin[:, 0], atol=1e-6) and np.allclose(more[:, 4], thin[:, 1], atol=1e-6)

@@ -10,6 +10,7 @@ from espalier.engine.pipelines.live_preview import FILES, boxes
 from espalier.tests.engine.mesh.shapes import signed_volume
 from espalier.tests.engine.pipelines.helpers import Report, make_job
 from espalier.tests.tiny_set import write_tiny_set
+from safetensors.numpy import load_file
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +24,11 @@ def forget_models():
     shared.release()
 
 
-def test_structure_and_shape_are_shown_in_their_place(tmp_path, tiny_set):
+def test_structure_shape_and_materials_are_shown_in_their_place(tmp_path, tiny_set):
     job, report = make_job(tmp_path, tiny_set, live=True), Report()
     generate_job.run(job, report, lambda: False)
-    assert report.previews == ["prepared.png", FILES["structure"], FILES["shape"], "preview.png"]
+    # The last one is made while the object is finished, and no longer.
+    assert [file for file in report.previews if file.endswith(".npz")] == list(FILES.values())
     result = np.load(job.path / "result.npz")["vertices"]
     for file in FILES.values():
         arrays = np.load(job.path / file)
@@ -34,6 +36,18 @@ def test_structure_and_shape_are_shown_in_their_place(tmp_path, tiny_set):
         assert arrays["faces"].min() >= 0 and arrays["faces"].max() < len(arrays["vertices"])
         assert np.abs(arrays["vertices"].min(0) - result.min(0)).max() < 0.15
         assert np.abs(arrays["vertices"].max(0) - result.max(0)).max() < 0.15
+
+
+def test_shown_materials_are_those_of_the_voxels(tmp_path, tiny_set):
+    job = make_job(tmp_path, tiny_set, live=True)
+    generate_job.run(job, Report(), lambda: False)
+    shown, voxels = np.load(job.path / FILES["material"]), load_file(job.path / "voxels.safetensors")
+    attributes = shown["attributes"]
+    assert attributes.dtype == np.float32 and attributes.shape == (len(shown["vertices"]), 6)
+    # The grid of the preview is finer than that of the tiny set, so every voxel is shown as it is.
+    place = np.round((shown["vertices"] + 0.5) * 1e4).astype(int)
+    assert len(np.unique(place, axis=0)) == len(attributes) == len(voxels["attrs"])
+    assert np.allclose(np.sort(attributes, axis=0), np.sort(voxels["attrs"].astype(np.float32), axis=0), atol=1e-6)
 
 
 def test_a_watched_job_makes_the_same_files(tmp_path, tiny_set):
