@@ -52,6 +52,9 @@ OP_CANCEL_TASK = "espalier.cancel_task"
 OP_COPY_REPORT = "espalier.copy_report"
 OP_OPEN_PREFERENCES = "espalier.open_preferences"
 
+# Blender's own, as in its list of extensions.
+ALLOW_ONLINE = "extensions.userpref_allow_online"
+
 PT_MAIN = "ESPALIER_PT_main"
 PT_IMAGE_EDITOR = "ESPALIER_PT_image_editor"
 PT_PRESETS = "ESPALIER_PT_finish_presets"

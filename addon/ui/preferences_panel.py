@@ -61,7 +61,7 @@ def _draw_online(box, context):
         return
     if not carries_wheels(preferences.EXTENSION):
         draw_sentence(box, "Blender may not go online, so nothing can be downloaded.", context, "INFO")
-    box.operator("screen.userpref_show", text="Allow Online Access", icon="PREFERENCES").section = "SYSTEM"
+    box.operator(ids.ALLOW_ONLINE, text="Allow Online Access", icon="CHECKMARK")
 
 
 def _draw_models(box, context, owner):

@@ -31,8 +31,8 @@ def draw_engine_state(layout, context):
     draw_sentence(layout, text, context, "INFO")
     offline = carries_wheels(preferences.EXTENSION)
     if not bpy.app.online_access and not offline:
-        draw_sentence(layout, "Blender may not go online yet. Allow Online Access first.", context, "BLANK1")
-        layout.operator("screen.userpref_show", text="Open System Preferences", icon="PREFERENCES").section = "SYSTEM"
+        draw_sentence(layout, "It is fetched once, for which Blender has to be allowed to go online.", context, "BLANK1")
+        layout.operator(ids.ALLOW_ONLINE, text="Allow Online Access", icon="CHECKMARK")
     size = _expected_download()
     text = "Install Engine" if offline or not size else f"Install Engine ({megabytes(size)})"
     row = layout.row()
