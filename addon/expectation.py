@@ -5,6 +5,7 @@ from itertools import islice
 from statistics import median
 
 from .client.shelf import Shelf
+from .languages import iface_
 from .samplers import STEPS
 from .stages import duration
 
@@ -23,11 +24,12 @@ def expectation(shelf: Shelf | None, kind: str, model: str, quality: str, sample
     runs = list(islice((job for job in jobs if _is_like(job, kind, model, quality)), RUNS))
     if not runs:
         return ""
-    text = f"About {duration(median(_seconds(job, samplers or {}, own or {}) for job in runs))}"
+    taken = duration(median(_seconds(job, samplers or {}, own or {}) for job in runs))
     peaks = [peak for job in runs if (peak := job.peak_memory.get("device", job.peak_memory.get("host", 0)))]
-    if peaks:
-        text += f" and {median(peaks) / 2**30:.1f} GB"
-    return f"{text}, as before"
+    if not peaks:
+        return iface_("About {duration}, as before", duration=taken)
+    size = median(peaks) / 2**30
+    return iface_("About {duration} and {size:.1f} GB, as before", duration=taken, size=size)
 
 
 def _seconds(job, samplers, own):

@@ -6,6 +6,7 @@ import json
 import bpy
 
 from . import ids
+from .languages import iface_
 from .request import FINISHING, LODS, TEXTURE_SIZES
 
 TEXTURES = tuple((str(size), f"{size} px", f"Texture maps of {size} × {size} pixels") for size in TEXTURE_SIZES)
@@ -177,17 +178,18 @@ def settings_of(item):
 def describe(settings):
     """The settings of a request in a few words: ``Clean, 5,000 faces, 2048 px, 3 LODs``."""
     repairs = {name.lower(): label for name, label, _ in REPAIRS}
-    parts = [repairs.get(settings.get("repair"), "repair as suggested")]
+    parts = [iface_(repairs.get(settings.get("repair"), "repair as suggested"))]
     if settings.get("draft"):
-        return ", ".join(["draft", *parts])
+        return ", ".join([iface_("draft"), *parts])
     faces, ratio, lods = (settings.get(name) for name in ("faces", "ratio", "lods"))
     if isinstance(faces, int):
-        parts.append(f"at most {faces:,} faces")
+        parts.append(iface_("at most {faces:,} faces", faces=faces))
     elif isinstance(ratio, int | float):
-        parts.append(f"{ratio:.3g} of the faces" if ratio < 0.01 else f"{100 * ratio:.3g} % of the faces")
+        share = f"{ratio:.3g}" if ratio < 0.01 else f"{100 * ratio:.3g} %"
+        parts.append(iface_("{share} of the faces", share=share))
     parts.append(f"{settings.get('texture_size', FINISHING['texture_size'])} px")
     if isinstance(lods, list) and lods:
-        parts.append(f"{len(lods)} LODs")
+        parts.append(iface_("{count} LODs", count=len(lods)))
     return ", ".join(parts)
 
 

@@ -6,7 +6,19 @@ from pathlib import Path
 
 import bpy
 
-from . import cli, compat, finish_settings, ids, preferences, properties, pump, results, sampling_settings, session
+from . import (
+    cli,
+    compat,
+    finish_settings,
+    ids,
+    languages,
+    preferences,
+    properties,
+    pump,
+    results,
+    sampling_settings,
+    session,
+)
 from .operators import (
     apply_texture,
     build_result,
@@ -96,6 +108,7 @@ _commands = []
 
 def register():
     """Register everything; nothing is started and no file is read."""
+    languages.register()
     for cls in CLASSES:
         bpy.utils.register_class(cls)
     properties.attach()
@@ -127,6 +140,7 @@ def unregister():
     properties.detach()
     for cls in reversed(CLASSES):
         bpy.utils.unregister_class(cls)
+    languages.unregister()
 
 
 @bpy.app.handlers.persistent

@@ -19,6 +19,7 @@ from . import ids, preferences
 from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobStore, Problem, Shelf
 from .client.install import EngineInstall
 from .client.store import StoredJob
+from .languages import rpt_, told
 
 LOG_NAME = "engine.log"
 
@@ -167,10 +168,12 @@ class Session:
         """
         job = self.queue.jobs.get(stored.id) if self.queue is not None else None
         if job is not None and not job.ended:
-            return f"“{stored.name}” is in the queue. Cancel it first."
+            return rpt_("“{name}” is in the queue. Cancel it first.", name=stored.name)
         runs = stored.state == "running" and not stored.interrupted
         waits = stored.state == "waiting" and not stored.forsaken
-        return f"Another Blender works on “{stored.name}”. Cancel it there first." if runs or waits else ""
+        if not runs and not waits:
+            return ""
+        return rpt_("Another Blender works on “{name}”. Cancel it there first.", name=stored.name)
 
     def forget(self, job_id: str) -> None:
         """Delete a job that has ended. Raises ClientError when it cannot be."""
@@ -206,7 +209,8 @@ class Session:
         self.ready.remove(job_id)
         self.orders.pop(job_id, None)
         job = self.queue.jobs.get(job_id) if self.queue is not None else None
-        self.messages.append(Message(text, " ".join(job.notes) if job is not None else "", job=job_id))
+        notes = " ".join(map(told, job.notes)) if job is not None else ""
+        self.messages.append(Message(text, notes, job=job_id))
         if self.queue is not None:
             # The object stands; only the note that it does could not be written.
             with contextlib.suppress(ClientError):
@@ -277,9 +281,11 @@ class Session:
             self.ready.append(job.id)
         elif job.state == "failed" and job.problem is not None:
             problem = job.problem
-            self.messages.append(Message(f"{job.name}: {problem.sentence}", problem.hint, True, problem.log, job.id))
+            text = f"{job.name}: {told(problem.sentence)}"
+            self.messages.append(Message(text, problem.hint, True, problem.log, job.id))
         elif job.state == "cancelled":
-            self.messages.append(Message(f"{job.name}: cancelled", job=job.id, is_kept=job.live is not None))
+            text = rpt_("{name}: cancelled", name=job.name)
+            self.messages.append(Message(text, job=job.id, is_kept=job.live is not None))
 
     def _task_ended(self, task: EngineTask) -> None:
         self.task = None

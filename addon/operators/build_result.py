@@ -4,6 +4,7 @@
 import bpy
 
 from .. import ids, placing
+from ..languages import rpt_, told
 from ..orders import order_here
 from ..session import session
 from ..stages import duration
@@ -32,13 +33,21 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
             item, asset, seed = build(context, job, order)
         except BadResult as error:
             session.not_built(self.job, str(error))
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(str(error)))
             return {"CANCELLED"}
         seconds = sum(job.seconds.values())
         took = f", {duration(seconds)}" if seconds else ""
-        lods = f" and {len(asset.lods)} LODs" if asset.lods else ""
-        session.built(self.job, f"{item.name}: {len(asset.faces):,} faces{lods}, seed {seed}{took}")
+        text = rpt_("{name}: {made}, seed {seed}{took}", name=item.name, made=amount(asset), seed=seed, took=took)
+        session.built(self.job, text)
         return {"FINISHED"}
+
+
+def amount(asset):
+    """How much there is of a result, in words."""
+    faces, lods = len(asset.faces), len(asset.lods)
+    if lods:
+        return rpt_("{faces:,} faces and {count} LODs", faces=faces, count=lods)
+    return rpt_("{faces:,} faces", faces=faces)
 
 
 def build(context, job, order):

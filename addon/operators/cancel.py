@@ -4,6 +4,7 @@
 import bpy
 
 from .. import ids
+from ..languages import iface_
 from ..session import session
 
 
@@ -15,7 +16,7 @@ class ESPALIER_OT_cancel(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if session.current() is None:
-            cls.poll_message_set("Nothing is running")
+            cls.poll_message_set(iface_("Nothing is running"))
             return False
         return True
 

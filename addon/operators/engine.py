@@ -4,6 +4,7 @@
 import bpy
 
 from .. import ids
+from ..languages import iface_
 from ..session import session
 
 
@@ -11,7 +12,7 @@ class _EngineOperator:
     @classmethod
     def poll(cls, context):
         if session.queue is None or not session.queue.engine.running:
-            cls.poll_message_set("The engine is not running, and holds no memory")
+            cls.poll_message_set(iface_("The engine is not running, and holds no memory"))
             return False
         return True
 
@@ -26,7 +27,7 @@ class ESPALIER_OT_free_memory(_EngineOperator, bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if session.queue is not None and session.queue.running is not None:
-            cls.poll_message_set("A job is running and needs the memory")
+            cls.poll_message_set(iface_("A job is running and needs the memory"))
             return False
         return super().poll(context)
 

@@ -7,9 +7,11 @@ from .. import ids
 from ..client import ClientError
 from ..finish_settings import asked, settings_of, take
 from ..history import generation_of
+from ..languages import iface_, rpt_, told
 from ..request import make_refinish_request
 from ..session import ReplaceOrder, session
 from ..stages import duration
+from .build_result import amount
 from .generate import no_engine
 
 
@@ -35,7 +37,7 @@ class ESPALIER_OT_finish_again(bpy.types.Operator):
     def poll(cls, context):
         reason = why_not_again(context)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(told(reason))
         return not reason
 
     def execute(self, context):
@@ -47,7 +49,7 @@ class ESPALIER_OT_finish_again(bpy.types.Operator):
             session.submit(None, "", request, order)
         except ClientError as error:
             session.tell(error.problem)
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -61,7 +63,7 @@ class ESPALIER_OT_take_settings(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if context.active_object is None or not settings_of(context.active_object):
-            cls.poll_message_set("Select an object that was generated")
+            cls.poll_message_set(iface_("Select an object that was generated"))
             return False
         return True
 
@@ -69,7 +71,8 @@ class ESPALIER_OT_take_settings(bpy.types.Operator):
         try:
             take(context.scene.espalier.finish, settings_of(context.active_object))
         except (TypeError, ValueError, AttributeError) as error:
-            self.report({"ERROR"}, f"The settings of “{context.active_object.name}” cannot be read: {error}.")
+            text = rpt_("The settings of “{name}” cannot be read: {why}.", name=context.active_object.name, why=error)
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -94,7 +97,7 @@ class ESPALIER_OT_replace_result(bpy.types.Operator):
             text = _replace(job, session.orders[self.job])
         except (BadResult, Refused) as error:
             session.not_built(self.job, str(error), can_retry=isinstance(error, BadResult))
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(str(error)))
             return {"CANCELLED"}
         session.built(self.job, text)
         self.report({"INFO"}, text)
@@ -117,8 +120,8 @@ def _replace(job, order):
     notes = replace_in_place(item, asset, _built(item), Provenance.of(request, job.id))
     seconds = sum(job.seconds.values())
     took = f", {duration(seconds)}" if seconds else ""
-    lods = f" and {len(asset.lods)} LODs" if asset.lods else ""
-    return " ".join([f"{item.name}: finished again, {len(asset.faces):,} faces{lods}{took}.", *notes])
+    text = rpt_("{name}: finished again, {made}{took}.", name=item.name, made=amount(asset), took=took)
+    return " ".join([text, *map(told, notes)])
 
 
 def _built(item):

@@ -10,6 +10,7 @@ from bpy_extras.io_utils import ImportHelper
 
 from .. import ids
 from ..client import ClientError
+from ..languages import reported, rpt_, told
 from ..orders import next_in_row, order_here
 from ..request import IMAGE_SUFFIX, new_seed
 from ..session import session
@@ -29,7 +30,7 @@ class _Files:
     def poll(cls, context):
         reason = no_engine() or no_weights(context.scene)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(told(reason))
         return not reason
 
     def paths(self):
@@ -70,10 +71,10 @@ class ESPALIER_OT_from_files(_Files, bpy.types.Operator, ImportHelper):
         for sentence in refused:
             session.refuse(sentence)
         if len(refused) == len(paths):
-            self.report({"ERROR"}, refused[0])
+            self.report({"ERROR"}, told(refused[0]))
             return {"CANCELLED"}
         if len(paths) > 1:
-            self.report({"INFO"}, f"{len(paths) - len(refused)} images are in the queue")
+            self.report({"INFO"}, rpt_("{count} images are in the queue", count=len(paths) - len(refused)))
         return {"FINISHED"}
 
 
@@ -121,12 +122,12 @@ class ESPALIER_OT_texture_dropped(_Files, bpy.types.Operator):
             context.scene.espalier.mode = "TEXTURE"
             reason = why_not_texture(context)
             if reason:
-                self.report({"WARNING"}, f"{reason}.")
+                self.report({"WARNING"}, f"{told(reason)}.")
                 return {"FINISHED"}
             return bpy.ops.espalier.texture()
         except RuntimeError as error:
             # The report of an operator that is called arrives as an exception.
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            self.report({"ERROR"}, reported(error))
             return {"CANCELLED"}
 
 

@@ -6,6 +6,7 @@ import bpy
 from .. import ids, preferences, sampling_settings
 from ..client import ClientError
 from ..finish_settings import asked
+from ..languages import iface_, told
 from ..orders import next_in_row, order_here, order_of
 from ..request import KINDS, MAX_SEED, STARTER, TRELLIS2, make_request, new_seed, object_name
 from ..session import session
@@ -19,7 +20,7 @@ def no_engine():
         if preferences.engine_python() is None:
             return "There is no engine yet: press Install Engine"
     except ClientError as error:
-        return error.sentence.rstrip(".")
+        return told(error.sentence).rstrip(".")
     return ""
 
 
@@ -46,7 +47,7 @@ class InObjectMode:
     @classmethod
     def poll(cls, context):
         if context.mode != "OBJECT":
-            cls.poll_message_set("Return to Object Mode first")
+            cls.poll_message_set(iface_("Return to Object Mode first"))
             return False
         return True
 
@@ -62,7 +63,7 @@ class ESPALIER_OT_generate(bpy.types.Operator):
     def poll(cls, context):
         reason = why_not(context.scene)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(told(reason))
         return not reason
 
     def execute(self, context):
@@ -79,11 +80,11 @@ class ESPALIER_OT_generate(bpy.types.Operator):
                 session.submit(source, suffix, {**request, "seed": seed}, order)
                 order = next_in_row(order)
         except BadImage as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(str(error)))
             return {"CANCELLED"}
         except ClientError as error:
             session.tell(error.problem)
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -110,7 +111,7 @@ class ESPALIER_OT_retry(bpy.types.Operator):
                 session.shelf.touch(self.job)
         except ClientError as error:
             session.tell(error.problem, self.job)
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         session.message = None
         return {"FINISHED"}

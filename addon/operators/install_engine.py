@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..client.install import EngineInstall, carries_wheels
+from ..languages import iface_
 from ..session import session
 
 
@@ -16,13 +17,13 @@ class ESPALIER_OT_install_engine(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if session.install is not None:
-            cls.poll_message_set("The engine is being installed")
+            cls.poll_message_set(iface_("The engine is being installed"))
             return False
         if session.queue is not None and session.queue.busy:
-            cls.poll_message_set("A job is running: cancel it or wait for its end")
+            cls.poll_message_set(iface_("A job is running: cancel it or wait for its end"))
             return False
         if not bpy.app.online_access and not carries_wheels(preferences.EXTENSION):
-            cls.poll_message_set("Blender may not go online: allow it in Preferences, System, Network")
+            cls.poll_message_set(iface_("Blender may not go online: allow it in Preferences, System, Network"))
             return False
         return True
 
@@ -43,7 +44,7 @@ class ESPALIER_OT_cancel_install(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if session.install is None:
-            cls.poll_message_set("Nothing is being installed")
+            cls.poll_message_set(iface_("Nothing is being installed"))
             return False
         return True
 

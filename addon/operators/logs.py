@@ -6,6 +6,7 @@ from pathlib import Path
 import bpy
 
 from .. import ids, preferences
+from ..languages import iface_
 from ..session import LOG_NAME, session
 
 
@@ -24,7 +25,7 @@ class ESPALIER_OT_open_log(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if log_file() is None:
-            cls.poll_message_set("There is no log yet")
+            cls.poll_message_set(iface_("There is no log yet"))
             return False
         return True
 

@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..client import ClientError
+from ..languages import iface_, told
 from ..session import session
 
 DIALOG_WIDTH = 460
@@ -27,7 +28,7 @@ class _Task(bpy.types.Operator):
     @classmethod
     def poll(cls, _context):
         if session.task is not None:
-            cls.poll_message_set("Wait until what runs is done")
+            cls.poll_message_set(iface_("Wait until what runs is done"))
             return False
         return True
 
@@ -36,7 +37,7 @@ class _Task(bpy.types.Operator):
         try:
             session.begin(name, arguments)
         except ClientError as error:
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -63,7 +64,7 @@ class ESPALIER_OT_download_model(_Task):
     @classmethod
     def poll(cls, context):
         if not bpy.app.online_access:
-            cls.poll_message_set("Blender may not go online: allow it in Preferences, System, Network")
+            cls.poll_message_set(iface_("Blender may not go online: allow it in Preferences, System, Network"))
             return False
         return super().poll(context)
 
@@ -89,7 +90,7 @@ class ESPALIER_OT_download_model(_Task):
             for licence, text in sorted(terms):
                 column = self.layout.column(align=True)
                 column.scale_y = 0.8
-                for line in break_lines(f"{licence}: {text}", (DIALOG_WIDTH - MARGIN) * scale, scale):
+                for line in break_lines(f"{licence}: {told(text)}", (DIALOG_WIDTH - MARGIN) * scale, scale):
                     column.label(text=line, icon="BLANK1", translate=False)
         self.layout.prop(self, "agreed")
 

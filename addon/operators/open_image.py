@@ -5,6 +5,7 @@ import bpy
 from bpy_extras.io_utils import ImportHelper
 
 from .. import ids
+from ..languages import reported, rpt_, told
 from .generate import why_not
 from .texture import why_not_texture
 
@@ -36,10 +37,12 @@ class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
         try:
             image = bpy.data.images.load(self.filepath, check_existing=True)
         except RuntimeError:
-            self.report({"ERROR"}, f"{bpy.path.basename(self.filepath)} cannot be opened. Choose another file.")
+            name = bpy.path.basename(self.filepath)
+            self.report({"ERROR"}, rpt_("{name} cannot be opened. Choose another file.", name=name))
             return {"CANCELLED"}
         if not image.size[0] or image.source not in {"FILE", "GENERATED"}:
-            self.report({"ERROR"}, f"{image.name} is no still image. Choose a PNG, JPEG, WebP, TIFF or EXR file.")
+            text = rpt_("{name} is no still image. Choose a PNG, JPEG, WebP, TIFF or EXR file.", name=image.name)
+            self.report({"ERROR"}, text)
             if not image.users:
                 bpy.data.images.remove(image)
             return {"CANCELLED"}
@@ -53,10 +56,10 @@ class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
         context.scene.espalier.mode = self.then
         reason = why_not_texture(context) if is_texture else why_not(context.scene)
         if reason:
-            self.report({"WARNING"}, f"{reason}.")
+            self.report({"WARNING"}, f"{told(reason)}.")
             return
         try:
             bpy.ops.espalier.texture() if is_texture else bpy.ops.espalier.generate()
         except RuntimeError as error:
             # Its report of type ERROR arrives as an exception.
-            self.report({"WARNING"}, str(error).removeprefix("Error: ").strip())
+            self.report({"WARNING"}, reported(error))

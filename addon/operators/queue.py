@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
+from ..languages import tip_, told
 from ..orders import next_in_row, order_of
 from ..session import Order, session
 from .generate import no_engine
@@ -75,13 +76,15 @@ class ESPALIER_OT_queue_earlier(bpy.types.Operator):
 
     @classmethod
     def description(cls, _context, properties):
-        return cls.bl_description if properties.run else "Cancel the jobs that were waiting when Blender was closed"
+        if properties.run:
+            return tip_(cls.bl_description)
+        return tip_("Cancel the jobs that were waiting when Blender was closed")
 
     @classmethod
     def poll(cls, _context):
         reason = no_engine()
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(told(reason))
         return not reason
 
     def execute(self, context):
@@ -104,6 +107,6 @@ class ESPALIER_OT_queue_earlier(bpy.types.Operator):
                 queue.add(job)
         except ClientError as error:
             session.tell(error.problem)
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}

@@ -7,6 +7,7 @@ import sys
 import bpy
 
 from .. import ids
+from ..languages import rpt_
 from ..session import session
 from .logs import log_file
 
@@ -44,7 +45,8 @@ class ESPALIER_OT_copy_report(bpy.types.Operator):
         try:
             context.window_manager.clipboard = report()
         except OSError as error:
-            self.report({"ERROR"}, f"The log cannot be read: {error.strerror}. Open it with Open Log.")
+            text = rpt_("The log cannot be read: {why}. Open it with Open Log.", why=error.strerror)
+            self.report({"ERROR"}, text)
             return {"CANCELLED"}
         self.report({"INFO"}, "The report is in the clipboard")
         return {"FINISHED"}

@@ -6,6 +6,7 @@ import bpy
 from .. import ids, preferences
 from ..client import ClientError
 from ..history import generation_behind
+from ..languages import iface_, reported, rpt_, told
 from ..orders import next_in_row, order_here
 from ..request import new_seed
 from ..session import session
@@ -39,7 +40,7 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
 
     def execute(self, context):
         from ..scene.asset import BadResult
-        from .build_result import build
+        from .build_result import amount, build
 
         job = self.stored()
         if job is None:
@@ -53,15 +54,16 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
             item, asset, seed = build(context, job, order_here(context))
         except (BadResult, RuntimeError) as error:
             # The report of an operator that is called arrives as an exception.
-            self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+            self.report({"ERROR"}, told(reported(error)))
             return {"CANCELLED"}
         try:
             session.shelf.store.set_state(job.folder, "built")
         except ClientError as error:
             # The object stands; only the note that it does could not be written.
-            self.report({"WARNING"}, error.sentence)
+            self.report({"WARNING"}, told(error.sentence))
         session.shelf.touch(job.id)
-        self.report({"INFO"}, f"{item.name}: {len(asset.faces):,} faces, seed {seed}")
+        text = rpt_("{name}: {made}, seed {seed}", name=item.name, made=amount(asset), seed=seed)
+        self.report({"INFO"}, text)
         return {"FINISHED"}
 
 
@@ -77,7 +79,7 @@ class ESPALIER_OT_variants(_OfResult):
     def poll(cls, _context):
         reason = no_engine()
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(told(reason))
         return not reason
 
     def invoke(self, context, _event):
@@ -102,7 +104,7 @@ class ESPALIER_OT_variants(_OfResult):
                 place = next_in_row(place)
         except ClientError as error:
             session.tell(error.problem)
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -149,7 +151,7 @@ class ESPALIER_OT_delete_result(_OfResult):
             self,
             event,
             title="Delete Result",
-            message=f"“{job.name}”. Objects in scenes stay." if job is not None else "",
+            message=iface_("“{name}”. Objects in scenes stay.", name=job.name) if job is not None else "",
             confirm_text="Delete",
         )
 
@@ -159,7 +161,7 @@ class ESPALIER_OT_delete_result(_OfResult):
         try:
             session.forget(self.job)
         except ClientError as error:
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -178,7 +180,8 @@ class ESPALIER_OT_delete_oldest(bpy.types.Operator):
 
         entries = self._chosen()
         size = megabytes(sum(entry.size for entry in entries))
-        self.layout.label(text=f"{len(entries)} results are deleted, {size} in all.")
+        text = iface_("{count} results are deleted, {size} in all.", count=len(entries), size=size)
+        self.layout.label(text=text, translate=False)
         self.layout.label(text="Objects in scenes stay as they are.")
 
     def execute(self, _context):
@@ -188,7 +191,7 @@ class ESPALIER_OT_delete_oldest(bpy.types.Operator):
                 if not session.obstacle(session.shelf.store.read(entry.job.folder)):
                     session.forget(entry.job.id)
         except ClientError as error:
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
 

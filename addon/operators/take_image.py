@@ -10,6 +10,7 @@ from pathlib import Path
 import bpy
 
 from .. import compat, ids
+from ..languages import iface_, reported, tip_
 from ..request import IMAGE_SUFFIX
 
 # Pixels along each side of a grabbed view: more than any model looks at.
@@ -29,7 +30,7 @@ class ESPALIER_OT_paste_image(bpy.types.Operator):
                 return bpy.ops.espalier.open_image(filepath=str(path))
             except RuntimeError as error:
                 # Its report arrives as an exception.
-                self.report({"ERROR"}, str(error).removeprefix("Error: ").strip())
+                self.report({"ERROR"}, reported(error))
                 return {"CANCELLED"}
         image = _pasted(context)
         if image is None:
@@ -86,12 +87,14 @@ class ESPALIER_OT_grab_view(bpy.types.Operator):
 
     @classmethod
     def description(cls, _context, properties):
-        return "Take what the scene's camera sees, without background" if properties.camera else cls.bl_description
+        if properties.camera:
+            return tip_("Take what the scene's camera sees, without background")
+        return tip_(cls.bl_description)
 
     @classmethod
     def poll(cls, context):
         if bpy.app.background or context.space_data is None or context.space_data.type != "VIEW_3D":
-            cls.poll_message_set("Open a 3D viewport first")
+            cls.poll_message_set(iface_("Open a 3D viewport first"))
             return False
         return True
 
@@ -155,7 +158,7 @@ class ESPALIER_OT_use_image(bpy.types.Operator):
     @classmethod
     def poll(cls, context):
         if getattr(context.space_data, "image", None) is None:
-            cls.poll_message_set("This editor shows no image")
+            cls.poll_message_set(iface_("This editor shows no image"))
             return False
         return True
 

@@ -3,6 +3,7 @@
 
 from .. import ids
 from ..client import EngineState
+from ..languages import iface_
 from ..session import session
 
 
@@ -11,12 +12,12 @@ def draw_engine(layout):
     header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
     engine = session.queue.engine if session.queue is not None else None
     header.label(text="Engine")
-    header.label(text=summary(engine))
+    header.label(text=summary(engine), translate=False)
     if body is None:
         return
     column = body.column(align=True)
     for line in describe(engine):
-        column.label(text=line)
+        column.label(text=line, translate=False)
     row = body.row(align=True)
     row.operator(ids.OP_FREE_MEMORY)
     row.operator(ids.OP_STOP_ENGINE)
@@ -29,23 +30,26 @@ def draw_engine(layout):
 def summary(engine):
     """The engine in a few words: that it is off, or what it holds of the memory that matters to it."""
     if engine is None or engine.state is EngineState.STOPPED:
-        return "Off"
+        return iface_("Off")
     if engine.hello is None:
-        return "Starting"
+        return iface_("Starting")
     used = engine.memory.get("device_used", engine.memory.get("used"))
-    return f"{used / 2**30:.1f} GB" if used else "Ready"
+    return f"{used / 2**30:.1f} GB" if used else iface_("Ready")
 
 
 def describe(engine):
     """Lines about the engine: its device, its memory and what is free of it, versions, as far as it has told them."""
     if engine is None or engine.state is EngineState.STOPPED:
-        return ["Not running, holds no memory"]
+        return [iface_("Not running, holds no memory")]
     if engine.hello is None:
-        return ["Starting"]
+        return [iface_("Starting")]
     device, memory = engine.hello["device"], engine.memory
-    lines = [str(device.get("name") or device.get("type") or "Processor")]
-    for used, free, where in (("device_used", "device_free", "card"), ("used", "free", "computer")):
+    lines = [str(device.get("name") or device.get("type") or iface_("Processor"))]
+    for used, free, text in (
+        ("device_used", "device_free", "{used:.1f} GB used, {free:.1f} GB free (card)"),
+        ("used", "free", "{used:.1f} GB used, {free:.1f} GB free (computer)"),
+    ):
         if memory.get(used):
-            lines.append(f"{memory[used] / 2**30:.1f} GB used, {memory.get(free, 0) / 2**30:.1f} GB free ({where})")
-    lines.append(f"torch {engine.hello['torch'] or 'missing'}, Python {engine.hello['python']}")
+            lines.append(iface_(text, used=memory[used] / 2**30, free=memory.get(free, 0) / 2**30))
+    lines.append(f"torch {engine.hello['torch'] or iface_('missing')}, Python {engine.hello['python']}")
     return lines

@@ -4,6 +4,7 @@
 import bpy
 
 from .. import ids
+from ..languages import iface_
 from .panels import ESPALIER_PT_main
 
 
@@ -17,5 +18,7 @@ class ESPALIER_PT_image_editor(bpy.types.Panel):
     def draw(self, context):
         shown = context.space_data.image
         if shown is not None and shown != context.scene.espalier.image:
-            self.layout.operator(ids.OP_USE_IMAGE, text=f"Use {shown.name}", icon="EYEDROPPER", translate=False)
+            self.layout.operator(
+                ids.OP_USE_IMAGE, text=iface_("Use {name}", name=shown.name), icon="EYEDROPPER", translate=False
+            )
         ESPALIER_PT_main.draw(self, context)

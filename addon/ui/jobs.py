@@ -7,6 +7,7 @@ import time
 import bpy
 
 from .. import ids, preferences, results
+from ..languages import iface_
 from ..session import session
 from .text import draw_sentence, megabytes
 from .thumbnails import icon
@@ -14,6 +15,7 @@ from .thumbnails import icon
 # The queue shows this many jobs; the rest is a number.
 MAX_QUEUED = 8
 STATE_ICONS = {"built": "CHECKMARK", "finished": "IMPORT", "failed": "ERROR", "cancelled": "X"}
+STATES = {"built": "In a scene", "finished": "Not in a scene yet", "failed": "Failed", "cancelled": "Cancelled"}
 
 
 def draw_queue(layout, context):
@@ -24,14 +26,14 @@ def draw_queue(layout, context):
     if not waiting:
         return
     header, body = layout.panel(ids.SECTION_QUEUE, default_closed=False)
-    header.label(text=f"Queue ({len(waiting)})")
+    header.label(text=iface_("Queue ({count})", count=len(waiting)), translate=False)
     if body is None:
         return
     column = body.column(align=True)
     for place, job in enumerate(waiting[:MAX_QUEUED]):
         _draw_waiting(column, job, place, len(waiting))
     if len(waiting) > MAX_QUEUED:
-        column.label(text=f"and {len(waiting) - MAX_QUEUED} more", icon="BLANK1")
+        column.label(text=iface_("and {count} more", count=len(waiting) - MAX_QUEUED), icon="BLANK1", translate=False)
     row = body.row(align=True)
     row.operator(
         ids.OP_QUEUE_HOLD,
@@ -60,8 +62,11 @@ def _draw_forsaken(layout, context):
     jobs = session.shelf.forsaken() if session.shelf is not None else []
     if not jobs:
         return
-    text = f"“{jobs[0].name}” was waiting" if len(jobs) == 1 else f"{len(jobs)} jobs were waiting"
-    draw_sentence(layout, f"{text} when Blender was closed.", context, "TIME")
+    if len(jobs) == 1:
+        text = iface_("“{name}” was waiting when Blender was closed.", name=jobs[0].name)
+    else:
+        text = iface_("{count} jobs were waiting when Blender was closed.", count=len(jobs))
+    draw_sentence(layout, text, context, "TIME")
     row = layout.row(align=True)
     row.operator(ids.OP_QUEUE_EARLIER, text="Run", icon="PLAY").run = True
     row.operator(ids.OP_QUEUE_EARLIER, text="Discard", icon="TRASH").run = False
@@ -86,7 +91,10 @@ def draw_results(layout, context):
     """What was made, newest first, and what can be done with it. To look is to have the store read."""
     header, body = layout.panel(ids.SECTION_RESULTS, default_closed=True)
     shelf = session.shelf
-    header.label(text="Results" if shelf is None or not shelf.entries else f"Results ({len(shelf.ended())})")
+    if shelf is None or not shelf.entries:
+        header.label(text="Results")
+    else:
+        header.label(text=iface_("Results ({count})", count=len(shelf.ended())), translate=False)
     if body is None:
         return
     if shelf is None or not shelf.ended():
@@ -119,7 +127,8 @@ def _draw_entry(layout, context, entry):
     row = layout.row(align=True)
     row.operator(ids.OP_RECALL, icon="SETTINGS").job = job.id
     row.operator(ids.OP_SHOW_FOLDER, text="", icon="FILE_FOLDER").job = job.id
-    row.operator(ids.OP_DELETE_RESULT, text=f"Delete ({megabytes(entry.size)})", icon="TRASH").job = job.id
+    delete = iface_("Delete ({size})", size=megabytes(entry.size))
+    row.operator(ids.OP_DELETE_RESULT, text=delete, icon="TRASH", translate=False).job = job.id
 
 
 def describe(entry):
@@ -133,17 +142,20 @@ def describe(entry):
         when = time.strftime("%Y-%m-%d %H:%M", time.localtime(job.created)) if job.created else ""
     seconds = sum(job.seconds.values())
     took = f", {seconds:.0f} s" if seconds else ""
-    state = (
-        "interrupted" if job.interrupted else {"built": "in a scene", "finished": "not in a scene yet"}.get(job.state)
-    )
-    return [f"Seed {job.request.get('seed', 0)}, {model}", f"{when}{took}", (state or job.state).capitalize()]
+    state = "Interrupted" if job.interrupted else STATES.get(job.state, job.state)
+    seed = iface_("Seed {seed}, {model}", seed=job.request.get("seed", 0), model=model)
+    return [seed, f"{when}{took}", iface_(state)]
 
 
 def _draw_storage(layout, context, shelf):
     limit = preferences.storage_limit()
     if limit is None or shelf.size() <= limit:
         return
-    text = f"Results take {megabytes(shelf.size())}, more than the {megabytes(limit)} that the preferences allow."
+    text = iface_(
+        "Results take {size}, more than the {limit} that the preferences allow.",
+        size=megabytes(shelf.size()),
+        limit=megabytes(limit),
+    )
     draw_sentence(layout, text, context, "INFO")
     layout.operator(ids.OP_DELETE_OLDEST, icon="TRASH")
 

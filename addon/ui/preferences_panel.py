@@ -6,6 +6,7 @@ import bpy
 from .. import ids, preferences
 from ..client import ClientError
 from ..client.install import carries_wheels
+from ..languages import iface_, told
 from ..session import session
 from .text import draw_progress, draw_sentence, megabytes, settings_column
 
@@ -22,7 +23,7 @@ def draw_preferences(layout, context, owner):
         if message.is_error:
             column = layout.column()
             column.alert = True
-            draw_sentence(column, f"{message.text} {message.hint}".rstrip(), context, "ERROR")
+            draw_sentence(column, f"{told(message.text)} {told(message.hint)}".rstrip(), context, "ERROR")
             column.operator(ids.OP_OPEN_LOG, icon="TEXT")
 
 
@@ -92,8 +93,10 @@ def _draw_model(box, context, entry):
     elif state == "ready":
         row.operator(ids.OP_REMOVE_MODEL, text="Remove", icon="TRASH").model = name
     else:
-        text = "Go On" if state == "partial" else "Download"
-        row.operator(ids.OP_DOWNLOAD_MODEL, text=text, icon="IMPORT").model = name
+        download = row.operator(
+            ids.OP_DOWNLOAD_MODEL, text="Go On" if state == "partial" else "Download", icon="IMPORT"
+        )
+        download.model = name
     note = box.column()
     note.active = False
     draw_sentence(note, str(entry.get("purpose", "")), context, "BLANK1")
@@ -105,7 +108,8 @@ def _draw_storage(box, owner):
     column.prop(owner, "data_folder", placeholder=str(preferences.data()))
     column.prop(owner, "storage_limit", text="Keep at Most (GB)")
     if session.shelf is not None and session.shelf.entries:
-        box.label(text=f"{len(session.shelf.entries)} results, {megabytes(session.shelf.size())}")
+        size = megabytes(session.shelf.size())
+        box.label(text=iface_("{count} results, {size}", count=len(session.shelf.entries), size=size), translate=False)
 
 
 def _draw_self_test(box, context):

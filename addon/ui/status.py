@@ -8,6 +8,7 @@ import bpy
 from .. import ids, placing, preferences, stages
 from ..client import ClientError, EngineState
 from ..client.install import carries_wheels, download_bytes, lock_files
+from ..languages import iface_, told
 from ..session import session
 from .text import draw_progress, draw_sentence, megabytes
 
@@ -31,13 +32,18 @@ def draw_engine_state(layout, context):
     draw_sentence(layout, text, context, "INFO")
     offline = carries_wheels(preferences.EXTENSION)
     if not bpy.app.online_access and not offline:
-        draw_sentence(layout, "It is fetched once, for which Blender has to be allowed to go online.", context, "BLANK1")
+        draw_sentence(
+            layout, "It is fetched once, for which Blender has to be allowed to go online.", context, "BLANK1"
+        )
         layout.operator(ids.ALLOW_ONLINE, text="Allow Online Access", icon="CHECKMARK")
     size = _expected_download()
-    text = "Install Engine" if offline or not size else f"Install Engine ({megabytes(size)})"
     row = layout.row()
     row.scale_y = 1.5
-    row.operator(ids.OP_INSTALL_ENGINE, text=text, icon="IMPORT")
+    if offline or not size:
+        row.operator(ids.OP_INSTALL_ENGINE, icon="IMPORT")
+    else:
+        text = iface_("Install Engine ({size})", size=megabytes(size))
+        row.operator(ids.OP_INSTALL_ENGINE, text=text, icon="IMPORT", translate=False)
     layout.separator()
 
 
@@ -56,7 +62,7 @@ def draw_status(layout, context):
         draw_progress(layout, fraction, text, ids.OP_CANCEL)
     waiting = session.waiting()
     if waiting:
-        layout.label(text=f"{waiting} more waiting", icon="TIME")
+        layout.label(text=iface_("{count} more waiting", count=waiting), icon="TIME", translate=False)
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
@@ -71,16 +77,16 @@ def describe(job):
     """How far a job is: a fraction and a line such as ``Shape 12/24 · 40 s left``."""
     if job.cancelling:
         stuck = session.queue is not None and session.queue.engine.can_kill(job.id)
-        return job.fraction or 0.0, "Cancel again to end the engine" if stuck else "Cancelling"
+        return job.fraction or 0.0, iface_("Cancel again to end the engine" if stuck else "Cancelling")
     if not job.stage:
         state = session.queue.engine.state if session.queue is not None else None
-        return 0.0, "Starting the engine" if state is not EngineState.READY else "Starting"
+        return 0.0, iface_("Starting the engine" if state is not EngineState.READY else "Starting")
     fraction = job.fraction if job.fraction is not None else stages.overall(job.stage, job.step, job.of)
-    text = job.text or stages.label(job.stage)
+    text = told(job.text) or iface_(stages.label(job.stage))
     if job.of > 1:
         text += f" {job.step}/{job.of}"
     if job.eta_s is not None and job.eta_s >= 1:
-        text += f" · {stages.duration(job.eta_s)} left"
+        text += " · " + iface_("{duration} left", duration=stages.duration(job.eta_s))
     return fraction, text
 
 
@@ -96,11 +102,15 @@ def _draw_ready(layout, context, job_id):
     reason = placing.obstacle(job_id, context)
     if job is None or not reason:
         return
-    draw_sentence(layout, f"{job.name} is finished. {reason}.", context, "CHECKMARK")
+    finished = iface_("{name} is finished. {reason}.", name=job.name, reason=told(reason))
+    draw_sentence(layout, finished, context, "CHECKMARK")
     if placing.needs_consent(job_id):
         order = session.orders[job_id]
-        text = "Place at 3D Cursor" if order.operator == ids.OP_BUILD_RESULT else f"Apply to “{order.name}”"
-        layout.operator(order.operator, text=text, icon="IMPORT").job = job_id
+        if order.operator == ids.OP_BUILD_RESULT:
+            text = iface_("Place at 3D Cursor")
+        else:
+            text = iface_("Apply to “{name}”", name=order.name)
+        layout.operator(order.operator, text=text, icon="IMPORT", translate=False).job = job_id
 
 
 def _draw_message(layout, context, message):

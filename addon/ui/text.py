@@ -6,6 +6,8 @@ import re
 import blf
 import bpy
 
+from ..languages import told
+
 MARGIN = 60
 UNIT = re.compile(r"(\d) (\S{1,3})(?!\S)")
 
@@ -29,24 +31,24 @@ def draw_progress(layout, fraction, text, cancel):
     """Draw a bar with its text, only the text while the fraction is None, beside the button of ``cancel``."""
     row = layout.row(align=True)
     if fraction is None:
-        row.label(text=text, icon="SORTTIME", translate=False)
+        row.label(text=told(text), icon="SORTTIME", translate=False)
     else:
-        row.progress(factor=min(max(fraction, 0.0), 1.0), text=text, type="BAR")
+        row.progress(factor=min(max(fraction, 0.0), 1.0), text=told(text), type="BAR", translate=False)
     row.operator(cancel, text="", icon="X")
 
 
 def draw_sentence(layout, text, context, icon="NONE"):
-    """Draw ``text`` as labels no wider than the region; the icon stands before the first line."""
+    """Draw ``text``, translated, as labels no wider than the region; the icon stands before the first line."""
     scale = context.preferences.system.ui_scale
     width = (context.region.width if context.region is not None else 300) - MARGIN * scale
     column = layout.column(align=True)
     column.scale_y = 0.8
     indent = icon != "NONE"
-    for number, line in enumerate(break_lines(text, width - (20 * scale if indent else 0), scale)):
+    for number, line in enumerate(break_lines(told(text), width - (20 * scale if indent else 0), scale)):
         if indent:
-            column.label(text=line, icon=icon if number == 0 else "BLANK1")
+            column.label(text=line, icon=icon if number == 0 else "BLANK1", translate=False)
         else:
-            column.label(text=line)
+            column.label(text=line, translate=False)
 
 
 def break_lines(text, width, scale):
