@@ -38,6 +38,14 @@ QUALITIES = (
 )
 
 
+TEXTURED = (
+    ("OBJECT", "The Object", "The object itself gets the texture; shape, UVs and name stay as they are"),
+    (
+        "COPY",
+        "A Copy",
+        "A copy takes the place of the object, which stays as it is and is hidden. Also for linked objects",
+    ),
+)
 PLACES = (
     ("CURSOR", "3D Cursor", "With the centre of its base at the 3D cursor"),
     ("GROUND", "Below the Cursor", "On the ground, at the height zero, where the 3D cursor is above or below"),
@@ -73,6 +81,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
     matting: bpy.props.EnumProperty(
         name="Background", description="How the subject of the image is told from its background", items=BACKGROUNDS
     )
+    texture_on: bpy.props.EnumProperty(name="Texture", description="What gets the texture", items=TEXTURED)
     model: bpy.props.EnumProperty(name="Model", description="What turns the image into an object", items=MODELS)
     quality: bpy.props.EnumProperty(
         name="Quality", description="How fine the object is made", items=QUALITIES, default="STANDARD"

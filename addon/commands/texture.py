@@ -56,13 +56,14 @@ class TextureFiles(JobCommand):
         item = find_object(about.fields["object"])
         try:
             texture = read_texture(job.folder)
-            layer = apply_texture(item, texture, target, job.folder, Provenance.of(request, job.id))
+            _, layer, more = apply_texture(item, texture, target, job.folder, Provenance.of(request, job.id))
             self.queue.mark_built(job.id)
         except (BadResult, Refused) as error:
             return self.refuse(about, "bad_result", str(error))
         except ClientError as error:
             return self.refuse(about, error.code, error.sentence)
         self.done.append(item.name)
+        notes = (*notes, *more)
         self.reporter.event(
             "textured",
             text=" ".join([f"{about.label}: textured.", *notes]),

@@ -3,7 +3,8 @@
 
 import bpy
 
-from .. import ids
+from .. import ids, placing
+from ..languages import rpt_, told
 from ..session import session
 from ..stages import duration
 
@@ -11,7 +12,7 @@ from ..stages import duration
 class ESPALIER_OT_apply_texture(bpy.types.Operator):
     bl_idname = ids.OP_APPLY_TEXTURE
     bl_label = "Texture from Image"
-    bl_description = "Put the finished texture on its object, as a new material in all its slots"
+    bl_description = "Put the finished texture on its object or a copy of it, as a new material in all its slots"
     bl_options = {"UNDO", "INTERNAL"}
 
     job: bpy.props.StringProperty(options={"HIDDEN", "SKIP_SAVE"})
@@ -25,21 +26,22 @@ class ESPALIER_OT_apply_texture(bpy.types.Operator):
             self.report({"WARNING"}, "This texture is on its object already, or its job is gone.")
             return {"CANCELLED"}
         try:
-            text = _apply(job, session.orders[self.job])
+            text = _apply(context, job, session.orders[self.job])
         except (BadResult, Refused) as error:
             session.not_built(self.job, str(error), can_retry=isinstance(error, BadResult))
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(str(error)))
             return {"CANCELLED"}
         session.built(self.job, text)
         self.report({"INFO"}, text)
         return {"FINISHED"}
 
 
-def _apply(job, order):
+def _apply(context, job, order):
     """Apply the result and return the report for the user."""
     from ..client.store import JobStore
     from ..scene import Provenance
     from ..scene.asset import read_texture
+    from ..scene.build import make_active
     from ..scene.extract import Refused
     from ..scene.retexture import apply_texture, find_object
 
@@ -47,11 +49,22 @@ def _apply(job, order):
     if item is None:
         raise Refused(f"“{order.name}” is no longer in the file. Its texture is kept in {job.folder}.")
     request = JobStore(job.folder.parent).read(job.folder).request
-    apply_texture(item, read_texture(job.folder), request.get("target", {}), job.folder, Provenance.of(request, job.id))
+    target, provenance, scene = (
+        request.get("target", {}),
+        Provenance.of(request, job.id),
+        placing.target_scene(order, context),
+    )
+    textured, _, more = apply_texture(item, read_texture(job.folder), target, job.folder, provenance, scene)
+    if textured != item:
+        make_active(context.view_layer if scene == context.scene else scene.view_layers[0], textured)
+    item = textured
     sharing = sum(other.data == item.data for other in bpy.data.objects) - 1
-    notes = list(order.notes)
-    if sharing:
-        notes.append(f"{sharing} more {'objects share' if sharing > 1 else 'object shares'} its mesh and the texture.")
+    notes = [*order.notes, *more]
+    if sharing == 1:
+        notes.append(rpt_("1 more object shares its mesh and the texture."))
+    elif sharing:
+        notes.append(rpt_("{count} more objects share its mesh and the texture.", count=sharing))
     seconds = sum(job.seconds.values())
     took = f", {duration(seconds)}" if seconds else ""
-    return " ".join([f"{item.name}: textured, seed {request.get('seed', 0)}{took}.", *notes])
+    text = rpt_("{name}: textured, seed {seed}{took}.", name=item.name, seed=request.get("seed", 0), took=took)
+    return " ".join([text, *map(told, notes)])

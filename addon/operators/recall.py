@@ -34,7 +34,10 @@ def recall(panel, made, result):
         panel.seed = request.get("seed", 0)
         panel.lock_seed = True
         sampling_settings.take(panel.sampling, settings.get("samplers") or {})
-        if not texture:
+        if texture:
+            target = request.get("target") or {}
+            panel.texture_on = "COPY" if target.get("on_copy") is True else "OBJECT"
+        else:
             finish_settings.take(panel.finish, {**settings, **finishing})
     except (TypeError, ValueError, OverflowError, AttributeError):
         missing.append("Some settings of this result are none that the panel has, and were left as they are.")

@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
+from ..languages import told
 from ..request import make_texture_request, new_seed
 from ..session import TextureOrder, session
 from .generate import choices, why_not
@@ -33,14 +34,15 @@ class ESPALIER_OT_texture(bpy.types.Operator):
     bl_idname = ids.OP_TEXTURE
     bl_label = "Texture"
     bl_description = (
-        "Paint the selected mesh objects after the image. Shape, UVs and name stay; a new material takes their slots"
+        "Paint the selected mesh objects after the image, or copies of them. "
+        "Shape, UVs and name stay; a new material takes their slots"
     )
 
     @classmethod
     def poll(cls, context):
         reason = why_not_texture(context)
         if reason:
-            cls.poll_message_set(reason)
+            cls.poll_message_set(told(reason))
         return not reason
 
     def execute(self, context):
@@ -61,16 +63,16 @@ class ESPALIER_OT_texture(bpy.types.Operator):
                 except Refused as error:
                     refused.append(str(error))
         except BadImage as error:
-            self.report({"ERROR"}, str(error))
+            self.report({"ERROR"}, told(str(error)))
             return {"CANCELLED"}
         except ClientError as error:
             session.tell(error.problem)
-            self.report({"ERROR"}, error.sentence)
+            self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         for sentence in refused:
             session.refuse(sentence)
         if len(refused) == len(items):
-            self.report({"ERROR"}, refused[0])
+            self.report({"ERROR"}, told(refused[0]))
             return {"CANCELLED"}
         return {"FINISHED"}
 
@@ -79,7 +81,7 @@ def _submit(scene, item, source, suffix):
     from ..scene.extract import extract
 
     settings = scene.espalier
-    subject = extract(item, int(settings.finish.texture_size))
+    subject = extract(item, int(settings.finish.texture_size), settings.texture_on == "COPY")
     request = make_texture_request(
         item.name, settings.image.name, target=subject.target(), **choices(settings, "texture")
     )

@@ -45,14 +45,14 @@ def build_object(scene, name, asset: Asset, placement: Placement, provenance: Pr
     _collection(scene, view_layer, placement.collection).objects.link(item)
     build_lods(item, asset.lods, rows, provenance)
     if view_layer is not None:
-        _make_active(view_layer, item)
+        make_active(view_layer, item)
     return item
 
 
 def place(scene, item, view_layer, collection=""):
     """Put an object into a collection by name, "" for that of results, selected and active."""
     _collection(scene, view_layer, collection).objects.link(item)
-    _make_active(view_layer, item)
+    make_active(view_layer, item)
 
 
 def material_of(name, asset: Asset):
@@ -98,8 +98,11 @@ def _layer_collection(parent, collection):
     return None
 
 
-def _make_active(view_layer, item):
+def make_active(view_layer, item):
+    """Select an object, and no other, and make it the active one; nothing where the view layer does not show it."""
     view_layer.update()
+    if item.name not in view_layer.objects:
+        return
     for other in view_layer.objects.selected:
         other.select_set(False, view_layer=view_layer)
     item.select_set(True, view_layer=view_layer)

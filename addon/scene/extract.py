@@ -45,7 +45,8 @@ class Subject:
     ``vertices`` float32 [V, 3] in world orientation and scale, the centre of their box at 0; ``faces`` int32 [T, 3];
     ``uv`` float32 [T, 3, 2] inside the unit square. ``layer`` is the UV layer that the texture uses; ``layer_uv``
     float32 [L, 2] are the values for the corners of the object's own mesh when that layer has to be made.
-    ``fingerprint`` tells whether the mesh is still the same later. ``notes`` are sentences for the user.
+    ``fingerprint`` tells whether the mesh is still the same later. ``notes`` are sentences for the user. ``on_copy``
+    says that the texture goes on a copy of the object.
     """
 
     vertices: np.ndarray
@@ -55,10 +56,12 @@ class Subject:
     layer_uv: np.ndarray | None
     fingerprint: str
     notes: tuple[str, ...]
+    on_copy: bool = False
 
     def target(self):
         """What applying the result has to know, as JSON values."""
-        return {"layer": self.layer, "new_layer": self.layer_uv is not None, "fingerprint": self.fingerprint}
+        known = {"layer": self.layer, "new_layer": self.layer_uv is not None, "fingerprint": self.fingerprint}
+        return {**known, "on_copy": True} if self.on_copy else known
 
     def files(self):
         """The files of the job folder: ``mesh.npz`` for the engine and, for a layer to be made, ``layer.npz``."""
@@ -68,14 +71,21 @@ class Subject:
         return files
 
 
-def find_obstacle(item):
-    """Return why an object cannot be textured, as a sentence; "" when nothing speaks against it so far."""
+def find_obstacle(item, on_copy=False):
+    """Return why an object, or a copy of it, cannot be textured, as a sentence; "" when nothing speaks against it so
+    far.
+    """
     if item.type != "MESH":
         return f"“{item.name}” is no mesh: convert it with Object > Convert > Mesh first."
-    if item.library is not None or item.data.library is not None:
+    if not on_copy and (item.library is not None or item.data.library is not None):
         return (
             f"“{item.name}” is linked from another file and cannot be changed here: "
-            "make it local with Object > Relations > Make Local first."
+            "make it local with Object > Relations > Make Local, or texture a copy."
+        )
+    if not on_copy and item.data.override_library is not None:
+        return (
+            f"The mesh of “{item.name}” is a library override, which keeps no new texture: "
+            "make it local with Object > Relations > Make Local, or texture a copy."
         )
     if item.mode != "OBJECT":
         return f"“{item.name}” is being edited: return to Object Mode first."
@@ -84,9 +94,11 @@ def find_obstacle(item):
     return ""
 
 
-def extract(item, texture_size):
-    """Return the Subject of a mesh object for a texture of ``texture_size`` texels a side. Raises Refused."""
-    obstacle = find_obstacle(item)
+def extract(item, texture_size, on_copy=False):
+    """Return the Subject of a mesh object for a texture of ``texture_size`` texels a side; with ``on_copy`` for a copy
+    of the object, which may be linked from another file then. Raises Refused.
+    """
+    obstacle = find_obstacle(item, on_copy)
     if obstacle:
         raise Refused(obstacle)
     with _workshop(item) as (scene, copy, material):
@@ -113,6 +125,7 @@ def extract(item, texture_size):
             layer_uv=layer_uv,
             fingerprint=fingerprint(item.data, "" if layer_uv is not None else layer),
             notes=tuple(notes),
+            on_copy=on_copy,
         )
 
 

@@ -98,6 +98,18 @@ def name_material(material, name):
             node.image.name = f"{name} {node.label}"
 
 
+def is_ours(material):
+    """Whether a material shows maps of ours or the attributes of a draft."""
+    return material is not None and (ids.PROP_MAP in material or bool(maps_of(material)))
+
+
+def maps_of(material):
+    """The images of ours that a material shows."""
+    tree = material.node_tree
+    images = [node.image for node in tree.nodes if node.type == "TEX_IMAGE"] if tree is not None else []
+    return [image for image in images if image is not None and ids.PROP_MAP in image]
+
+
 def _gltf_group():
     """The node group in which Blender's glTF exporter looks for occlusion; all our materials share it."""
     group = bpy.data.node_groups.get(GLTF_GROUP)

@@ -12,7 +12,7 @@ from .build import material_of
 from .extract import Refused, find_obstacle
 from .fit import frame_in_mesh, map_asset
 from .lods import add_lod, lods_of
-from .material import name_material
+from .material import is_ours, maps_of, name_material
 from .mesh import fill_mesh, set_materials
 from .record import record
 
@@ -93,7 +93,7 @@ def _show(item, sharing, lods, asset):
 
     ``sharing`` are the objects with the same mesh, ``lods`` its levels of detail.
     """
-    slots = [slot for other in sharing for slot in other.material_slots if _is_ours(slot.material)]
+    slots = [slot for other in sharing for slot in other.material_slots if is_ours(slot.material)]
     old = list({slot.material: None for slot in slots})
     name = old[0].name if old else item.name
     material = material_of(name, asset)
@@ -101,7 +101,7 @@ def _show(item, sharing, lods, asset):
         if not len(item.material_slots):
             item.data.materials.append(None)
         slots = [item.material_slots[0]]
-    slots += [slot for lod in lods for slot in lod.material_slots if _is_ours(slot.material)]
+    slots += [slot for lod in lods for slot in lod.material_slots if is_ours(slot.material)]
     for slot in slots:
         slot.material = material
     for each in old:
@@ -109,23 +109,11 @@ def _show(item, sharing, lods, asset):
     name_material(material, name)
 
 
-def _is_ours(material):
-    """Whether a material shows maps of ours or the attributes of a draft."""
-    return material is not None and (ids.PROP_MAP in material or bool(_maps(material)))
-
-
-def _maps(material):
-    """The images of ours that a material shows."""
-    tree = material.node_tree
-    images = [node.image for node in tree.nodes if node.type == "TEX_IMAGE"] if tree is not None else []
-    return [image for image in images if image is not None and ids.PROP_MAP in image]
-
-
 def _remove_unused(material):
     """Remove a material of ours, and its maps, that nothing uses any more; undo brings them back."""
     if material.users:
         return
-    maps = set(_maps(material))
+    maps = set(maps_of(material))
     bpy.data.materials.remove(material)
     for image in maps:
         if not image.users:

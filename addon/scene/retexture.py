@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import NamedTuple
 
 import bpy
 import numpy as np
 
 from .asset import BadResult, Provenance, Texture
+from .copies import copy_in_place
 from .extract import MAX_LAYERS, Refused, fill_slots, find_obstacle, fingerprint
-from .material import build_material
+from .material import build_material, is_ours
 from .record import record
 
 
@@ -22,14 +24,24 @@ def find_object(name, uid=None):
     return bpy.data.objects.get(name)
 
 
-def apply_texture(item, texture: Texture, target, folder, provenance: Provenance):
-    """Put ``texture`` into every material slot of ``item`` as a new material and return the name of its UV layer.
+class Applied(NamedTuple):
+    """The object that has the texture now, the UV layer that places it, and sentences about what else changed."""
+
+    item: bpy.types.Object
+    layer: str
+    notes: list[str]
+
+
+def apply_texture(item, texture: Texture, target, folder, provenance: Provenance, scene=None):
+    """Put ``texture`` into every material slot of ``item`` as a new material; of a copy where ``target`` says so, which
+    goes into ``scene`` where nothing else can take it.
 
     ``target`` is what ``Subject.target`` gave; a new layer's UVs are in ``layer.npz`` of ``folder``. The materials that
-    were in the slots stay in the file. Raises Refused when the object is no longer what the texture was made for,
-    BadResult for damaged files; the object is unchanged then.
+    were in the slots stay in the file, also when it is saved. Raises Refused when the object is no longer what the
+    texture was made for, BadResult for damaged files; nothing is changed then.
     """
-    obstacle = find_obstacle(item)
+    on_copy = target.get("on_copy") is True
+    obstacle = find_obstacle(item, on_copy)
     if obstacle:
         raise Refused(obstacle)
     mesh, layer = item.data, str(target.get("layer", ""))
@@ -39,12 +51,33 @@ def apply_texture(item, texture: Texture, target, folder, provenance: Provenance
             f"The faces or UVs of “{item.name}” were changed while its texture was made, so it no longer fits. "
             "Texture it again."
         )
+    uv = _read_layer(folder, len(mesh.loops)) if is_new else None
+    if is_new and len(mesh.uv_layers) >= MAX_LAYERS:
+        raise Refused(
+            f"“{item.name}” has {MAX_LAYERS} UV layers, and no more are possible: remove one, then try again."
+        )
+    notes = []
+    if on_copy:
+        notes.append(f"It is a copy of “{item.name}”, which is hidden in its place.")
+        item = copy_in_place(item, scene or bpy.context.scene)
     if is_new:
-        layer = _add_layer(item, layer, _read_layer(folder, len(mesh.loops)))
-    material = build_material(item.name, texture, layer)
-    fill_slots(item, material)
+        layer = _add_layer(item, layer, uv)
+    before = list({slot.material: None for slot in item.material_slots if slot.material is not None})
+    fill_slots(item, build_material(item.name, texture, layer))
+    notes += _keep(before)
     record(item, provenance)
-    return layer
+    return Applied(item, layer, notes)
+
+
+def _keep(materials):
+    """Keep materials of the user that nothing shows any more, for Blender would not save them; say so in a sentence."""
+    left = [each for each in materials if not each.users and each.library is None and not is_ours(each)]
+    for material in left:
+        material.use_fake_user = True
+    if not left:
+        return []
+    names = ", ".join(f"“{material.name}”" for material in left)
+    return [f"No object shows {names} any more: kept in the file with a fake user."]
 
 
 def _read_layer(folder, corners):
@@ -61,10 +94,6 @@ def _read_layer(folder, corners):
 def _add_layer(item, name, uv):
     """Add a UV layer and make it the one that is shown and painted on; the one that renders stays the user's choice."""
     layers = item.data.uv_layers
-    if len(layers) >= MAX_LAYERS:
-        raise Refused(
-            f"“{item.name}” has {MAX_LAYERS} UV layers, and no more are possible: remove one, then try again."
-        )
     layer = layers.new(name=name, do_init=False)
     name = layer.name
     layers[name].uv.foreach_set("vector", uv.reshape(-1))

@@ -5,6 +5,7 @@ import bpy
 
 from .. import ids, preferences
 from ..expectation import expectation
+from ..languages import iface_
 from ..operators.generate import model_and_quality
 from ..operators.texture import targets
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
@@ -38,12 +39,11 @@ class ESPALIER_PT_main(bpy.types.Panel):
         row = column.row(align=True)
         row.prop(settings, "seed")
         row.prop(settings, "lock_seed", text="", icon="LOCKED" if settings.lock_seed else "UNLOCKED")
-        if settings.mode == "GENERATE":
-            column.prop(settings, "variants")
+        column.prop(settings, "variants" if settings.mode == "GENERATE" else "texture_on")
         row = layout.row()
         row.scale_y = 1.5
         if settings.mode == "TEXTURE":
-            row.operator(ids.OP_TEXTURE, text=_texture_label(context))
+            _draw_texture(row, targets(context))
         else:
             row.operator(ids.OP_GENERATE)
         session.look()
@@ -80,12 +80,16 @@ def _draw_other_sources(layout):
     row.operator(ids.OP_FROM_FILES, text="", icon="FILE_FOLDER")
 
 
-def _texture_label(context):
-    """What the Texture button is about to paint."""
-    items = targets(context)
+def _draw_texture(layout, items):
+    """The button that paints, with what it is about to paint."""
+    if not items:
+        layout.operator(ids.OP_TEXTURE)
+        return
     if len(items) == 1:
-        return f"Texture {items[0].name}"
-    return f"Texture {len(items)} Objects" if items else "Texture"
+        text = iface_("Texture {name}", name=items[0].name)
+    else:
+        text = iface_("Texture {count} Objects", count=len(items))
+    layout.operator(ids.OP_TEXTURE, text=text, translate=False)
 
 
 def _draw_model(column, settings, context):
