@@ -1,38 +1,73 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The doctor's memory plan: which qualities of TRELLIS.2-4B fit this machine, also before its weights are here."""
+"""Which qualities of TRELLIS.2-4B fit this machine, also before its weights are here: for the doctor and the panel."""
 
 from __future__ import annotations
 
 import json
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .weights.memory_plan import MemoryPlan
+    from .weights.model_set import ModelSet
+    from .weights.residency import Budget
 
 GIB = 1 << 30
 WORDS = {"fits": "fits", "turns": "fits when its networks take turns", "too_big": "does not fit"}
 
 
 def memory_plan(folder: Path) -> dict[str, Any]:
-    """Plan every kind of both jobs from the released set's descriptions, which are written into ``folder``."""
-    import torch
+    """Plan every kind of both jobs in what is free now, from the released set's descriptions, which are written into
+    ``folder``.
+    """
+    from .weights.memory_plan import free_memory
 
-    from .pipelines.stages import MAX_TOKENS
-    from .weights.memory_plan import free_memory, memory_plans
-    from .weights.model_set import load_model_set
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    models = load_model_set(_describe(folder / "released"), device)
+    models = _released(folder)
     budget = free_memory(models)
-    plans = {job: memory_plans(models, job, budget, MAX_TOKENS) for job in ("generate", "texture")}
+    plans = _plans(models, budget)
     lines = [f"TRELLIS.2-4B with {(budget.device or 0) / GIB:.1f} GB of memory to use:"]
     for job, kinds in plans.items():
         each = (f"{plan.kind} {WORDS[plan.mode]} ({plan.peak_bytes / GIB:.1f} GB)" for plan in kinds)
         lines.append(f"  {job}: {', '.join(each)}")
-    facts = {
+    return {"budget": budget.device, "plans": _facts(plans), "text": "\n".join(lines)}
+
+
+def whole_plan(folder: Path) -> dict[str, Any]:
+    """The same in all the memory that the machine has: what cannot be done on it at all. ``total`` in bytes, 0 where it
+    is not known, and ``device``, "cuda" or "cpu".
+    """
+    from .machine import cuda_device, host_memory
+    from .weights.memory_plan import USABLE
+    from .weights.residency import Budget
+
+    models = _released(folder)
+    card = cuda_device() if models.device.type == "cuda" else None
+    total, host = card[1] if card else host_memory()[0], host_memory()[0]
+    plans = _plans(models, Budget(int(USABLE * total) or None, int(USABLE * host) or None))
+    return {"device": models.device.type, "total": total, "plans": _facts(plans)}
+
+
+def _released(folder: Path) -> ModelSet:
+    import torch
+
+    from .weights.model_set import load_model_set
+
+    return load_model_set(_describe(folder / "released"), "cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _plans(models: ModelSet, budget: Budget) -> dict[str, list[MemoryPlan]]:
+    from .pipelines.stages import MAX_TOKENS
+    from .weights.memory_plan import memory_plans
+
+    return {job: memory_plans(models, job, budget, MAX_TOKENS) for job in ("generate", "texture")}
+
+
+def _facts(plans: dict[str, list[MemoryPlan]]) -> dict[str, Any]:
+    return {
         job: {plan.kind: {"mode": plan.mode, "peak_bytes": plan.peak_bytes} for plan in kinds}
         for job, kinds in plans.items()
     }
-    return {"budget": budget.device, "plans": facts, "text": "\n".join(lines)}
 
 
 def _describe(folder: Path) -> Path:

@@ -49,11 +49,8 @@ def _apply(context, job, order):
     if item is None:
         raise Refused(f"“{order.name}” is no longer in the file. Its texture is kept in {job.folder}.")
     request = JobStore(job.folder.parent).read(job.folder).request
-    target, provenance, scene = (
-        request.get("target", {}),
-        Provenance.of(request, job.id),
-        placing.target_scene(order, context),
-    )
+    scene, provenance = placing.target_scene(order, context), Provenance.of(request, job.id)
+    target = request.get("target", {})
     textured, _, more = apply_texture(item, read_texture(job.folder), target, job.folder, provenance, scene)
     if textured != item:
         make_active(context.view_layer if scene == context.scene else scene.view_layers[0], textured)

@@ -14,21 +14,23 @@ from ..languages import reported, rpt_, told
 from ..orders import next_in_row, order_here
 from ..request import IMAGE_SUFFIX, new_seed
 from ..session import session
-from .generate import generation, no_engine, no_weights
+from .generate import generation, no_engine, no_model
 from .texture import why_not_texture
 
 _FILES = {"options": {"HIDDEN", "SKIP_SAVE"}}
 
 
 class _Files:
-    """The files that a browser or a drop names, as Blender hands them over."""
+    """The files that a browser or a drop names, as Blender hands them over; they become jobs of ``kind``."""
+
+    kind = "generate"
 
     directory: bpy.props.StringProperty(subtype="DIR_PATH", **_FILES)
     files: bpy.props.CollectionProperty(type=bpy.types.OperatorFileListElement, **_FILES)
 
     @classmethod
     def poll(cls, context):
-        reason = no_engine() or no_weights(context.scene)
+        reason = no_engine() or no_model(context.scene, cls.kind)
         if reason:
             cls.poll_message_set(told(reason))
         return not reason
@@ -97,6 +99,7 @@ def submit_all(context, paths):
 
 
 class ESPALIER_OT_texture_dropped(_Files, bpy.types.Operator):
+    kind = "texture"
     bl_idname = ids.OP_TEXTURE_DROPPED
     bl_label = "Texture Mesh from Image"
     bl_description = "Paint the mesh under the pointer, or else the selected ones, after the image"

@@ -7,6 +7,7 @@ from .. import ids, preferences, sampling_settings
 from ..client import ClientError
 from ..finish_settings import asked
 from ..languages import iface_, told
+from ..memory_plan import too_big
 from ..orders import next_in_row, order_here, order_of
 from ..request import KINDS, MAX_SEED, STARTER, TRELLIS2, make_request, new_seed, object_name
 from ..session import session
@@ -31,14 +32,16 @@ def why_not(scene):
         return reason
     if scene.espalier.image is None:
         return "Choose or open an image first"
-    return no_weights(scene)
+    return no_model(scene, scene.espalier.mode.lower())
 
 
-def no_weights(scene):
-    """Why the chosen model cannot be used, as a sentence; "" when it can."""
-    if scene.espalier.model == "TRELLIS2" and preferences.trellis2_folder() is None:
+def no_model(scene, kind):
+    """Why the chosen model cannot be used for a job of ``kind``, as a sentence; "" when it can."""
+    if scene.espalier.model != "TRELLIS2":
+        return ""
+    if preferences.trellis2_folder() is None:
         return "The weights of TRELLIS.2-4B are not on this computer: download them, or name their folder"
-    return ""
+    return too_big(kind, scene.espalier.quality)
 
 
 class InObjectMode:

@@ -6,8 +6,10 @@ import bpy
 from .. import ids, preferences
 from ..expectation import expectation
 from ..languages import iface_
+from ..memory_plan import in_words, too_big
 from ..operators.generate import model_and_quality
 from ..operators.texture import targets
+from ..properties import QUALITIES
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
 from ..sampling_settings import asked, own_samplers
 from ..session import session
@@ -16,7 +18,7 @@ from .engine_panel import draw_engine
 from .finish_panel import draw_finish
 from .jobs import draw_queue, draw_results
 from .status import draw_engine_state, draw_status
-from .text import draw_sentence, settings_column
+from .text import draw_note, draw_sentence, settings_column
 
 
 class ESPALIER_PT_main(bpy.types.Panel):
@@ -92,25 +94,48 @@ def _draw_texture(layout, items):
     layout.operator(ids.OP_TEXTURE, text=text, translate=False)
 
 
+def _beside_its_name(column, name):
+    """A row for what has its name at the left, as settings have."""
+    row = column.split(factor=0.4)
+    label = row.row()
+    label.alignment = "RIGHT"
+    label.label(text=name)
+    return row
+
+
+def _draw_qualities(column, settings, kind, context):
+    """The qualities side by side; those that cannot be had here are grey, with the reason below."""
+    row = _beside_its_name(column, "Quality").row(align=True)
+    reasons = []
+    for name, _, _ in QUALITIES:
+        each = row.row(align=True)
+        reason = too_big(kind, name)
+        each.enabled = not reason
+        each.prop_enum(settings, "quality", name)
+        reasons += [reason] if reason else []
+    for reason in reasons:
+        draw_note(column, reason, context)
+
+
 def _draw_model(column, settings, context):
     """The model, what it is good for, and the quality; the starter has only one."""
     column.prop(settings, "model")
+    kind = settings.mode.lower()
     starter = settings.model == "STARTER"
     if starter:
-        row = column.split(factor=0.4)
-        label = row.row()
-        label.alignment = "RIGHT"
-        label.label(text="Quality")
-        row.label(text="Grid of 64")
+        _beside_its_name(column, "Quality").label(text="Grid of 64")
     else:
-        column.prop(settings, "quality")
+        session.want_plan()
+        _draw_qualities(column, settings, kind, context)
     note = column.column()
     note.active = False
-    kind = settings.mode.lower()
     samplers, own = asked(settings.sampling, kind), own_samplers(settings)
     before = expectation(session.shelf, kind, *model_and_quality(settings), samplers, own)
     if before:
         draw_sentence(note, before, context, "TIME")
+    plan = "" if starter else in_words(kind, settings.quality)
+    if plan:
+        draw_sentence(note, plan, context, "MEMORY")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:
         text = "Its weights are not on this computer. The preferences download them, or import them from a folder."

@@ -1,13 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``engine models``: list, download, verify, import and remove model sets. One JSON object per line on stdout.
+"""``engine models``: list, plan, download, verify, import and remove model sets. One JSON object per line on stdout.
 
-Events: ``set`` (list), ``licence``, ``waiting``, ``present``, ``progress``, ``downloaded``, ``imported``, ``damaged``,
-``verified``, ``needs``, ``removed``, ``failed``. Exit codes: 0 done, 1 failed, 2 some failed, 4 bad input.
+Events: ``set`` (list), ``plans`` (plan), ``licence``, ``waiting``, ``present``, ``progress``, ``downloaded``,
+``imported``, ``damaged``, ``verified``, ``needs``, ``removed``, ``failed``.
+Exit codes: 0 done, 1 failed, 2 some failed, 4 bad input.
 """
 
 from __future__ import annotations
 
 import argparse
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--models", type=Path, required=True, help="the folder of the model sets")
     commands = parser.add_subparsers(required=True)
     commands.add_parser("list").set_defaults(run=_list)
+    commands.add_parser("plan").set_defaults(run=_plan)
     fetch = commands.add_parser("download", allow_abbrev=False)
     fetch.add_argument("names", nargs="+")
     fetch.add_argument("--from", dest="source", default="")
@@ -63,6 +66,14 @@ def _list(_options: argparse.Namespace, models: ModelsFolder) -> int:
     say("set", text, set=STARTER, state="ready", folder=str(STARTER_FOLDER), purpose="Simple shapes.")
     for entry in SETS:
         _list_set(entry, models)
+    return DONE
+
+
+def _plan(_options: argparse.Namespace, _models: ModelsFolder) -> int:
+    from ..doctor_memory import whole_plan
+
+    with tempfile.TemporaryDirectory(prefix="espalier-plan-", ignore_cleanup_errors=True) as folder:
+        say("plans", **whole_plan(Path(folder)))
     return DONE
 
 

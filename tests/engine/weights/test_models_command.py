@@ -98,3 +98,19 @@ def test_the_list_says_what_is_missing_partial_damaged_and_ready(run, birefnet, 
     by_name = {event["set"]: event for event in events}
     assert by_name["DINOv3"]["downloaded"] == 1000 and not by_name["BiRefNet"]["verified"]
     assert by_name["TRELLIS.2-4B"]["size"] > 15e9 and by_name["TRELLIS.2-4B"]["needs"] == ["DINOv3"]
+
+
+def test_the_plan_counts_on_all_the_memory_of_the_machine_not_on_what_is_free(run, monkeypatch):
+    import torch
+    from espalier.engine import machine
+
+    if torch.cuda.is_available():
+        pytest.skip("the plan is made for this machine's card")
+    modes = {}
+    for amount in (1, 30, 400):
+        monkeypatch.setattr(machine, "host_memory", lambda amount=amount: (amount << 30, 1 << 20))
+        code, (event,) = run("plan")
+        assert code == 0 and event["device"] == "cpu" and event["total"] == amount << 30
+        modes[amount] = [plan["mode"] for kinds in event["plans"].values() for plan in kinds.values()]
+        assert {*event["plans"]["generate"]} == {"512", "1024", "1024_cascade", "1536_cascade"}
+    assert set(modes[400]) == {"fits"} and set(modes[1]) == {"too_big"} and "fits" in modes[30]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a quality of the published model fits the memory of this computer, as the engine has planned it.
+
+The plan is ``session.plan``: what the engine's command ``models plan`` says, None until it was asked.
+"""
+
+from .languages import iface_
+from .properties import QUALITIES
+from .request import KINDS
+from .session import session
+
+GIB = 2**30
+LABELS = {name: label for name, label, _ in QUALITIES}
+
+
+def too_big(kind, quality):
+    """Why a quality ("DRAFT", ...) cannot be had for a job of ``kind`` here, as a sentence; "" when it can."""
+    plan = _plan(kind, quality)
+    if plan is None or plan["mode"] != "too_big":
+        return ""
+    name = iface_(LABELS[quality])
+    values = {"name": name, "needed": plan["peak_bytes"] / GIB, "there": session.plan["total"] / GIB}
+    if session.plan["device"] == "cuda":
+        return iface_(
+            "{name} does not fit: it needs {needed:.1f} GB at once, and this card has {there:.1f} GB", **values
+        )
+    return iface_(
+        "{name} does not fit: it needs {needed:.1f} GB at once, and this computer has {there:.1f} GB", **values
+    )
+
+
+def in_words(kind, quality):
+    """How a quality goes with the memory there is, in a few words; "" while nobody knows, and where it does not."""
+    plan = _plan(kind, quality)
+    if plan is None or plan["mode"] == "too_big":
+        return ""
+    takes, there = plan["peak_bytes"] / GIB, session.plan["total"] / GIB
+    if session.plan["device"] == "cuda":
+        if plan["mode"] == "turns":
+            return iface_("{there:.0f} GB card: its networks take turns in {takes:.1f} GB", there=there, takes=takes)
+        return iface_("{there:.0f} GB card: it fits, in {takes:.1f} GB", there=there, takes=takes)
+    if plan["mode"] == "turns":
+        return iface_("{there:.0f} GB of memory: its networks take turns in {takes:.1f} GB", there=there, takes=takes)
+    return iface_("{there:.0f} GB of memory: it fits, in {takes:.1f} GB", there=there, takes=takes)
+
+
+def _plan(kind, quality):
+    """What the engine says of a quality, None while it has said nothing."""
+    if session.plan is None:
+        return None
+    return session.plan["plans"].get(kind, {}).get(KINDS[kind][quality])
