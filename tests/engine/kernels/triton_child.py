@@ -33,6 +33,7 @@ def load_kernels(name, change=None):
         full_name = f"espalier.engine.kernels.{name}_changed"
         spec = importlib.util.spec_from_file_location(full_name, path)
         module = importlib.util.module_from_spec(spec)
+        sys.modules[full_name] = module
         spec.loader.exec_module(module)
         linecache.getlines(str(path))  # the interpreter reads the kernels' source again when they are called
     return module
