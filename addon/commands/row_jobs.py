@@ -54,9 +54,7 @@ class Made:
         if self.targets:
             faces = self._write_textured(path)
         else:
-            faces = export.write_as_it_goes(
-                first.folder, first.request, first.id, path, self.row.size, preview=first.preview
-            )
+            faces = export.write_as_it_goes(first.folder, first.request, first.id, path, self.row.size)
         if first.preview is not None:
             shutil.copyfile(first.preview, folder / result.preview.name)
         return self._record(faces, began)

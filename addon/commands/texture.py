@@ -50,13 +50,16 @@ class TextureFiles(JobCommand):
         from ..scene import Provenance
         from ..scene.asset import BadResult, read_texture
         from ..scene.extract import Refused
+        from ..scene.library import PREVIEW_FILE, describe, mark_asset
         from ..scene.retexture import apply_texture, find_object
 
         (target, notes), request = self.targets[job.id], self.queue.store.read(job.folder).request
         item = find_object(about.fields["object"])
         try:
-            texture = read_texture(job.folder)
-            _, layer, more = apply_texture(item, texture, target, job.folder, Provenance.of(request, job.id))
+            texture, provenance = read_texture(job.folder), Provenance.of(request, job.id)
+            _, layer, more = apply_texture(item, texture, target, job.folder, provenance)
+            if self.options.format == "blend":
+                mark_asset(item, job.folder / PREVIEW_FILE, describe(provenance))
             self.queue.mark_built(job.id)
         except (BadResult, Refused) as error:
             return self.refuse(about, "bad_result", str(error))

@@ -54,6 +54,7 @@ def build(context, job, order):
     """Build a job's result in the scene; return the object, the result and its seed. Raises BadResult."""
     from ..client.store import JobStore
     from ..scene import Placement, Provenance, build_object, read_result
+    from ..scene.library import PREVIEW_FILE, describe, mark_asset
 
     asset = read_result(job.folder)
     request = JobStore(job.folder.parent).read(job.folder).request
@@ -63,23 +64,9 @@ def build(context, job, order):
     placement = Placement(order.location, order.size, order.collection)
     item = build_object(scene, job.name, asset, placement, provenance, layer)
     if order.is_asset:
-        _mark(item, job.folder, provenance, order.tags)
+        mark_asset(item, job.folder / PREVIEW_FILE, describe(provenance), order.tags)
     _show_in_local_views(context, item)
     return item, asset, provenance.seed
-
-
-def _mark(item, folder, provenance, tags):
-    """Make the object an asset, with the engine's picture of it."""
-    from ..scene.library import describe, mark_asset
-
-    picture = folder / "preview.png"
-    try:
-        mark_asset(item, picture if picture.is_file() else None, describe(provenance))
-    except RuntimeError:
-        # The object stands; a picture that cannot be read is no reason to take it away again.
-        mark_asset(item, None, describe(provenance))
-    for tag in tags:
-        item.asset_data.tags.new(tag, skip_if_exists=True)
 
 
 def _show_in_local_views(context, item):

@@ -11,7 +11,7 @@ import bpy
 from .asset import BadResult, Provenance, read_result
 from .build import Placement, build_object
 from .formats import export_scene
-from .library import describe, mark_asset
+from .library import PREVIEW_FILE, describe, mark_asset
 from .lods import lods_of
 
 
@@ -35,7 +35,7 @@ def write(folder, request, job, target, size):
     """
     asset = read_result(folder)
     with _whole(target) as path:
-        return _write_asset(asset, request, job, path, size, None)
+        return _write_asset(asset, request, job, path, size, folder / PREVIEW_FILE)
 
 
 def write_open_file(target):
@@ -44,15 +44,15 @@ def write_open_file(target):
         write_open_file_as_it_goes(path)
 
 
-def write_as_it_goes(folder, request, job, path, size, preview=None):
+def write_as_it_goes(folder, request, job, path, size):
     """Write the result in ``folder`` to ``path``, of a kind of ``formats.KINDS``, and return its number of faces.
 
     Levels of detail are hidden objects in a .blend. Of other files each has one of its own beside the target, for
-    viewers would show all that is in a file at once: ``lod_files`` tells which. With ``preview``, a picture file, the
-    object of a .blend is marked as an asset. For background use: after a .blend an empty file is open. Raises
-    BadResult, OSError.
+    viewers would show all that is in a file at once: ``lod_files`` tells which. The object of a .blend is an asset,
+    with the picture of it that lies beside the result. For background use: after a .blend an empty file is open.
+    Raises BadResult, OSError.
     """
-    return _write_asset(read_result(folder), request, job, path, size, preview)
+    return _write_asset(read_result(folder), request, job, path, size, folder / PREVIEW_FILE)
 
 
 def write_open_file_as_it_goes(path):
@@ -73,7 +73,7 @@ def _write_asset(asset, request, job, path, size, preview):
         layer = scene.view_layers[0]
         item = build_object(scene, request.get("name", path.stem), asset, Placement(size=size), provenance, layer)
         if path.suffix == ".blend":
-            if preview is not None:
+            if preview.is_file():
                 mark_asset(item, preview, describe(provenance))
             bpy.data.libraries.write(str(path), {scene}, compress=True)
         else:

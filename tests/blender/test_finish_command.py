@@ -4,6 +4,7 @@
 import json
 import sys
 
+import bpy
 import numpy as np
 import pytest
 
@@ -74,7 +75,10 @@ def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(esp
     assert code == 2, events
     (bad,) = [event for event in events if event["event"] == "bad_input"]
     assert bad["folder"] == str(tmp_path) and "no job folder of a generated object" in bad["sentence"]
-    assert (tmp_path / "out" / "red mug.blend").is_file()
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "out" / "red mug.blend"))
+    item = bpy.data.objects["red mug"]
+    assert item.asset_data is not None and tuple(item.preview.image_size) == (256, 256)
+    assert not any(other.asset_data for other in bpy.data.objects if other != item)
 
 
 def test_only_bad_folders_is_a_code_of_its_own(espalier, tmp_path):

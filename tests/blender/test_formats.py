@@ -136,7 +136,7 @@ def test_an_asset_shows_the_preview_that_it_was_given(result_folder, tmp_path):
     shown[:256] = (255, 0, 0)
     Image.fromarray(shown).save(tmp_path / "preview.png")
     target = tmp_path / "mug.blend"
-    export.write_as_it_goes(result_folder(), REQUEST, "job", target, 1.0, tmp_path / "preview.png")
+    export.write_as_it_goes(result_folder(), REQUEST, "job", target, 1.0)
     (item,) = opened(target)
     assert item.asset_data.description == "Made by Espalier from mug.png, seed 5"
     preview = item.preview

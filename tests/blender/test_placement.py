@@ -4,6 +4,7 @@
 import json
 
 import bpy
+import numpy as np
 import pytest
 from espalier.addon.expectation import expectation
 from espalier.addon.orders import GAP
@@ -106,3 +107,19 @@ def test_an_asset_whose_picture_is_damaged_stands_all_the_same(engine):
     bpy.context.scene.espalier.is_asset = True
     item = generate(engine)
     assert item.asset_data is not None and not session.message.is_error
+
+
+def test_the_picture_of_an_asset_is_saved_with_the_file(engine, tmp_path):
+    (engine.result / "preview.png").write_bytes(png([[(255, 0, 0, 255)] * 8] * 8))
+    bpy.context.scene.espalier.is_asset, bpy.context.scene.espalier.asset_tags = True, "prop"
+    generate(engine)
+    bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shelf.blend"))
+    bpy.ops.wm.read_homefile(use_empty=True)
+    with bpy.data.libraries.load(str(tmp_path / "shelf.blend"), assets_only=True) as (found, _):
+        assert found.objects == ["red mug"]
+    bpy.ops.wm.open_mainfile(filepath=str(tmp_path / "shelf.blend"))
+    item = bpy.data.objects["red mug"]
+    pixels = np.empty(item.preview.image_size[0] * item.preview.image_size[1] * 4, np.float32)
+    item.preview.image_pixels_float.foreach_get(pixels)
+    assert set(map(tuple, pixels.reshape(-1, 4).tolist())) == {(1.0, 0.0, 0.0, 1.0)}
+    assert [tag.name for tag in item.asset_data.tags] == ["prop"]

@@ -35,6 +35,7 @@ print("FOUND", json.dumps({{
     "slots": [slot.material.name for slot in item.material_slots],
     "modifiers": [modifier.type for modifier in item.modifiers],
     "image": item["espalier_image"],
+    "preview": item.preview is not None and list(item.preview.image_size),
     "packed": all(image.packed_file for image in bpy.data.images if image.type == "IMAGE"),
     "objects": sorted(other.name for other in bpy.data.objects),
 }}))
@@ -100,6 +101,7 @@ def test_blend_keeps_everything_and_what_has_no_faces_is_told(newest, texture, m
     assert found["location"] == pytest.approx((4, 5, 6)) and found["modifiers"] == ["WELD"]
     assert found["uv"] == ["UVMap"] and found["slots"] == ["Vase"] and found["packed"]
     assert found["image"] == "painted vase.png" and found["objects"] == ["Curve", "Nothing", "Vase"]
+    assert found["preview"] == [256, 256]
 
 
 def test_bad_files_and_images_are_told_in_a_sentence_each(texture, meshes, twins, tmp_path):
