@@ -65,42 +65,47 @@ class FlowEulerGuidanceIntervalSampler:
         neg_cond: Any,
         params: SamplerParams,
         report: Report = lambda step, total: None,
+        both: Any = None,
     ) -> State:
         """Return the sample for ``noise`` (dense [B, C, ...] or sparse, float32).
 
         ``model(x, t, cond)`` gets t as float32 [B] times 1000. ``report(step, steps)`` follows every step and may raise
-        to cancel.
+        to cancel. With ``both`` given, ``model(x, t, both)`` returns the velocities for cond and for neg_cond.
         """
-        state = noise
-        for index, step in enumerate(self.walk(model, noise, cond, neg_cond, params), start=1):
+        state, pace = noise, _Pace(_values(noise).device)
+        for index, step in enumerate(self.walk(model, noise, cond, neg_cond, params, both), start=1):
             state = step.sample
+            pace.wait()
             report(index, params.steps)
         return state
 
     @torch.no_grad()
-    def walk(self, model: Velocity, noise: State, cond: Any, neg_cond: Any, params: SamplerParams) -> Iterator[Step]:
-        """Yield the state after each Euler step ``x_t' = x_t - (t - t') v``."""
+    def walk(
+        self, model: Velocity, noise: State, cond: Any, neg_cond: Any, params: SamplerParams, both: Any = None
+    ) -> Iterator[Step]:
+        """Yield the state after each Euler step ``x_t' = x_t - (t - t') v``. No step waits for the device."""
         times = time_sequence(params.steps, params.rescale_t).tolist()
         state = noise
+        _batch_size(noise)  # sparse states count their rows once, which waits
         for t, t_next in pairwise(times):
-            v = self._velocity(model, state, t, cond, neg_cond, params)
+            v = self._velocity(model, state, t, cond, neg_cond, params, both)
             x = _values(state)
             clean = _like(state, self._clean(x, v, t))
             state = _like(state, x - (t - t_next) * v)
             yield Step(state, clean)
 
     def _velocity(
-        self, model: Velocity, state: State, t: float, cond: Any, neg_cond: Any, params: SamplerParams
+        self, model: Velocity, state: State, t: float, cond: Any, neg_cond: Any, params: SamplerParams, both: Any
     ) -> Tensor:
         low, high = params.guidance_interval
         strength = params.guidance_strength if low <= t <= high else 1.0
         times = torch.full((_batch_size(state),), 1000 * t, dtype=torch.float32, device=_values(state).device)
         if strength == 0:
             return _values(model(state, times, neg_cond))
-        positive = _values(model(state, times, cond))
         if strength == 1:
-            return positive
-        negative = _values(model(state, times, neg_cond))
+            return _values(model(state, times, cond))
+        sides = model(state, times, both) if both is not None else (model(state, times, c) for c in (cond, neg_cond))
+        positive, negative = map(_values, sides)
         v = guide(positive, negative, strength)
         if params.guidance_rescale == 0:
             return v
@@ -115,6 +120,23 @@ class FlowEulerGuidanceIntervalSampler:
     def _clean(self, x: Tensor, v: Tensor, t: float) -> Tensor:
         """The clean sample that velocity ``v`` at x_t points to."""
         return (1 - self.sigma_min) * x - self._noise_level(t) * v
+
+
+class _Pace:
+    """On CUDA keeps the host at most one step ahead of the device, so that progress is true and a cancel prompt."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._on_cuda = device.type == "cuda"
+        self._before: torch.cuda.Event | None = None
+
+    def wait(self) -> None:
+        """To be called after each step: waits until the device has done the step before it."""
+        if not self._on_cuda:
+            return
+        if self._before is not None:
+            self._before.synchronize()
+        self._before = torch.cuda.Event(blocking=True)
+        self._before.record()
 
 
 def _values(state: State) -> Tensor:

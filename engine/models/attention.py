@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .attention_kernels import by_torch, kernel_for
 from .layers import Linear
 
 
@@ -35,18 +37,14 @@ def rotate(x: Tensor, phases: Tensor) -> Tensor:
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     """Softmax attention of [B, L, heads, head_dim] queries over [B, M, heads, head_dim] keys and values, heads joined.
 
-    ``mask`` bool [B, M] says which keys exist; None means all. Sums are accumulated in float32 by the torch kernels; on
-    a CPU everything is float32, whose kernels there are as fast forwards and about twice as fast backwards.
+    ``mask`` bool [B, M] says which keys exist; None means all. Sums are accumulated in float32 by every kernel; on a
+    CPU everything is float32, whose kernels there are as fast forwards and about twice as fast backwards.
     """
     dtype, device = q.dtype, q.device.type
-    q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
-    key_mask = None if mask is None else mask[:, None, None, :]
     if device == "cpu":
         with torch.autocast(device, enabled=False):
-            out = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), key_mask).to(dtype)
-    else:
-        out = F.scaled_dot_product_attention(q, k, v, key_mask)
-    return out.transpose(1, 2).flatten(2)
+            return by_torch(q.float(), k.float(), v.float(), mask).to(dtype).flatten(2)
+    return kernel_for(q, mask)(q, k, v, mask).flatten(2)
 
 
 class HeadRMSNorm(nn.Module):
@@ -87,20 +85,46 @@ class SelfAttention(_QueryKeyNorm):
         return self.to_out(attend(q, k, v, mask))
 
 
+@dataclass(frozen=True)
+class Attended:
+    """What one cross-attention takes from the condition tokens of a batch; it does not change during sampling.
+
+    ``keys`` and ``values`` [B, M, heads, head_dim], ``mask`` bool [B, M] of existing tokens or None for all.
+    ``nothing`` [C]: what comes of tokens that are all zero. With keys beside it, it is for a second half of the batch,
+    the same samples without condition; alone it is for the whole batch.
+    """
+
+    keys: Tensor | None = None
+    values: Tensor | None = None
+    mask: Tensor | None = None
+    nothing: Tensor | None = None
+
+
 class CrossAttention(_QueryKeyNorm):
-    """Attention over condition tokens, whose keys and values do not change during sampling and can be kept."""
+    """Attention over condition tokens."""
 
     def __init__(self, channels: int, cond_channels: int, heads: int, qk_rms_norm: bool) -> None:
         super().__init__(channels, heads, qk_rms_norm)
         self.to_q = Linear(channels, channels)
         self.to_kv = Linear(cond_channels, 2 * channels)
 
-    def keys_values(self, cond: Tensor) -> tuple[Tensor, Tensor]:
-        """Keys and values [B, M, heads, head_dim] of condition tokens [B, M, D]."""
+    def attended(self, cond: Tensor, mask: Tensor | None) -> Attended:
+        """Prepare condition tokens [B, M, D], of which ``mask`` bool [B, M] or None (all) exist."""
         k, v = self.to_kv(cond).unflatten(-1, (2, self.heads, -1)).unbind(-3)
-        return self.k_rms_norm(k), v
+        return Attended(self.k_rms_norm(k), v, mask)
 
-    def forward(self, x: Tensor, keys_values: tuple[Tensor, Tensor], mask: Tensor | None) -> Tensor:
-        """x [B, L, C], mask bool [B, M] of existing condition tokens or None."""
-        q = self.q_rms_norm(self.to_q(x).unflatten(-1, (self.heads, -1)))
-        return self.to_out(attend(q, *keys_values, mask))
+    def nothing(self, dtype: torch.dtype) -> Tensor:
+        """What comes of tokens that are all zero, [C] in ``dtype``: every value is the bias, so is their mean."""
+        return self.to_out(self.to_kv.bias[self.to_out.in_features :].to(dtype))
+
+    def forward(self, x: Tensor, attended: Attended) -> Tensor:
+        """x [B, L, C] -> [B, L, C], or what broadcasts to it.
+
+        Of a batch with a second half without condition x may still be the first half alone, where the halves do not
+        differ yet; the result is of both.
+        """
+        if attended.keys is None:
+            return attended.nothing
+        q = self.q_rms_norm(self.to_q(x[: len(attended.keys)]).unflatten(-1, (self.heads, -1)))
+        out = self.to_out(attend(q, attended.keys, attended.values, attended.mask))
+        return out if attended.nothing is None else torch.cat([out, attended.nothing.expand_as(out)])

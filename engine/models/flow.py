@@ -27,9 +27,19 @@ class SparseStructureFlowModel(FlowTransformer):
 
     def forward(self, x: Tensor, t: Tensor, cond: Tensor | list[Tensor] | Condition) -> Tensor:
         """x [B, C, R, R, R] float32, t [B] times 1000, cond [B, M, D] -> velocity [B, C', R, R, R]."""
-        tokens = x.flatten(2).transpose(1, 2)
-        out = self.velocities(tokens, t, cond, self.rope_phases.unsqueeze(0), None)
-        return out.transpose(1, 2).unflatten(2, x.shape[2:])
+        return self.arranged(self.velocities(self.tokens(x), t, cond, self.phases(x), None), x)
+
+    def tokens(self, x: Tensor) -> Tensor:
+        """Cells [B, R^3, C] of the volume x [B, C, R, R, R], the last axis fastest."""
+        return x.flatten(2).transpose(1, 2)
+
+    def phases(self, x: Tensor) -> Tensor:
+        """Rotary phases [1, R^3, head_dim / 2] of those cells."""
+        return self.rope_phases.unsqueeze(0)
+
+    def arranged(self, velocities: Tensor, x: Tensor) -> Tensor:
+        """Velocities [B, R^3, C] as a volume like x."""
+        return velocities.transpose(1, 2).unflatten(2, x.shape[2:])
 
 
 class SLatFlowModel(FlowTransformer):
@@ -48,8 +58,7 @@ class SLatFlowModel(FlowTransformer):
         """
         feats = x.feats if concat_cond is None else torch.cat([x.feats, concat_cond.feats], -1)
         if x.batch_size == 1:
-            phases = rotary_phases(x.coords[:, 1:], self.head_dim)
-            return x.replace(self.velocities(feats[None], t, cond, phases[None], None)[0])
+            return self.arranged(self.velocities(feats[None], t, cond, self.phases(x), None), x)
         slots, mask = padded_slots(x.sites)
         tokens = feats.new_zeros(mask.numel(), feats.shape[1]).index_copy(0, slots, feats).unflatten(0, mask.shape)
         coords = x.coords.new_zeros(mask.numel(), 3).index_copy(0, slots, x.coords[:, 1:]).unflatten(0, mask.shape)
@@ -57,6 +66,18 @@ class SLatFlowModel(FlowTransformer):
         phases = rotary_phases(coords, self.head_dim)
         out = self.velocities(tokens, t, cond, phases, mask if some_absent else None)
         return x.replace(out.flatten(0, 1).index_select(0, slots))
+
+    def tokens(self, x: SparseTensor) -> Tensor:
+        """Voxels [1, N, C] of one sample."""
+        return x.feats[None]
+
+    def phases(self, x: SparseTensor) -> Tensor:
+        """Rotary phases [1, N, head_dim / 2] of those voxels."""
+        return rotary_phases(x.coords[:, 1:], self.head_dim)[None]
+
+    def arranged(self, velocities: Tensor, x: SparseTensor) -> SparseTensor:
+        """Velocities [1, N, C] on the voxels of x."""
+        return x.replace(velocities[0])
 
 
 def padded_slots(sites: Sites) -> tuple[Tensor, Tensor]:

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 
-from .attention import CrossAttention, SelfAttention
+from .attention import Attended, CrossAttention, SelfAttention
 from .config import DTYPES, require
 from .layers import LayerNorm32, Linear, Torso, final_norm
 
@@ -47,10 +47,14 @@ class FlowConfig:
 
 @dataclass(frozen=True)
 class Condition:
-    """Condition tokens as every block's cross-attention needs them, computed once for all steps of a sampler."""
+    """What every block's cross-attention takes from the condition, computed once for all steps of a sampler."""
 
-    keys_values: list[tuple[Tensor, Tensor]]
-    mask: Tensor | None
+    blocks: list[Attended]
+
+    def beside(self, nothing: Condition) -> Condition:
+        """For both sides of guidance at once: one sample with this condition, and the same sample with ``nothing``."""
+        pairs = zip(self.blocks, nothing.blocks, strict=True)
+        return Condition([replace(attended, nothing=without.nothing) for attended, without in pairs])
 
 
 class TimestepEmbedder(nn.Module):
@@ -61,11 +65,12 @@ class TimestepEmbedder(nn.Module):
     def __init__(self, channels: int) -> None:
         super().__init__()
         self.mlp = nn.Sequential(nn.Linear(2 * self.FREQUENCIES, channels), nn.SiLU(), nn.Linear(channels, channels))
+        steps = torch.arange(self.FREQUENCIES, dtype=torch.float32, device="cpu")  # also while sketched on "meta"
+        frequencies = torch.exp(-math.log(10000) * steps / self.FREQUENCIES)
+        self.register_buffer("frequencies", frequencies, persistent=False)
 
     def forward(self, t: Tensor) -> Tensor:
-        steps = torch.arange(self.FREQUENCIES, dtype=torch.float32)
-        frequencies = torch.exp(-math.log(10000) * steps / self.FREQUENCIES).to(t.device)
-        angles = t.float()[:, None] * frequencies
+        angles = t.float()[:, None] * self.frequencies
         return self.mlp(torch.cat([angles.cos(), angles.sin()], -1))
 
 
@@ -101,15 +106,14 @@ class TransformerBlock(nn.Module):
         shared_modulation: Tensor,
         phases: Tensor,
         token_mask: Tensor | None,
-        keys_values: tuple[Tensor, Tensor],
-        cond_mask: Tensor | None,
+        attended: Attended,
     ) -> Tensor:
-        """x [B, L, C], shared_modulation [B, 6C]."""
+        """x [B, L, C], shared_modulation [B or 1, 6C]. Twice the batch comes out where cross-attention adds a half."""
         modulation = (self.modulation + shared_modulation).to(shared_modulation.dtype).unsqueeze(1)
         shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation.chunk(6, -1)
         h = self.norm1(x) * (1 + scale_msa) + shift_msa
         x = x + self.self_attn(h, phases, token_mask) * gate_msa
-        x = x + self.cross_attn(self.norm2(x), keys_values, cond_mask)
+        x = x + self.cross_attn(self.norm2(x), attended)
         h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
         return x + self.mlp(h) * gate_mlp
 
@@ -160,18 +164,25 @@ class FlowTransformer(Torso):
             if len(set(lengths.tolist())) > 1:
                 mask = (torch.arange(cond.shape[1]) < lengths[:, None]).to(cond.device)
         cond = cond.to(self.dtype)
-        return Condition([block.cross_attn.keys_values(cond) for block in self.blocks], mask)
+        return Condition([block.cross_attn.attended(cond, mask) for block in self.blocks])
+
+    def no_condition(self) -> Condition:
+        """What ``condition`` gives for tokens that are all zero, without computing with them."""
+        return Condition([Attended(nothing=block.cross_attn.nothing(self.dtype)) for block in self.blocks])
 
     def velocities(
         self, x: Tensor, t: Tensor, cond: Tensor | list[Tensor] | Condition, phases: Tensor, mask: Tensor | None
     ) -> Tensor:
-        """Velocities [B, L, out] of x [B, L, in], float32; t [B] times 1000, phases and mask as ``SelfAttention``."""
+        """Velocities [B, L, out] of x [B, L, in], float32; t [B] times 1000, phases and mask as ``SelfAttention``.
+
+        With a condition made by ``Condition.beside``, B is 1 and the velocities [2, L, out] are with and without it.
+        """
         condition = self.condition(cond)
         modulation = self.adaLN_modulation(self.t_embedder(t)).to(self.dtype)
         h = self.input_layer(x)
         if self.config.pe_mode == "rope+ape":
             h = h + self.position_layer(torch.view_as_real(phases).flatten(-2))
         h = h.to(self.dtype)
-        for block, keys_values in zip(self.blocks, condition.keys_values, strict=True):
-            h = block(h, modulation, phases, mask, keys_values, condition.mask)
+        for block, attended in zip(self.blocks, condition.blocks, strict=True):
+            h = block(h, modulation, phases, mask, attended)
         return self.out_layer(final_norm(h)).to(x.dtype)

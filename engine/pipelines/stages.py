@@ -5,17 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, fields
-from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from PIL import Image
-from torch import Tensor, nn
+from torch import Tensor
 
 from ..conditioning.image import image_tensor
 from ..errors import EspalierError
 from ..flow.sampler import FlowEulerGuidanceIntervalSampler, SamplerParams, State
+from ..models.bound_flow import BoundFlow
 from ..sparse.tensor import SparseTensor
 from ..weights.configuration import Normalisation, sampler_params
 from ..weights.model_set import ModelSet
@@ -96,29 +96,21 @@ class Stages:
         concat = shape.replace(self.normalisation("shape_slat_normalization").apply(shape.feats))
         channels = flow.config.in_channels - concat.feats.shape[1]
         start = shape.replace(torch.randn(len(shape), channels, generator=noise).to(self.device))
-        model = partial(flow, concat_cond=concat)
-        sample = self.sample("tex_slat_sampler", "material", flow, model, start, cond, settings, report)
+        sample = self.sample(
+            "tex_slat_sampler", "material", BoundFlow(flow, start, cond, concat), start, settings, report
+        )
         return sample.replace(self.normalisation("tex_slat_normalization").undo(sample.feats))
 
     def sample(
-        self,
-        sampler: str,
-        stage: str,
-        flow: nn.Module,
-        model: Callable[..., Any],
-        start: State,
-        cond: Tensor,
-        settings: Settings,
-        report: Steps,
+        self, sampler: str, stage: str, model: BoundFlow, start: State, settings: Settings, report: Steps
     ) -> Any:
-        """Run one stage's sampler. The unconditional side sees zeros in place of image tokens."""
+        """Run one stage's sampler."""
         defaults = self.models.config.samplers.get(sampler)
         if defaults is None:
             raise EspalierError("bad_config", f"The model's pipeline.json has no {sampler}. Fetch the model again.")
         params = sampler_params(defaults.params, settings.samplers.get(stage, {}))
         euler = FlowEulerGuidanceIntervalSampler(defaults.sigma_min)
-        positive, negative = flow.condition(cond), flow.condition(torch.zeros_like(cond))
-        return euler.sample(model, start, positive, negative, params, report)
+        return euler.sample(model, start, model.positive, model.negative, params, report, model.both)
 
     def normalisation(self, name: str) -> Normalisation:
         """The mean and deviation of that name. Raises EspalierError("bad_config")."""

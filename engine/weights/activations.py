@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import torch
 
+from ..models.bound_flow import is_short
 from ..models.dense_vae import SparseStructureDecoder
 from ..models.dinov3 import DINOv3ViT
 from ..models.sparse_vae import SparseDecoder, SparseEncoder
@@ -43,17 +44,19 @@ def of_image_encoder(encoder: DINOv3ViT, tokens: int) -> int:
     return tokens * FLOAT * (6 * config.hidden_size + 2 * config.intermediate_size)
 
 
-def of_flow(flow: FlowTransformer, tokens: int, cond_tokens: int) -> int:
-    """Keys and values of the picture for both sides of guidance, and one block over all tokens.
+def of_flow(flow: FlowTransformer, tokens: int, cond_tokens: int, device: torch.device) -> int:
+    """Keys and values of the picture for all blocks, kept through the stage, the phases, and one block over all tokens.
 
-    A block is widest either in attention (queries, keys and values, turned in float32) or in its hidden layer.
+    A block is widest either in attention (queries, keys and values, turned in float32) or in its hidden layer; a short
+    sample takes both sides of guidance at once. The unconditional side alone keeps one vector a block: next to nothing.
     """
     config, half = flow.config, flow.dtype.itemsize
-    keys_values = 2 * config.num_blocks * cond_tokens * 2 * config.model_channels * half
+    keys_values = config.num_blocks * cond_tokens * 2 * config.model_channels * half
     hidden = int(config.model_channels * config.mlp_ratio)
     attention = config.model_channels * (7 * half + 4 * FLOAT)
     feed_forward = config.model_channels * 3 * half + 2 * hidden * half
-    return keys_values + tokens * max(attention, feed_forward)
+    sides = 2 if is_short(tokens, device) else 1
+    return keys_values + tokens * (flow.head_dim * FLOAT + sides * max(attention, feed_forward))
 
 
 def of_structure_decoder(decoder: SparseStructureDecoder, side: int) -> int:

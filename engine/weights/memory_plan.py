@@ -216,7 +216,7 @@ def _encoding(models: ModelSet, size: int) -> Use:
 
 def _flow(models: ModelSet, name: str, tokens: int, cond_size: int) -> Use:
     cond_tokens = image_tokens(models.sketch(IMAGE_ENCODER), cond_size)
-    return Use(name, activations.of_flow(models.sketch(name), tokens, cond_tokens))
+    return Use(name, activations.of_flow(models.sketch(name), tokens, cond_tokens, models.device))
 
 
 def _decoding(models: ModelSet, name: str, tokens: int, kept: int = 0) -> Use:

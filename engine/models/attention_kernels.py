@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernels that compute softmax attention, and which of them serves a device.
+
+All take queries [B, L, heads, head_dim], keys and values [B, M, heads, head_dim] and return [B, L, heads, head_dim];
+all accumulate in float32. Kernels that add up in float16 are never used: they erase thin parts.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+Kernel = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
+
+
+def by_torch(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """torch's scaled-dot-product attention; ``mask`` bool [B, M] says which keys exist, None means all."""
+    q, k, v = (tensor.transpose(1, 2) for tensor in (q, k, v))
+    key_mask = None if mask is None else mask[:, None, None, :]
+    return F.scaled_dot_product_attention(q, k, v, key_mask).transpose(1, 2)
+
+
+def by_flash_attn_2(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """flash-attn 2, where it is installed; half precision, no mask."""
+    from flash_attn import flash_attn_func
+
+    return flash_attn_func(q, k, v)
+
+
+def by_flash_attn_3(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """flash-attn 3, where it is installed; half precision, no mask."""
+    from flash_attn_interface import flash_attn_func
+
+    out = flash_attn_func(q, k, v)
+    return out[0] if isinstance(out, tuple) else out  # earlier builds also return the log-sum of the softmax
+
+
+FLASH: dict[str, tuple[str, Kernel]] = {
+    "flash-attn 3": ("flash_attn_interface", by_flash_attn_3),
+    "flash-attn 2": ("flash_attn", by_flash_attn_2),
+}
+"""Name of each kernel that may be installed beside torch: its module, and the kernel."""
+
+FASTER_THAN_TORCH: dict[tuple[int, int], tuple[str, ...]] = {(9, 0): ("flash-attn 3",)}
+"""By compute capability, kernels that beat torch's own, the fastest first.
+
+On the H200 flash-attn 3 takes 5.6 s where flash-attn 2 takes 7.7 s for a shape stage (spec/users.md section 2). torch's
+own kernel is flash-attn 2, so that appears nowhere until ``build.py bench engine`` finds a chip where it is faster.
+"""
+
+
+def kernel_for(q: Tensor, mask: Tensor | None) -> Kernel:
+    """The kernel for these queries: a matter of device, precision and whether there is a mask, never of time."""
+    if q.device.type != "cuda" or mask is not None or q.dtype not in (torch.float16, torch.bfloat16):
+        return by_torch
+    return _fastest(q.device)
+
+
+@functools.cache
+def _fastest(device: torch.device) -> Kernel:
+    for name in FASTER_THAN_TORCH.get(torch.cuda.get_device_capability(device), ()):
+        module, kernel = FLASH[name]
+        if importlib.util.find_spec(module) is not None:
+            return kernel
+    return by_torch
