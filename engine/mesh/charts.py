@@ -86,8 +86,8 @@ def find_charts(
 ) -> np.ndarray:
     """Label the faces int64 [F, 3] of ``vertices`` [V, 3] with their chart, int64 [F].
 
-    left, right: half-edges [P] across which a chart may go on, from ``winding_pairs``. Charts are connected; whether
-    they are disks is for ``disks`` to see to. texel: the side of a texel, in units of ``vertices``. cone: how far faces
+    left, right: half-edges [P] across which a chart may go on, from ``winding_pairs``. Charts are connected
+    and may have openings. texel: the side of a texel, in units of ``vertices``. cone: how far faces
     may lean from the axis of their chart (radians). noisy: whether normals of single faces say little about the shape.
     """
     area_vector = face_vectors(vertices, faces)

@@ -7,17 +7,17 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 
 from ..errors import Cancelled
 from .box_projection import box_charts
-from .charts import find_charts, winding_pairs
-from .disks import ChartPoints, chart_points, crossing_charts, cut_to_disks, halve
-from .flatten import alone, flatten, stretches
+from .charts import winding_pairs
+from .flatten import alone
+from .outlines import ChartPoints, crossings, overfull_points
 from .packing import pack_rectangles
 from .raster import overlapping_texels
+from .relax import kept_pairs, relax
 from .topology import edge_table, face_vectors, label_components
 from .xatlas_process import ChildFailed, run_task
 
@@ -28,25 +28,8 @@ PADDING = 4
 PIECE_FACES = 16_000
 _SMALLEST_RETRY = 256
 
-_SMOOTHING_STEPS = 2
-
-# Where edges are longer than this share of the object, what they show is its shape and no noise.
-_NOISE = 0.05
-
-# Faces lean at most so far from their chart's axis (radians). Charts that do not flatten get a try on the smoothed
-# copy, then are grown anew with the second cone, then halved so often; xatlas gets the rest.
-_CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
-_HALVINGS = 7
-
 # The share of the square that charts are expected to fill, for the size of a texel before they are packed.
 _EXPECTED_USE = 0.65
-
-# Charts are flattened together until they have so many faces: a constant, so that memory is bounded.
-_FACES_AT_ONCE = 50_000
-
-# A chart flattens well when no face is mirrored and hardly any of its area is stretched or squeezed more than this.
-_STRETCH = 2.0
-_STRETCHED_SHARE = 0.05
 
 _UNFOLD_ROUNDS = 3
 
@@ -91,14 +74,8 @@ class _Unwrapping:
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, size: int, cancelled: Callable[[], bool]) -> None:
         self.faces, self.size, self.cancelled = faces, size, cancelled
-        edges = np.linalg.norm(vertices[np.roll(faces, 1, axis=1)] - vertices[faces], axis=2)
-        noise = float(np.median(edges))
-        self.noisy = noise < _NOISE * float(np.ptp(vertices[faces].reshape(-1, 3), axis=0).max())
-        self.exact, self.smooth = vertices, vertices
-        if self.noisy:
-            self.smooth = smoothed(vertices, faces, _SMOOTHING_STEPS, 0.5 * noise)
+        self.exact = vertices
         area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
-        self.flat_area = 1e-9 * float(area.mean())
         self.pairs = winding_pairs(faces, edge_table(faces))
         self.texel = float(np.sqrt(area.sum() / _EXPECTED_USE)) / size
         self.uv = np.zeros((len(faces), 3, 2))
@@ -108,59 +85,8 @@ class _Unwrapping:
 
     def relax(self) -> np.ndarray:
         """Find charts and flatten those that can be; return the label of each other face's chart, -1 elsewhere."""
-        left, right = self.pairs
-        middle = self.smooth[self.faces].mean(axis=1)
-        label = find_charts(self.smooth, self.faces, left, right, self.texel, _CONE, self.noisy)
-        members = np.arange(len(self.faces))
-        for turn in range(_HALVINGS + 3):
-            if turn == 2:
-                label = find_charts(self.smooth, self.faces[members], left, right, self.texel, _SECOND_CONE, self.noisy)
-            elif turn > 2:
-                label = halve(label, np.arange(int(label.max()) + 1), middle, left, right)
-            label = cut_to_disks(label, middle, left, right)
-            good = self._flatten(self.smooth if turn == 1 else self.exact, members, label, left, right)
-            place = np.full(len(members), -1, dtype=np.int64)
-            place[~good] = np.arange(int((~good).sum()))
-            members, middle = members[~good], middle[~good]
-            label = np.unique(label[~good], return_inverse=True)[1].reshape(-1)
-            left, right = _pairs_of(place, left, right)
-            if len(members) == 0:
-                break
-        rest = np.full(len(self.faces), -1, dtype=np.int64)
-        rest[members] = label
+        self.uv, self.chart, rest = relax(self.exact, self.faces, self.texel, self._rest)
         return rest
-
-    def _flatten(
-        self, vertices: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
-    ) -> np.ndarray:
-        """Flatten the charts ``label`` of the faces ``members`` and keep the good ones; tell which faces [F] they are.
-
-        left, right: half-edge pairs numbered by place in ``members``.
-        """
-        points = chart_points(label, left, right)
-        position, exact = np.empty((2, len(points.chart), 3))
-        position[points.corner] = vertices[self.faces[members]]
-        exact[points.corner] = self.exact[self.faces[members]]
-        flat = np.empty((len(position), 2))
-        for inside, begin, end in _portions(label, points.first):
-            self._rest()
-            corners = points.corner[inside] - begin
-            flat[begin:end] = flatten(position[begin:end], corners, label[inside] - label[inside].min())
-        area, stretch = stretches(exact, flat, points.corner)
-        count = len(points.first) - 1
-        bad = np.zeros(count, dtype=bool)
-        real = area > self.flat_area
-        bad[label[real & (stretch[:, 1] <= 0)]] = True
-        uneven = (stretch[:, 0] > _STRETCH) | (stretch[:, 1] < 1.0 / _STRETCH)
-        share = np.bincount(label, area * uneven, minlength=count) / np.maximum(np.bincount(label, area), 1e-300)
-        bad |= share > _STRETCHED_SHARE
-        bad |= ~np.isfinite(np.bincount(label, stretch.sum(axis=1), minlength=count))
-        flat = np.nan_to_num(flat, posinf=0.0, neginf=0.0)
-        bad[crossing_charts(flat, points)] = True
-        good = ~bad[label]
-        self.uv[members[good]] = flat[points.corner[good]]
-        self.chart[members[good]] = label[good] + self.chart.max() + 1
-        return good
 
     def parametrise(self, rest: np.ndarray) -> None:
         """Let xatlas flatten the faces with a label in ``rest`` int64 [F] (-1 elsewhere): in parallel, then halved."""
@@ -230,7 +156,7 @@ class _Unwrapping:
         """Take ``uv`` for the faces ``members``, each chart in as many charts as it has separate parts."""
         place = np.full(len(self.faces), -1, dtype=np.int64)
         place[members] = np.arange(len(members))
-        left, right = _pairs_of(place, *self.pairs)
+        left, right = kept_pairs(place, *self.pairs)
         f, g = left // 3, right // 3
         joined = chart[f] == chart[g]
         for c, d in ((left % 3, (right % 3 + 1) % 3), ((left % 3 + 1) % 3, right % 3)):
@@ -327,7 +253,8 @@ def badly_flattened(uv: np.ndarray, chart: np.ndarray) -> np.ndarray:
     first = np.searchsorted(owner, np.arange(-1, int(chart.max()) + 2))
     points = ChartPoints(corner.reshape(-1, 3), owner + 1, first, np.zeros(0, dtype=bool))
     folded = np.bincount(chart + 1, area < -1e-6 * np.abs(area).mean()) > 0
-    folded[crossing_charts(rows[:, 1:], points)] = True
+    for point in (crossings(rows[:, 1:], points), *overfull_points(rows[:, 1:], points)):
+        folded[points.chart[point]] = True
     return folded[chart + 1]
 
 
@@ -354,45 +281,3 @@ def split_spatially(vertices: np.ndarray, faces: np.ndarray, limit: int) -> np.n
         half = len(members) // 2
         waiting += [np.sort(members[order[:half]]), np.sort(members[order[half:]])]
     return piece
-
-
-def smoothed(vertices: np.ndarray, faces: np.ndarray, steps: int, furthest: float) -> np.ndarray:
-    """Move every vertex to the mean of itself and its neighbours, ``steps`` times; float64 [V, 3].
-
-    Rims stay, and nothing moves further than ``furthest``.
-    """
-    table = edge_table(faces)
-    a, b = table.ends.T
-    count = len(vertices)
-    fixed = np.zeros(count, dtype=bool)
-    fixed[table.ends[table.count == 1].reshape(-1)] = True
-    degree = np.bincount(a, minlength=count) + np.bincount(b, minlength=count)
-    points = vertices.astype(np.float64)
-    for _ in range(steps):
-        moved = np.empty_like(points)
-        for i in range(3):
-            around = np.bincount(a, points[b, i], minlength=count) + np.bincount(b, points[a, i], minlength=count)
-            moved[:, i] = 0.5 * points[:, i] + 0.5 * around / np.maximum(degree, 1)
-        points = np.where((fixed | (degree == 0))[:, None], points, moved)
-    way = points - vertices
-    length = np.linalg.norm(way, axis=1, keepdims=True)
-    return vertices + way * np.minimum(1.0, furthest / np.maximum(length, 1e-300))
-
-
-def _pairs_of(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of half-edges between faces that have a new number ``place`` >= 0, with the new numbers."""
-    f, g = place[left // 3], place[right // 3]
-    both = (f >= 0) & (g >= 0)
-    return 3 * f[both] + left[both] % 3, 3 * g[both] + right[both] % 3
-
-
-def _portions(label: np.ndarray, first: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
-    """Split charts into portions of about ``_FACES_AT_ONCE`` faces: their faces, and the range of their points."""
-    order = np.argsort(label, kind="stable")
-    size = np.bincount(label)
-    ends = np.cumsum(size)
-    cuts = np.flatnonzero(np.diff((ends - size) // _FACES_AT_ONCE, prepend=-1))
-    return [
-        (order[ends[a] - size[a] : ends[b - 1]], int(first[a]), int(first[b]))
-        for a, b in pairwise([*cuts.tolist(), len(size)])
-    ]

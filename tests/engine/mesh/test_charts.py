@@ -1,17 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Charts are connected disks along few borders, and lie flat without folds."""
+"""Charts are connected, have few borders, and lie flat without folds."""
 
 import numpy as np
 import pytest
 from espalier.engine.mesh.charts import find_charts, winding_pairs
-from espalier.engine.mesh.disks import (
-    chart_points,
-    crossing_charts,
-    cut_to_disks,
-    euler_characteristic,
-    halve,
-)
 from espalier.engine.mesh.flatten import flatten, stretches
+from espalier.engine.mesh.outlines import (
+    ChartPoints,
+    Trouble,
+    chart_points,
+    crossings,
+    cut_through,
+    least_widths,
+    overfull_points,
+)
 from espalier.engine.mesh.topology import edge_table, label_components
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, moebius, sphere, torus
 
@@ -25,37 +27,27 @@ def plate(n=12, hole=False):
     return points, faces
 
 
-def disks_of(vertices, faces, texel=0.002):
+def charts_of(vertices, faces, texel=0.002):
     left, right = winding_pairs(faces, edge_table(faces))
-    label = find_charts(vertices, faces, left, right, texel, np.radians(90), noisy=False)
-    return cut_to_disks(label, vertices[faces].mean(axis=1), left, right), left, right
+    return find_charts(vertices, faces, left, right, texel, np.radians(90), noisy=False), left, right
 
 
 @pytest.mark.parametrize(
     "shape", [sphere, torus, cube, moebius, lambda: plate(hole=True), lambda: merge(cube(), torus())]
 )
-def test_every_chart_is_a_connected_disk(shape):
+def test_every_chart_is_connected_and_has_points_of_its_own(shape):
     vertices, faces = shape()
-    label, left, right = disks_of(vertices, faces)
+    label, left, right = charts_of(vertices, faces)
     assert len(label) == len(faces)
     points = chart_points(label, left, right)
-    assert (euler_characteristic(label, points, left) == 1).all()
     same = label[left // 3] == label[right // 3]
     assert label_components(len(faces), left[same] // 3, right[same] // 3).max() == label.max()
     assert np.array_equal(points.chart[points.corner], np.repeat(label, 3).reshape(-1, 3))
 
 
-def test_the_euler_characteristic_tells_spheres_rings_and_disks_apart():
-    ball, ring, sheet = sphere(rows=6, columns=8), plate(hole=True), plate()
-    _, faces = merge(ball, torus(), ring, sheet)
-    left, right = winding_pairs(faces, edge_table(faces))
-    label = label_components(len(faces), left // 3, right // 3)
-    assert euler_characteristic(label, chart_points(label, left, right), left).tolist() == [2, 0, 0, 1]
-
-
 def test_a_flat_sheet_is_one_chart_and_a_box_has_no_more_than_sides():
-    assert disks_of(*plate())[0].max() == 0
-    assert disks_of(*cube())[0].max() < 6
+    assert charts_of(*plate())[0].max() == 0
+    assert charts_of(*cube())[0].max() < 6
 
 
 def test_strips_narrower_than_texels_join_their_neighbours():
@@ -63,22 +55,43 @@ def test_strips_narrower_than_texels_join_their_neighbours():
     points, faces = plate()
     points[:, 2] = np.repeat(height, 12)
     points[:, 0] = np.repeat(np.where(np.arange(12) < 6, np.arange(12), np.arange(12) - 0.999) * 0.07, 12)
-    label, _, _ = disks_of(points, faces, 0.004)
+    label, _, _ = charts_of(points, faces, 0.004)
     assert label.max() == 0
 
 
-def test_halving_leaves_other_charts_alone_and_makes_progress():
+def test_a_cut_goes_through_the_trouble_and_otherwise_through_the_middle():
     vertices, faces = plate(13)
-    middle = vertices[faces].mean(axis=1)
+    middle = (vertices * [2, 1, 1])[faces].mean(axis=1)
     left, right = winding_pairs(faces, edge_table(faces))
-    label = (middle[:, 0] > 0).astype(np.int64)
-    assert np.bincount(label).tolist() == [144, 144]
-    label = halve(label, np.array([1]), middle, left, right)
-    assert sorted(np.bincount(label)) == [72, 72, 144]
+    one = np.zeros(len(faces), dtype=np.int64)
+    halves = cut_through(one, middle, left, right, Trouble.none())
+    assert np.array_equal(halves == halves[0], middle[:, 0] < 0)
+    parts = cut_through(one, middle, left, right, Trouble(np.array([0]), np.array([[0.4, -0.35, 0.0]])))
+    assert np.array_equal(parts == parts[0], middle[:, 0] < 0.4)
     same_place = np.zeros((len(faces), 3))
     for _ in range(20):
-        label = halve(label, np.arange(label.max() + 1), same_place, left, right)
-    assert label.max() + 1 == len(faces)
+        one = cut_through(one, same_place, left, right, Trouble.none())
+    assert one.max() + 1 == len(faces)
+
+
+def test_points_with_more_than_a_turn_around_them_are_found():
+    turns = np.linspace(0, 4 * np.pi, 13)[:-1]
+    uv = np.concatenate([[[0.0, 0.0]], np.stack([np.cos(turns), np.sin(turns)], 1)])
+    corner = np.stack([np.zeros(12, int), np.arange(1, 13), np.arange(1, 13) % 12 + 1], 1)
+    closed = ChartPoints(corner, np.zeros(13, int), np.array([0, 13]), np.zeros(0, bool))
+    assert [found.tolist() for found in overfull_points(uv, closed)] == [[0], []]
+    cut = ChartPoints(corner[:8], np.zeros(13, int), np.array([0, 13]), np.zeros(0, bool))
+    assert [found.tolist() for found in overfull_points(uv, cut)] == [[], [0]]
+    half = ChartPoints(corner[:5], np.zeros(13, int), np.array([0, 13]), np.zeros(0, bool))
+    assert [found.tolist() for found in overfull_points(uv, half)] == [[], []]
+
+
+def test_the_width_of_a_chart_is_that_of_its_narrow_side():
+    strip = np.array([[[0, 0], [3, 0], [3, 0.5]], [[0, 0], [3, 0.5], [0, 0.5]]])
+    turn = np.radians(45)
+    turned = strip @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+    width = least_widths(np.concatenate([strip, 2 * turned]), np.array([0, 0, 2, 2]), 3)
+    assert np.allclose(width, [0.5, np.inf, 1.0])
 
 
 def test_a_cap_of_a_sphere_lies_flat_without_folds_and_hardly_stretched():
@@ -110,8 +123,8 @@ def test_outlines_that_cross_themselves_are_found():
     points = chart_points(label, left, right)
     flat = np.empty((len(points.chart), 2))
     flat[points.corner] = np.concatenate([vertices, vertices])[more][..., :2]
-    assert len(crossing_charts(flat, points)) == 0
+    assert len(crossings(flat, points)) == 0
     angle = 9.0 * (flat[:, 0] + 0.4)
     rolled = (0.7 + flat[:, 1:]) * np.stack([np.cos(angle), np.sin(angle)], 1)
     second = (points.chart == 1)[:, None]
-    assert crossing_charts(np.where(second, rolled, flat), points).tolist() == [1]
+    assert set(points.chart[crossings(np.where(second, rolled, flat), points)]) == {1}

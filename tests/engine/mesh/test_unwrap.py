@@ -8,8 +8,8 @@ import sys
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
+from espalier.engine.mesh import relax, xatlas_process
 from espalier.engine.mesh import unwrap as unwrapping
-from espalier.engine.mesh import xatlas_process
 from espalier.engine.mesh.packing import pack_rectangles
 from espalier.engine.mesh.raster import overlapping_texels, rasterise
 from espalier.engine.mesh.unwrap import PADDING, badly_flattened, split_spatially, time_limit, unmirrored, unwrap
@@ -52,8 +52,8 @@ def check_layout(layout, faces, size=SIZE):
 @pytest.fixture
 def nothing_flattens(monkeypatch):
     """Every chart counts as badly flattened, so xatlas gets them all, as they are."""
-    monkeypatch.setattr(unwrapping, "_STRETCHED_SHARE", -1.0)
-    monkeypatch.setattr(unwrapping, "_HALVINGS", 0)
+    monkeypatch.setattr(relax, "_STRETCHED_SHARE", -1.0)
+    monkeypatch.setattr(relax, "_CUTS", 0)
 
 
 def worker_that(monkeypatch, tmp_path, code):

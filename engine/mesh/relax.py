@@ -1,0 +1,219 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Charts laid flat: found, relaxed, cut where they would cover themselves, and thin ones joined to their neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+
+import numpy as np
+
+from .charts import find_charts, winding_pairs
+from .flatten import flatten, stretches
+from .holes import fill_holes
+from .outlines import ChartPoints, Trouble, chart_points, crossings, cut_through, least_widths, overfull_points
+from .smooth import smoothed
+from .topology import edge_table, face_vectors, label_components
+
+_SMOOTHING_STEPS = 2
+
+# Where edges are longer than this share of the object, what they show is its shape and no noise.
+_NOISE = 0.05
+
+# Openings up to so many median edges around are closed while charts are laid flat, so that their lips keep apart.
+_PATCHED_EDGES = 24.0
+
+# Faces lean at most so far from their chart's axis (radians). Charts that do not flatten get a try on the smoothed
+# copy, then are grown anew with the second cone, then cut in two so often.
+_CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
+_CUTS = 7
+
+# Charts are flattened together until they have so many faces: a constant, so that memory is bounded.
+_FACES_AT_ONCE = 50_000
+
+# A chart flattens well when no face is mirrored and hardly any of its area is stretched or squeezed more than this.
+_STRETCH = 2.0
+_STRETCHED_SHARE = 0.05
+
+# Charts thinner than so many texels join a neighbour where both together flatten well. The faces that are flattened
+# for this are at most so many times those of the mesh.
+_THIN_TEXELS = 5.0
+_JOIN_WORK = 2.0
+
+
+def relax(
+    vertices: np.ndarray, faces: np.ndarray, texel: float, rest: Callable[[], None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Divide a mesh (vertices float64 [V, 3], faces int64 [F, 3]) into charts and lay them flat.
+
+    The charts are chosen on a slightly smoothed copy: noise of a voxel's size would shatter them. What is flattened is
+    the mesh as it is. texel: the expected side of a texel, in units of the mesh. ``rest()`` is called now and then and
+    may raise. Returns uv float64 [F, 3, 2] in units of the mesh, the chart of each face int64 [F] (-1 where it was not
+    laid flat), and the piece of each face that was not (-1 elsewhere).
+    """
+    work = _Relaxation(vertices, faces, texel, rest)
+    work.lay_flat()
+    work.join_thin()
+    chart = work.shown_charts()
+    flat = work.flat[work.chart[: len(faces)]]
+    return work.uv[: len(faces)], np.where(flat, chart, -1), np.where(flat, -1, chart)
+
+
+class _Relaxation:
+    """The mesh, small openings closed by faces behind the others, and its charts.
+
+    chart int64 [F]; of each chart whether it lies flat, bool [C], and its width there, float64 [C].
+    """
+
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray, texel: float, rest: Callable[[], None]) -> None:
+        self.texel, self.rest, self.count = texel, rest, len(faces)
+        edges = np.linalg.norm(vertices[np.roll(faces, 1, axis=1)] - vertices[faces], axis=2)
+        edge = float(np.median(edges))
+        self.noisy = edge < _NOISE * float(np.ptp(vertices[faces].reshape(-1, 3), axis=0).max())
+        self.flat_area = 1e-9 * float(np.linalg.norm(face_vectors(vertices, faces), axis=1).mean())
+        self.exact, self.faces, _ = fill_holes(vertices, faces, _PATCHED_EDGES * edge)
+        self.smooth = smoothed(self.exact, self.faces, _SMOOTHING_STEPS, 0.5 * edge) if self.noisy else self.exact
+        self.middle = self.smooth[self.faces].mean(axis=1)
+        self.left, self.right = winding_pairs(self.faces, edge_table(self.faces))
+        self.uv = np.zeros((len(self.faces), 3, 2))
+        self.chart = np.full(len(self.faces), -1, dtype=np.int64)
+        self.flat, self.width = np.zeros(0, dtype=bool), np.zeros(0)
+
+    def lay_flat(self) -> None:
+        """Find charts and flatten those that can be, cutting those that cannot."""
+        members, left, right = np.arange(len(self.faces)), self.left, self.right
+        label, trouble = self._find(members, left, right, _CONE), Trouble.none()
+        for turn in range(_CUTS + 3):
+            if turn == 2:
+                label = self._find(members, left, right, _SECOND_CONE)
+            elif turn > 2:
+                label = cut_through(label, self.middle[members], left, right, trouble)
+            vertices = self.smooth if turn == 1 else self.exact
+            uv, good, trouble = self._flatten(vertices, members, label, left, right)
+            self._keep(members[good[label]], label[good[label]], uv[good[label]], True)
+            # Faces that only close an opening need no place.
+            bad = ~good & (np.bincount(label, members < self.count) > 0)
+            over = bad[label]
+            place = np.where(over, np.cumsum(over) - 1, -1)
+            left, right = kept_pairs(place, left, right)
+            members, label, trouble = members[over], (np.cumsum(bad) - 1)[label[over]], trouble.of(bad)
+            if len(members) == 0:
+                return
+        self._keep(members, label, uv[over], False)
+
+    def join_thin(self) -> None:
+        """Join charts that are thin, or do not lie flat, to the neighbour along their longest border, if that works."""
+        apart: set[tuple[int, int]] = set()
+        work = _JOIN_WORK * len(self.faces)
+        while work > 0:
+            pairs = self._thin_pairs(apart)
+            if len(pairs) == 0:
+                return
+            into = np.full(len(self.flat), -1, dtype=np.int64)
+            into[pairs] = np.arange(len(pairs))[:, None]
+            label = np.where(self.chart >= 0, into[self.chart], -1)
+            members = np.flatnonzero(label >= 0)
+            work -= len(members)
+            label = label[members]
+            place = np.full(len(self.faces), -1, dtype=np.int64)
+            place[members] = np.arange(len(members))
+            left, right = kept_pairs(place, self.left, self.right)
+            uv, good, _ = self._flatten(self.exact, members, label, left, right)
+            self._keep(members[good[label]], label[good[label]], uv[good[label]], True)
+            apart.update((int(a), int(b)) for a, b in pairs[~good])
+
+    def _thin_pairs(self, apart: set[tuple[int, int]]) -> np.ndarray:
+        """Pairs of charts int64 [N, 2], each chart in one at most, of which one needs the other; none of ``apart``."""
+        needs = np.isfinite(self.width) & ((self.width < _THIN_TEXELS * self.texel) | ~self.flat)
+        a, b = self.chart[self.left // 3], self.chart[self.right // 3]
+        usable = (a != b) & (a >= 0) & (b >= 0)
+        usable[usable] &= needs[a[usable]] | needs[b[usable]]
+        half = self.left[usable]
+        corner = self.faces[half // 3]
+        row = np.arange(len(half))
+        way = self.exact[corner[row, half % 3]] - self.exact[corner[row, (half + 1) % 3]]
+        low, high = np.minimum(a, b)[usable], np.maximum(a, b)[usable]
+        key, border = np.unique(low * len(self.flat) + high, return_inverse=True)
+        length = np.bincount(border.reshape(-1), np.linalg.norm(way, axis=1), minlength=len(key))
+        found, taken = [], set()
+        for index in np.lexsort((key, -length)):
+            one, other = divmod(int(key[index]), len(self.flat))
+            if one not in taken and other not in taken and (one, other) not in apart:
+                taken |= {one, other}
+                found.append((one, other))
+        return np.array(found, dtype=np.int64).reshape(-1, 2)
+
+    def _find(self, members: np.ndarray, left: np.ndarray, right: np.ndarray, cone: float) -> np.ndarray:
+        return find_charts(self.smooth, self.faces[members], left, right, self.texel, cone, self.noisy)
+
+    def _flatten(
+        self, vertices: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, Trouble]:
+        """Flatten the charts ``label`` of the faces ``members``; left, right: half-edges by place in ``members``.
+
+        Returns uv [F, 3, 2], which charts lie well bool [C], and the places that keep the others from it.
+        """
+        points = chart_points(label, left, right)
+        position, exact = np.empty((2, len(points.chart), 3))
+        position[points.corner] = vertices[self.faces[members]]
+        exact[points.corner] = self.exact[self.faces[members]]
+        flat = np.empty((len(position), 2))
+        for inside, begin, end in _portions(label, points.first):
+            self.rest()
+            corners = points.corner[inside] - begin
+            flat[begin:end] = flatten(position[begin:end], corners, label[inside] - label[inside].min())
+        count = len(points.first) - 1
+        # Faces that only close an opening may lie as they like.
+        real = members < self.count
+        shown = ChartPoints(points.corner[real], points.chart, points.first, points.inner)
+        of = label[real]
+        area, stretch = stretches(exact, flat, shown.corner)
+        mirrored = (area > self.flat_area) & (stretch[:, 1] <= 0)
+        uneven = (stretch[:, 0] > _STRETCH) | (stretch[:, 1] < 1.0 / _STRETCH)
+        share = np.bincount(of, area * uneven, minlength=count) / np.maximum(
+            np.bincount(of, area, minlength=count), 1e-300
+        )
+        bad = (share > _STRETCHED_SHARE) | ~np.isfinite(np.bincount(of, stretch.sum(axis=1), minlength=count))
+        flat = np.nan_to_num(flat, posinf=0.0, neginf=0.0)
+        crossing, (inside, at_rim) = crossings(flat, shown), overfull_points(flat, shown)
+        folded = shown.corner[mirrored].reshape(-1)
+        for point in (folded, crossing, inside, at_rim):
+            bad[points.chart[point]] = True
+        # Where an outline crosses itself next to a point that is too full, the point is the cause.
+        caused = np.isin(points.chart[crossing], points.chart[at_rim])
+        spots = np.unique(np.concatenate([folded, crossing[~caused], inside, at_rim]))
+        return flat[points.corner], ~bad, Trouble(points.chart[spots], exact[spots])
+
+    def _keep(self, members: np.ndarray, label: np.ndarray, uv: np.ndarray, flat: bool) -> None:
+        """Take ``uv`` for the faces ``members`` of the charts ``label``, laid ``flat`` or not."""
+        self.uv[members] = uv
+        name = np.unique(label, return_inverse=True)[1].reshape(-1)
+        self.chart[members] = name + len(self.flat)
+        count, real = int(name.max(initial=-1)) + 1, members < self.count
+        self.flat = np.concatenate([self.flat, np.full(count, flat)])
+        self.width = np.concatenate([self.width, least_widths(uv[real], name[real], count)])
+
+    def shown_charts(self) -> np.ndarray:
+        """The charts of the mesh itself, int64 [F]: each in as many as it has parts without the closed openings."""
+        f, g = self.left // 3, self.right // 3
+        same = (self.chart[f] == self.chart[g]) & (f < self.count) & (g < self.count)
+        return label_components(self.count, f[same], g[same])
+
+
+def kept_pairs(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of half-edges between faces that have a new number ``place`` >= 0, with the new numbers."""
+    f, g = place[left // 3], place[right // 3]
+    both = (f >= 0) & (g >= 0)
+    return 3 * f[both] + left[both] % 3, 3 * g[both] + right[both] % 3
+
+
+def _portions(label: np.ndarray, first: np.ndarray) -> list[tuple[np.ndarray, int, int]]:
+    """Split charts into portions of about ``_FACES_AT_ONCE`` faces: their faces, and the range of their points."""
+    order = np.argsort(label, kind="stable")
+    size = np.bincount(label)
+    ends = np.cumsum(size)
+    cuts = np.flatnonzero(np.diff((ends - size) // _FACES_AT_ONCE, prepend=-1))
+    return [
+        (order[ends[a] - size[a] : ends[b - 1]], int(first[a]), int(first[b]))
+        for a, b in pairwise([*cuts.tolist(), len(size)])
+    ]
