@@ -72,7 +72,7 @@ def rasterise(uv: np.ndarray, size: int) -> UvRaster:
         open_ = ~covered[texel]
         texel, face, column, row = texel[open_], rim[index[open_]], column[open_], row[open_]
         weights, gap = _nearest_on_edges(np.stack([column + 0.5, row + 0.5], axis=1), corners[face])
-        near = gap <= REACH
+        near = gap <= REACH**2
         texel, face, weights, gap = texel[near], face[near], weights[near], gap[near]
         order = np.lexsort((face, gap, texel))
         first = np.ones(len(order), dtype=bool)
@@ -175,7 +175,7 @@ def _touches_rim(uv: np.ndarray) -> np.ndarray:
 
 
 def _nearest_on_edges(point: np.ndarray, triangle: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the weights [N, 3] of the nearest point on the edges of triangles [N, 3, 2] and its distance [N]."""
+    """Weights [N, 3] of the point on the edges of triangles [N, 3, 2] that is nearest, and its squared distance [N]."""
     nearest = np.full(len(point), np.inf)
     chosen = np.zeros((len(point), 3))
     for i in range(3):
@@ -183,7 +183,8 @@ def _nearest_on_edges(point: np.ndarray, triangle: np.ndarray) -> tuple[np.ndarr
         begin, along = triangle[:, i], triangle[:, j] - triangle[:, i]
         length = (along * along).sum(axis=1)
         t = np.clip(((point - begin) * along).sum(axis=1) / np.where(length > 0, length, 1.0), 0.0, 1.0)
-        gap = np.hypot(*(point - begin - t[:, None] * along).T)
+        dx, dy = (point - begin - t[:, None] * along).T
+        gap = dx * dx + dy * dy
         closer = gap < nearest
         nearest = np.where(closer, gap, nearest)
         on_edge = np.zeros((len(point), 3))
