@@ -23,25 +23,30 @@ MOST_TAPS = 31
 
 @dataclass(frozen=True)
 class Tile:
-    """Rows and output channels of a tile, input channels of a step, and how many warps and steps work at a time."""
+    """Rows and output channels of a tile, input channels of a step, warps, and how many steps loads run ahead."""
 
     rows: int
     columns: int
     depth: int
     warps: int
-    stages: int
+    ahead: int
+
+    @property
+    def stages(self) -> int:
+        """Triton's number of stages, which it shares out among loads that wait for each other: tap, row, feature."""
+        return 3 * self.ahead + 1
 
 
 _ROWS = 128
 _HALF = {
     80: Tile(_ROWS, 128, 64, 8, 3),
     86: Tile(_ROWS, 128, 32, 8, 3),
-    90: Tile(_ROWS, 128, 64, 8, 4),
-    100: Tile(_ROWS, 128, 64, 8, 4),
+    90: Tile(_ROWS, 128, 64, 8, 2),
+    100: Tile(_ROWS, 128, 64, 8, 2),
     120: Tile(_ROWS, 128, 32, 8, 3),
 }
 # Sums of float32 products, which no tensor core makes without rounding its factors.
-_FULL = Tile(_ROWS, 32, 16, 8, 2)
+_FULL = Tile(_ROWS, 32, 16, 8, 1)
 
 
 def serves(dtype: torch.dtype, taps: int, device: torch.device) -> bool:

@@ -8,6 +8,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from . import choice
+
 
 class VoxelIndex(Protocol):
     """Finds the row of a voxel: made from distinct non-negative int64 ``keys`` [N], row i holding keys[i]."""
@@ -50,3 +52,12 @@ class SortedIndex:
             # Absent neighbours all write to the spare last column, which is cut off.
             table[taps - 1 - tap, found] = rows.int()
         return table[:, :count].t().contiguous()
+
+
+def voxel_index(keys: Tensor) -> VoxelIndex:
+    """The ``VoxelIndex`` of keys int64 [N] that suits their device."""
+    if choice.serve(keys.device):
+        from .voxel_index_triton import HashIndex
+
+        return HashIndex(keys)
+    return SortedIndex(keys)

@@ -1,18 +1,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Submanifold sparse convolution (spec/models.md section 3.2): gather the neighbours, then one matrix product."""
+"""Submanifold sparse convolution (spec/models.md section 3.2).
+
+By a Triton kernel where those serve and no gradient is wanted; else the neighbours are gathered for one matrix product.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from ..kernels import choice
+from ..kernels.convolution import gather, product, with_zero_row
 from .chunks import chunk_rows, row_wise, wants_gradient
 from .sites import Triple
 from .tensor import SparseTensor
+
+if TYPE_CHECKING:
+    from ..kernels.convolution_triton import RowTiles
 
 RowWise = Callable[..., Tensor]
 
@@ -26,16 +35,6 @@ def _chunks(rows: int, width: int, device: torch.device) -> list[slice]:
     return [slice(start, min(start + size, rows)) for start in range(0, rows, size)]
 
 
-def _with_zero_row(x: Tensor) -> Tensor:
-    """Append the row that absent neighbours point at."""
-    return torch.cat([x, x.new_zeros(1, x.shape[1])])
-
-
-def _gather(padded: Tensor, neighbours: Tensor) -> Tensor:
-    """Neighbour features side by side: [n, V] rows -> [n, V * C]."""
-    return padded.index_select(0, neighbours.reshape(-1)).view(neighbours.shape[0], -1)
-
-
 class _SubmanifoldConvolution(torch.autograd.Function):
     """out[i] = bias + sum_v W[:, v] in[map[i, v]], with weight [Co, V, Ci] and map [N, V]."""
 
@@ -46,10 +45,10 @@ class _SubmanifoldConvolution(torch.autograd.Function):
         ctx.save_for_backward(feats, weight, neighbours)
         ctx.has_bias = bias is not None
         matrix = weight.flatten(1).t()
-        padded = _with_zero_row(feats)
+        padded = with_zero_row(feats)
         out = feats.new_empty(feats.shape[0], weight.shape[0])
         for rows in _chunks(feats.shape[0], matrix.shape[0], feats.device):
-            columns = _gather(padded, neighbours[rows])
+            columns = gather(padded, neighbours[rows])
             if bias is None:
                 torch.mm(columns, matrix, out=out[rows])
             else:
@@ -69,12 +68,12 @@ class _SubmanifoldConvolution(torch.autograd.Function):
         out_channels, taps, in_channels = weight.shape
         need_input, need_weight = ctx.needs_input_grad[:2]
         mirrored = weight.flip(1).permute(1, 0, 2).reshape(taps * out_channels, in_channels)
-        padded = _with_zero_row(grad)
+        padded = with_zero_row(grad)
         grad_feats = torch.empty_like(feats) if need_input else None
         accumulator = torch.promote_types(weight.dtype, torch.float32)
         grad_weight = torch.zeros(in_channels, taps * out_channels, dtype=accumulator, device=weight.device)
         for rows in _chunks(feats.shape[0], mirrored.shape[0], feats.device):
-            columns = _gather(padded, neighbours[rows])
+            columns = gather(padded, neighbours[rows])
             if need_input:
                 torch.mm(columns, mirrored, out=grad_feats[rows])
             if need_weight:
@@ -121,8 +120,9 @@ class SparseConv3d(nn.Module):
     ) -> SparseTensor:
         """``after(convolution(before(x)), skip)``, with functions that treat every row [Ci], [Co], [Cs] alone.
 
-        Where no gradient is wanted all of it runs in chunks of constant size, so that nothing but input, padded input
-        and output is as long as the tensor. ``reuse`` lets it write the output over the features of ``x``.
+        ``after`` returns rows [Co]. Where no gradient is wanted all of it runs in chunks of constant size, so that
+        nothing but input, the convolution's own input and output is as long as the tensor. ``reuse`` lets it write the
+        output over the features of ``x``.
         """
         weight, bias, dtype = self.weight, self.bias, x.dtype
         device = x.device.type
@@ -134,6 +134,12 @@ class SparseConv3d(nn.Module):
             feats = x.feats if before is None else before(x.feats)
             out = _SubmanifoldConvolution.apply(feats.to(dtype), weight, bias, neighbours)
             return x.replace(out if after is None else after(out, skip))
+        if choice.serve(x.device):
+            from ..kernels.convolution_triton import serves
+
+            if serves(dtype, neighbours.shape[1], x.device):
+                tiles = x.sites.row_tiles(self.kernel_size, self.dilation)
+                return x.replace(_by_kernel(x.feats, weight, bias, neighbours, tiles, before, after, skip, reuse))
         return x.replace(_in_chunks(x.feats, weight, bias, neighbours, before, after, skip, dtype, reuse))
 
 
@@ -158,10 +164,33 @@ def _in_chunks(
         row_wise(before, feats, size=size, out=padded[:-1])
 
     def convolve(neighbours: Tensor, *skip: Tensor) -> Tensor:
-        columns = _gather(padded, neighbours)
-        h = columns @ matrix if bias is None else torch.addmm(bias, columns, matrix)
+        h = product(gather(padded, neighbours), matrix, bias)
         return h if after is None else after(h, *skip)
 
     inputs = (neighbours,) if skip is None else (neighbours, skip)
     same = reuse and (len(weight), dtype) == (feats.shape[1], feats.dtype)
     return row_wise(convolve, *inputs, size=size, out=feats if same else None)
+
+
+def _by_kernel(
+    feats: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    neighbours: Tensor,
+    tiles: RowTiles,
+    before: RowWise | None,
+    after: RowWise | None,
+    skip: Tensor | None,
+    reuse: bool,
+) -> Tensor:
+    from ..kernels.convolution_triton import convolve
+
+    dtype = weight.dtype
+    size = chunk_rows(weight[0].numel(), feats.device)
+    given = feats if before is None else row_wise(before, feats, size=size)
+    given = given.to(dtype).contiguous()
+    same = reuse and given is not feats and (len(weight), dtype) == (feats.shape[1], feats.dtype)
+    out = convolve(given, weight, bias, neighbours, tiles, feats if same and feats.is_contiguous() else None)
+    del given
+    inputs = (out,) if skip is None else (out, skip)
+    return out if after is None else row_wise(after, *inputs, size=size, out=out)

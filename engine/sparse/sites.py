@@ -11,11 +11,16 @@ import weakref
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
 from ..errors import EspalierError
+from ..kernels.voxel_index import VoxelIndex, voxel_index
+
+if TYPE_CHECKING:
+    from ..kernels.convolution_triton import RowTiles
 
 _BITS = 16
 _ORIGIN = 1 << (_BITS - 1)  # neighbours of voxel 0 have coordinate -1: keep the packed fields non-negative
@@ -61,6 +66,7 @@ class Sites:
         self.coords = coords.int()
         self.finer = finer
         self._neighbours: dict[tuple[Triple, Triple], Tensor] = {}
+        self._row_tiles: dict[tuple[Triple, Triple], RowTiles] = {}
         # Weak: coarse sites hold the fine ones; a cycle would keep device memory until the garbage collector runs.
         self._coarse: weakref.ref[Sites] | None = None
 
@@ -87,16 +93,12 @@ class Sites:
         return slices
 
     @cached_property
-    def _sorted_keys(self) -> tuple[Tensor, Tensor]:
-        return pack_keys(self.coords).sort()
+    def _index(self) -> VoxelIndex:
+        return voxel_index(pack_keys(self.coords))
 
     def find(self, keys: Tensor) -> Tensor:
         """Row (int64) of each packed key; ``len(self)`` where no such voxel is active."""
-        ordered, rows = self._sorted_keys
-        position = torch.searchsorted(ordered, keys)
-        rows = torch.cat([rows, rows.new_full((1,), len(self))])
-        ordered = torch.cat([ordered, ordered.new_full((1,), -1)])
-        return torch.where(ordered[position] == keys, rows[position], len(self))
+        return self._index.find(keys)
 
     def neighbours(self, kernel_size: Triple, dilation: Triple) -> Tensor:
         """Neighbour map int32 [N, V]: row of the voxel under each kernel tap, ``len(self)`` where it is not active.
@@ -106,22 +108,19 @@ class Sites:
         """
         key = (kernel_size, dilation)
         if key not in self._neighbours:
-            self._neighbours[key] = self._search_neighbours(kernel_offsets(kernel_size, dilation))
+            offsets = [pack_offset(offset) for offset in kernel_offsets(kernel_size, dilation)]
+            # An index of its own: the map outlives it, and most sites are never searched again.
+            self._neighbours[key] = voxel_index(pack_keys(self.coords)).neighbours(offsets)
         return self._neighbours[key]
 
-    def _search_neighbours(self, offsets: list[Triple]) -> Tensor:
-        count, taps = len(self), len(offsets)
-        ordered, rows = self._sorted_keys
-        table = torch.full((taps, count + 1), count, dtype=torch.int32, device=self.coords.device)
-        table[taps // 2, :count] = torch.arange(count, dtype=torch.int32, device=self.coords.device)
-        for tap in range(taps // 2):
-            wanted = ordered + pack_offset(offsets[tap])
-            position = torch.searchsorted(ordered, wanted)  # smaller than the centre's, so never past the end
-            found = torch.where(ordered[position] == wanted, rows[position], count)
-            table[tap, rows] = found.int()
-            # Absent neighbours all write to the spare last column, which is cut off.
-            table[taps - 1 - tap, found] = rows.int()
-        return table[:, :count].t().contiguous()
+    def row_tiles(self, kernel_size: Triple, dilation: Triple) -> RowTiles:
+        """The rows of that neighbour map as the convolution kernel takes them."""
+        key = (kernel_size, dilation)
+        if key not in self._row_tiles:
+            from ..kernels.convolution_triton import tiles_of
+
+            self._row_tiles[key] = tiles_of(self.neighbours(kernel_size, dilation))
+        return self._row_tiles[key]
 
     def coarsen(self) -> Sites:
         """Sites of half the resolution, sorted lexicographically, that remember these ones as their ``finer`` sites."""
