@@ -33,7 +33,12 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
         ),
     )
     repair: bpy.props.EnumProperty(name="Repair", description="How the surface is mended", items=REPAIRS)
-    amount: bpy.props.EnumProperty(name="Faces", description="How many faces the mesh gets", items=AMOUNTS)
+    amount: bpy.props.EnumProperty(
+        name="Faces",
+        description="How many faces the mesh gets",
+        items=AMOUNTS,
+        translation_context=ids.CONTEXT,
+    )
     faces: bpy.props.IntProperty(
         name="Number of Faces",
         description="The mesh gets at most this many triangles",

@@ -7,6 +7,8 @@ PACKAGE = __package__.rpartition(".")[0]
 CATEGORY = "Espalier"
 COLLECTION = "Espalier"
 CLI_COMMAND = "espalier"
+# For words of ours that Blender's own dictionaries have in another sense.
+CONTEXT = "Espalier"
 
 OP_GENERATE = "espalier.generate"
 OP_TEXTURE = "espalier.texture"
@@ -36,6 +38,8 @@ OP_QUEUE_CLEAR = "espalier.queue_clear"
 OP_QUEUE_MOVE = "espalier.queue_move"
 OP_QUEUE_REMOVE = "espalier.queue_remove"
 OP_QUEUE_EARLIER = "espalier.queue_earlier"
+OP_DISCARD_EARLIER = "espalier.discard_earlier"
+OP_LEAVE_RESULT = "espalier.leave_result"
 OP_PLACE_RESULT = "espalier.place_result"
 OP_VARIANTS = "espalier.variants"
 OP_RECALL = "espalier.recall"

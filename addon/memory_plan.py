@@ -4,6 +4,7 @@
 The plan is ``session.plan``: what the engine's command ``models plan`` says, None until it was asked.
 """
 
+from . import ids
 from .languages import iface_
 from .properties import QUALITIES
 from .request import KINDS
@@ -18,7 +19,7 @@ def too_big(kind, quality):
     plan = _plan(kind, quality)
     if plan is None or plan["mode"] != "too_big":
         return ""
-    name = iface_(LABELS[quality])
+    name = iface_(LABELS[quality], ids.CONTEXT)
     values = {"name": name, "needed": plan["peak_bytes"] / GIB, "there": session.plan["total"] / GIB}
     if session.plan["device"] == "cuda":
         return iface_(

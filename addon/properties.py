@@ -84,7 +84,11 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
     texture_on: bpy.props.EnumProperty(name="Texture", description="What gets the texture", items=TEXTURED)
     model: bpy.props.EnumProperty(name="Model", description="What turns the image into an object", items=MODELS)
     quality: bpy.props.EnumProperty(
-        name="Quality", description="How fine the object is made", items=QUALITIES, default="STANDARD"
+        name="Quality",
+        description="How fine the object is made",
+        items=QUALITIES,
+        default="STANDARD",
+        translation_context=ids.CONTEXT,
     )
     seed: bpy.props.IntProperty(
         name="Seed",
@@ -115,7 +119,9 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
     is_asset: bpy.props.BoolProperty(
         name="Mark as Asset", description="Offer the object in the Asset Browser, with a picture of it"
     )
-    asset_tags: bpy.props.StringProperty(name="Tags", description="Tags of the asset, with commas between them")
+    asset_tags: bpy.props.StringProperty(
+        name="Tags", description="Tags of the asset, with commas between them", translation_context=ids.CONTEXT
+    )
     size_metres: bpy.props.FloatProperty(default=1.0, min=1e-4, options={"HIDDEN"})
     size: bpy.props.FloatProperty(
         name="Size",

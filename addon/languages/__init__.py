@@ -7,15 +7,18 @@ or the engine have made in English with their values already inside (``told``), 
 reports (``reported``).
 """
 
+import contextlib
 import re
 from functools import lru_cache
 
 import bpy
 
+from .. import ids
 from . import german
 
 # By the names of Blender's locales. Contexts are Blender's: "Operator" for the labels of operators and the buttons that
-# show them, "*" for everything else.
+# show them, "*" for everything else. Blender's own dictionary comes first, so words that it has in another sense need
+# a context of ours.
 LANGUAGES = {"de_DE": german}
 
 _FIELD = re.compile(r"\{\d\}")
@@ -40,12 +43,13 @@ def messages(language):
     return {
         **{("*", text): translated for text, translated in general.items()},
         **{("Operator", text): translated for text, translated in language.OPERATORS.items()},
+        **{(ids.CONTEXT, text): translated for text, translated in language.OWN.items()},
     }
 
 
-def iface_(template, **values):
+def iface_(template, context="*", /, **values):
     """A text of the interface, translated, with values put into its fields: ``iface_("{count} more", count=3)``."""
-    return bpy.app.translations.pgettext_iface(template).format(**values)
+    return bpy.app.translations.pgettext_iface(template, context).format(**values)
 
 
 def tip_(template, **values):
@@ -77,27 +81,35 @@ def reported(error):
 
 
 class _Value(str):
-    """A value of a sentence that was made in English; the format "told" translates it."""
+    """A value of a sentence that was made in English; the format "told" translates it, or raises LookupError."""
 
     def __format__(self, spec):
-        return told(str(self)) if spec == "told" else str(self)
+        if spec != "told":
+            if _BETWEEN_SENTENCES.search(self):
+                # The template was laid over two sentences, of which it is none.
+                raise LookupError(self)
+            return str(self)
+        translated = told(str(self))
+        if translated == self:
+            raise LookupError(self)
+        return translated
 
 
 def _translated(sentence):
-    """The sentence translated, None where that cannot be."""
-    template, values = _template_of(sentence)
-    translated = bpy.app.translations.pgettext_rpt(template)
-    return translated.format(*map(_Value, values)) if translated != template else None
+    """The sentence translated, None where that cannot be: half a translation is worse than none."""
+    for template, values in _readings(sentence):
+        translated = bpy.app.translations.pgettext_rpt(template)
+        with contextlib.suppress(LookupError):
+            if translated != template:
+                return translated.format(*map(_Value, values))
+    return None
 
 
 @lru_cache(maxsize=1024)
-def _template_of(sentence):
-    """The entry of ``TOLD`` that the sentence is an instance of, and its values; the sentence itself without one."""
-    for template, pattern in _patterns():
-        match = pattern.fullmatch(sentence)
-        if match:
-            return template, match.groups()
-    return sentence, ()
+def _readings(sentence):
+    """What the sentence may be an instance of: pairs of an entry of ``TOLD`` and its values, the likeliest first."""
+    matches = ((template, pattern.fullmatch(sentence)) for template, pattern in _patterns())
+    return ((sentence, ()), *((template, match.groups()) for template, match in matches if match))
 
 
 @lru_cache(maxsize=1)

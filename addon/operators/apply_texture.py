@@ -47,7 +47,8 @@ def _apply(context, job, order):
 
     item = find_object(order.name, order.uid if order.opened == session.opened else None)
     if item is None:
-        raise Refused(f"“{order.name}” is no longer in the file. Its texture is kept in {job.folder}.")
+        text = "“{name}” is no longer in the file. Its texture is kept in {folder}."
+        raise Refused(rpt_(text, name=order.name, folder=job.folder))
     request = JobStore(job.folder.parent).read(job.folder).request
     scene, provenance = placing.target_scene(order, context), Provenance.of(request, job.id)
     target = request.get("target", {})

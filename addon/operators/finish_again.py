@@ -114,7 +114,8 @@ def _replace(job, order):
 
     item = find_object(order.name, order.uid if order.opened == session.opened else None)
     if item is None:
-        raise Refused(f"“{order.name}” is no longer in the file. The new result is kept in {job.folder}.")
+        text = "“{name}” is no longer in the file. The new result is kept in {folder}."
+        raise Refused(rpt_(text, name=order.name, folder=job.folder))
     asset = read_result(job.folder)
     request = JobStore(job.folder.parent).read(job.folder).request
     notes = replace_in_place(item, asset, _built(item), Provenance.of(request, job.id))

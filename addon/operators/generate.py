@@ -106,7 +106,7 @@ class ESPALIER_OT_retry(bpy.types.Operator):
             stored = queue.store.read(queue.store.folder / self.job)
             obstacle = session.obstacle(stored) if stored.request else "This job is no longer on this computer."
             if obstacle:
-                self.report({"WARNING"}, obstacle)
+                self.report({"WARNING"}, told(obstacle))
                 return {"CANCELLED"}
             session.orders.setdefault(self.job, order_of(context, stored.request))
             queue.add(stored)

@@ -64,8 +64,10 @@ def key_plain_background(image: Image.Image) -> Matte:
         notes.append(f"Only {plain:.0%} of the border is plain background: parts of the background may have stayed.")
     if shadow:
         notes.append("The subject's soft shadow was removed.")
-    if holes:
-        notes.append(f"{holes} enclosed area{'s' if holes > 1 else ''} of background colour became holes.")
+    if holes == 1:
+        notes.append("An enclosed area of background colour became a hole.")
+    elif holes:
+        notes.append(f"{holes} enclosed areas of background colour became holes.")
     return Matte(Image.fromarray(np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8), "RGBA"), tuple(notes))
 
 

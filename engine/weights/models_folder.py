@@ -254,9 +254,9 @@ class Progress:
     def _text(self, speed: float, left: float | None) -> str:
         text = f"{self.name}: {self.stage}, {gigabytes(self.done)} of {gigabytes(self.total)}"
         if speed:
-            text += f", {speed / 1e6:.1f} MB/s"
+            text = f"{text}, {speed / 1e6:.1f} MB/s"
         if left is not None and left > 1:
-            text += f", {round(left / 60)} min left" if left >= 90 else f", {round(left)} s left"
+            text = f"{text}, {round(left / 60)} min left" if left >= 90 else f"{text}, {round(left)} s left"
         return text
 
 
