@@ -4,6 +4,8 @@
 import pytest
 import torch
 from espalier.engine.models.attention import attend
+from espalier.engine.models.attention_kernels import FLASH
+from espalier.engine.models.bound_flow import BoundFlow
 from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import space_to_channel
 from espalier.tests.samples import batch_of
@@ -73,6 +75,33 @@ def test_attention_accumulates_in_float32(dtype):
     q, v = torch.randn(1, 3, 2, 64).to(dtype), (torch.randn(1, 20_000, 2, 64) + 1).to(dtype)
     mean = v.double().mean(1).flatten(1).expand(3, -1)
     out = attend(q.cuda(), torch.zeros_like(v).cuda(), v.cuda(), None)[0].cpu().double()
+    torch.testing.assert_close(out, mean, rtol=4 * torch.finfo(dtype).eps, atol=0)
+
+
+@torch.no_grad()
+def test_recorded_kernels_give_the_bytes_of_single_calls_at_every_step():
+    model = build_model("SLatFlowModel", FLOW).cuda()
+    model.out_layer.weight.normal_()
+    x, cond = voxels([500], 8).to("cuda"), torch.randn(1, 9, 16, device="cuda")
+    bound = BoundFlow(model, x, cond)
+    for time in (900.0, 600.0, 300.0, 100.0):
+        x, t = x.replace(torch.randn_like(x.feats)), torch.full((1,), time, device="cuda")
+        for side, condition in ((bound.positive, model.condition(cond)), (bound.negative, model.no_condition())):
+            assert torch.equal(bound(x, t, side).feats, model(x, t, condition).feats)
+        positive, negative = bound(x, t, bound.both)
+        torch.testing.assert_close(positive.feats, bound(x, t, bound.positive).feats, rtol=0, atol=1e-4)
+        torch.testing.assert_close(negative.feats, bound(x, t, bound.negative).feats, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("name", FLASH)
+def test_installed_attention_kernels_accumulate_in_float32(name, dtype):
+    module, kernel = FLASH[name]
+    pytest.importorskip(module)
+    torch.manual_seed(0)
+    q, v = torch.randn(1, 3, 2, 64).to(dtype).cuda(), (torch.randn(1, 20_000, 2, 64) + 1).to(dtype).cuda()
+    mean = v.double().mean(1, keepdim=True).expand(1, 3, 2, 64)
+    out = kernel(q, torch.zeros_like(v), v, None).double()
     torch.testing.assert_close(out, mean, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
