@@ -10,6 +10,7 @@ import os
 from collections.abc import Iterator
 
 import torch
+from torch import Tensor
 
 from . import architecture
 
@@ -59,3 +60,10 @@ def plain_torch() -> Iterator[None]:
         yield
     finally:
         _switched_off = before
+
+
+def serve_tensors(*tensors: Tensor | None) -> bool:
+    """Whether kernels take these tensors, the first of which is there: they serve its device and need no gradient."""
+    given = [tensor for tensor in tensors if tensor is not None]
+    recorded = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in given)
+    return not recorded and serve(given[0].device)

@@ -7,6 +7,7 @@ from typing import Literal
 
 from torch import Tensor
 
+from ..kernels.resampling import channels_to_children, children_to_channels
 from .sites import Subdivision
 from .tensor import SparseTensor
 
@@ -17,8 +18,7 @@ def space_to_channel(x: SparseTensor) -> SparseTensor:
     Coarse rows are sorted by (batch, x, y, z) and remember the fine sites.
     """
     coarse = x.sites.coarsen()
-    table = x.feats.new_zeros(len(coarse) * 8, x.feats.shape[1])
-    return SparseTensor(table.index_copy(0, coarse.finer.slot, x.feats).view(len(coarse), -1), coarse)
+    return SparseTensor(children_to_channels(x.feats, coarse.finer.slot, len(coarse)), coarse)
 
 
 def subdivision_of(x: SparseTensor, mask: Tensor | None) -> Subdivision:
@@ -32,8 +32,7 @@ def subdivision_of(x: SparseTensor, mask: Tensor | None) -> Subdivision:
 
 def channel_to_space(x: SparseTensor, subdivision: Subdivision) -> SparseTensor:
     """Hand channel block k of each coarse voxel to its child k: [N', 8C] -> [N, C]."""
-    blocks = x.feats.reshape(len(x) * 8, -1)
-    return SparseTensor(blocks.index_select(0, subdivision.slot), subdivision.fine)
+    return SparseTensor(channels_to_children(x.feats, subdivision.slot), subdivision.fine)
 
 
 def copy_to_children(x: SparseTensor, subdivision: Subdivision) -> SparseTensor:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Where the kernels are tested: in the interpreter of two versions of Triton, compiled by both, and on a GPU.
 
-A test takes ``place`` (agreement with the definition), ``interpreter`` (a changed kernel must be noticed) or
+A test takes ``place`` (agreement with the definition), ``gpu`` (what the interpreter cannot do: it rounds to bfloat16
+towards zero, and its products of bfloat16 are garbage), ``interpreter`` (a changed kernel must be noticed) or
 ``compiler`` (all chips). What they run are functions of the test's file:
 
     def agrees(kernels, device): ...    # kernels: the module under test; raises AssertionError on a difference
@@ -165,8 +166,15 @@ def compiler(request, processes):
 
 @pytest.fixture(params=[*VERSIONS, pytest.param("gpu", marks=pytest.mark.gpu)])
 def place(request, processes):
-    if request.param != "gpu":
-        return Interpreter(_process(processes, request.param, True))
+    return _gpu() if request.param == "gpu" else Interpreter(_process(processes, request.param, True))
+
+
+@pytest.fixture(params=[pytest.param("gpu", marks=pytest.mark.gpu)])
+def gpu(request):
+    return _gpu()
+
+
+def _gpu():
     if not torch.cuda.is_available() or not find_spec("triton"):
         pytest.skip("needs a CUDA device and Triton")
     return Gpu()

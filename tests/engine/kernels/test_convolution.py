@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The convolution kernel computes what gathering and one matrix product compute."""
 
+import contextlib
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from espalier.engine.kernels import architecture
+from espalier.engine.kernels.choice import plain_torch
 from espalier.engine.kernels.convolution import convolve
 from espalier.engine.kernels.voxel_index import SortedIndex
+from espalier.engine.sparse import SparseConv3d, SparseTensor
 from espalier.engine.sparse.sites import kernel_offsets, pack_keys, pack_offset
 
 DTYPES = {"float16": torch.float16, "float32": torch.float32, "bfloat16": torch.bfloat16}
@@ -40,6 +45,18 @@ def agrees(kernels, device, dtype="float16", channels=(40, 24), bias=True):
     torch.testing.assert_close(out.cpu().double(), expected, rtol=eps, atol=max(eps / 8, 4e-6))
 
 
+def rows_do_not_depend_on_their_neighbours_in_a_tile(kernels, device):
+    """The first rows alone come out as they do among all rows."""
+    tensors, neighbours = case("float16", (64, 32), count=200)
+    tensors, neighbours = [tensor.to(device) for tensor in tensors], neighbours.to(device)
+    whole = kernels.convolve(*tensors, neighbours, kernels.tiles_of(neighbours))
+    alone = neighbours.clone()
+    alone[50:] = len(neighbours)
+    part = kernels.convolve(*tensors, alone, kernels.tiles_of(alone))
+    assert torch.equal(part[:50], whole[:50])
+    assert not torch.equal(part[50:], whole[50:])
+
+
 def tiles_visit_each_tap_that_a_row_has(kernels, device):
     neighbours = neighbour_map(700, 12).to(device)
     tiles = kernels.tiles_of(neighbours)
@@ -63,6 +80,29 @@ def reaches_features_beyond_two_to_the_31(kernels, device):
     out = torch.empty(128, 16, dtype=torch.float16, device=device)
     kernels.convolve(feats, weight, None, neighbours, tiles, out)
     torch.testing.assert_close(out.float(), feats[-128:].float() @ weight[:, 0].float().t(), rtol=2e-3, atol=2e-3)
+
+
+def is_what_layers_compute_with(kernels, device):
+    """A layer with functions before and after it, as the autoencoders have them."""
+    torch.manual_seed(0)
+    cell = torch.randperm(512)[:200]
+    coords = torch.stack([torch.zeros_like(cell), cell // 64, cell // 8 % 8, cell % 8], 1).to(device)
+    layer = SparseConv3d(16, 16, 3).to(device).half()
+    feats, skip = (torch.randn(200, 16, device=device).half() for _ in range(2))
+    called, convolve = [], kernels.convolve
+    kernels.convolve = lambda *arguments: called.append(1) or convolve(*arguments)
+    results = []
+    for serving in (contextlib.nullcontext(), plain_torch()):
+        with torch.no_grad(), serving:
+            for before, after, added in ((None, None, None), (F.silu, None, None), (F.silu, torch.add, skip)):
+                x = SparseTensor(feats.clone(), coords)
+                results.append(layer(x, before, after, added, reuse=True).feats.float())
+            x = SparseTensor(feats, coords)
+            results.append(layer(x, after=torch.add, skip=x.feats).feats.float())
+    kernels.convolve = convolve
+    assert len(called) == 4
+    for fast, plain in zip(results[:4], results[4:], strict=True):
+        torch.testing.assert_close(fast, plain, rtol=2e-3, atol=2e-3)
 
 
 def launches(kernels):
@@ -114,33 +154,20 @@ def test_equals_gathering_and_one_product(place, dtype, channels, bias):
     place.check("convolution_triton", agrees, dtype=dtype, channels=channels, bias=bias)
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_bfloat16_equals_gathering_and_one_product():
-    """On a GPU only: the interpreter's products of bfloat16 are garbage."""
-    from espalier.engine.kernels import convolution_triton
-
-    agrees(convolution_triton, "cuda", "bfloat16", (128, 64))
+def test_bfloat16_equals_gathering_and_one_product(gpu):
+    gpu.check("convolution_triton", agrees, dtype="bfloat16", channels=(128, 64))
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_rows_do_not_depend_on_their_neighbours_in_a_tile():
-    """The first rows alone come out as they do among all rows; on a GPU, whose sums have one order."""
-    from espalier.engine.kernels import convolution_triton as kernels
-
-    tensors, neighbours = case("float16", (64, 32), count=200)
-    tensors, neighbours = [tensor.cuda() for tensor in tensors], neighbours.cuda()
-    whole = kernels.convolve(*tensors, neighbours, kernels.tiles_of(neighbours))
-    alone = neighbours.clone()
-    alone[50:] = len(neighbours)
-    part = kernels.convolve(*tensors, alone, kernels.tiles_of(alone))
-    assert torch.equal(part[:50], whole[:50])
-    assert not torch.equal(part[50:], whole[50:])
+def test_rows_do_not_depend_on_their_neighbours_in_a_tile(gpu):
+    gpu.check("convolution_triton", rows_do_not_depend_on_their_neighbours_in_a_tile)
 
 
 def test_tiles_visit_each_tap_that_a_row_has(place):
     place.check("convolution_triton", tiles_visit_each_tap_that_a_row_has)
+
+
+def test_layers_compute_with_it(place):
+    place.check("convolution_triton", is_what_layers_compute_with)
 
 
 def test_reaches_features_beyond_two_to_the_31(place):
