@@ -10,11 +10,16 @@ from .client.store import StoredJob
 VOXELS_FILE = "voxels.safetensors"
 
 
+def is_job_name(name: str) -> bool:
+    """Whether a text can be the name of a job: one without a path."""
+    return name not in ("", ".", "..") and PurePath(name).name == name and "\0" not in name
+
+
 def job_of(item) -> StoredJob | None:
     """The job that an object's mesh was built from, when its folder is in our store; None otherwise."""
     name = item.get(ids.PROP_JOB)
-    # What a file says is not to be trusted: the name of a job has no path.
-    if not isinstance(name, str) or name in ("", ".", "..") or PurePath(name).name != name or "\0" in name:
+    # What a file says is not to be trusted.
+    if not isinstance(name, str) or not is_job_name(name):
         return None
     store = JobStore(preferences.data() / "jobs")
     stored = store.read(store.folder / name)

@@ -66,10 +66,10 @@ def _move_on():
     order = session.orders.get(job.id) if job is not None else None
     if live_view.follow(job, order if order is not None and order.opened == session.opened else None):
         _redraw_viewports()
-    if session.ready and _place():
-        _redraw_due = True
+    placed = bool(session.ready) and _place()
+    _redraw_due |= placed
     _redraw(session.is_busy())
-    return BUSY_SECONDS if session.is_busy() else IDLE_SECONDS
+    return BUSY_SECONDS if placed or session.is_busy() or session.is_reading() else IDLE_SECONDS
 
 
 def _place():

@@ -10,6 +10,10 @@ class ESPALIER_PG_result(bpy.types.PropertyGroup):
     """A row of the list; its ``name`` is the job's."""
 
 
+# The names of the rows as last written.
+_written = []
+
+
 def attach():
     """Give the window manager its list and the place of the chosen row."""
     bpy.types.WindowManager.espalier_results = bpy.props.CollectionProperty(type=ESPALIER_PG_result)
@@ -24,9 +28,12 @@ def detach():
 
 def sync(manager):
     """Make the rows those of the shelf, newest first; the chosen one stays chosen."""
+    global _written
     names = [entry.job.id for entry in session.shelf.ended()] if session.shelf is not None else []
     rows = manager.espalier_results
-    before = [row.name for row in rows]
+    # To read thousands of names back takes longer than a tick may; a file that is opened brings an empty list.
+    before = _written if len(rows) == len(_written) else [row.name for row in rows]
+    _written = names
     if before == names:
         return
     chosen = chosen_name(manager)

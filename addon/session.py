@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import bpy
 
@@ -20,6 +20,9 @@ from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobSto
 from .client.install import EngineInstall
 from .client.store import StoredJob
 from .languages import rpt_, told
+
+if TYPE_CHECKING:
+    from .intake import Intake
 
 LOG_NAME = "engine.log"
 
@@ -98,6 +101,7 @@ class Session:
         self.plan: dict | None = None
         self.orders: dict[str, AnyOrder] = {}
         self.ready: list[str] = []
+        self.intake: Intake | None = None
         self.messages: list[Message] = []
         self.opened = 0
         self._idle_since: float | None = None
@@ -144,12 +148,36 @@ class Session:
         order: AnyOrder,
         files: Mapping[str, bytes] | None = None,
     ) -> Job:
-        """Store a job, with further ``files`` in its folder, and queue it. Raises ClientError."""
+        """Store a job, with further ``files`` in its folder, and queue it; what was told before is taken back. Raises
+        ClientError.
+        """
+        job = self.enqueue(source, suffix, request, order, files)
+        self.message = None
+        return job
+
+    def enqueue(
+        self,
+        source: Path | bytes | None,
+        suffix: str,
+        request: dict,
+        order: AnyOrder,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Job:
+        """The same, and what was told before stays."""
         queue = self.connect()
         job = queue.add(queue.store.create(request, source, suffix, files))
         self.orders[job.id] = order
-        self.message = None
         return job
+
+    def take_in(self, intake: Intake) -> None:
+        """Have the images of ``intake`` read, as far as they have not been, and told what was refused."""
+        self.intake = intake
+        self._end_intake()
+
+    def leave(self, job_id: str) -> None:
+        """Forget that a result shall enter a scene; it stays among the results."""
+        self.ready.remove(job_id)
+        self.orders.pop(job_id, None)
 
     def look(self) -> None:
         """Have what is kept on this computer read from now on, without an engine too: the panel shows it."""
@@ -249,6 +277,7 @@ class Session:
             if self.task.done:
                 self._task_ended(self.task)
         changed |= self._plan()
+        changed |= self._take_in(max_seconds)
         if self.queue is not None:
             state = self.queue.engine.state, self.queue.engine.problem
             for job in self.queue.poll(max_seconds):
@@ -259,6 +288,24 @@ class Session:
         if self.shelf is not None:
             changed |= self.shelf.poll(max_seconds)
         return changed
+
+    def _take_in(self, max_seconds: float) -> bool:
+        """Read further images, for at most ``max_seconds`` or so."""
+        if self.intake is None:
+            return False
+        deadline = time.monotonic() + max_seconds
+        while self.intake.left:
+            self.intake.step()
+            if time.monotonic() >= deadline:
+                break
+        self._end_intake()
+        return True
+
+    def _end_intake(self) -> None:
+        if self.intake is not None and not self.intake.left:
+            for sentence in self.intake.refused:
+                self.refuse(sentence)
+            self.intake = None
 
     def _plan(self) -> bool:
         """Ask the engine for the plan, or take its answer; without one the panel shows nothing."""
@@ -299,13 +346,17 @@ class Session:
         return True
 
     def is_busy(self) -> bool:
-        """True while something moves by itself."""
+        """True while something moves by itself; a result that waits for the user does not."""
         return (
             self.install is not None
             or self.task is not None
-            or bool(self.ready)
+            or self.intake is not None
             or (self.queue is not None and self.queue.busy)
         )
+
+    def is_reading(self) -> bool:
+        """True while a part of what is kept on this computer has not been read."""
+        return self.shelf is not None and self.shelf.is_reading
 
     def _moved(self, job: Job) -> None:
         if self.shelf is not None and job.ended:
@@ -358,6 +409,7 @@ class Session:
             self.queue.shutdown()
             self.queue = None
         self.shelf = None
+        self.intake = None
         self.ready.clear()
 
 

@@ -3,10 +3,13 @@
 
 from __future__ import annotations
 
+import bisect
 import contextlib
 import os
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from ...engine import protocol
 from .store import JobStore, StoredJob
@@ -29,9 +32,18 @@ class Shelf:
         self.store = store
         self.entries: dict[str, Entry] = {}
         self._unread: dict[str, None] = {}
-        # Panels ask for it many times between two changes.
+        # Oldest first. Panels ask for it many times between two changes.
         self._ended: list[Entry] | None = None
         self._scanned = float("-inf")
+        self._scanning: Iterator[str] | None = None
+        self._seen: set[str] = set()
+        # What was there when the listing began: a job that is made meanwhile may not be in it.
+        self._known: set[str] = set()
+
+    @property
+    def is_reading(self) -> bool:
+        """True while there are jobs that ``poll`` has still to read."""
+        return bool(self._unread) or self._scanning is not None
 
     def touch(self, job_id: str) -> None:
         """Read a job anew at the next ``poll``: it has changed."""
@@ -40,19 +52,19 @@ class Shelf:
     def poll(self, max_seconds: float) -> bool:
         """Read for at most ``max_seconds`` or so; true when something is other than it was."""
         deadline = time.monotonic() + max_seconds
-        changed = self._scan() if time.monotonic() - self._scanned > RESCAN_SECONDS else False
-        while self._unread and time.monotonic() < deadline:
+        changed = self._scan(deadline)
+        # At least one, however slow the disk is.
+        while self._unread:
             changed |= self._read(self._unread.popitem()[0])
+            if time.monotonic() >= deadline:
+                break
         return changed
 
     def ended(self) -> list[Entry]:
         """The jobs to which nothing more happens by itself, newest first."""
         if self._ended is None:
-            entries = [
-                entry for entry in self.entries.values() if entry.job.state in protocol.ENDED or entry.job.interrupted
-            ]
-            self._ended = sorted(entries, key=lambda entry: (entry.job.created, entry.job.id), reverse=True)
-        return self._ended
+            self._ended = sorted((entry for entry in self.entries.values() if _has_ended(entry)), key=_age)
+        return self._ended[::-1]
 
     def forsaken(self) -> list[StoredJob]:
         """The jobs that wait for a Blender that is gone, in the order in which they were made."""
@@ -80,14 +92,21 @@ class Shelf:
         finally:
             self.touch(job_id)
 
-    def _scan(self) -> bool:
-        """Note which folders came and went; jobs that have not ended are read anew."""
-        self._scanned = time.monotonic()
-        try:
-            names = {entry.name for entry in os.scandir(self.store.folder) if not entry.name.startswith(".")}
-        except OSError:
-            names = set()
-        gone = [name for name in self.entries if name not in names]
+    def _scan(self, deadline: float) -> bool:
+        """Note which folders came and went, every few seconds; jobs that have not ended are read anew. True when some
+        went. A large store takes several calls, each until ``deadline``.
+        """
+        if self._scanning is None:
+            if time.monotonic() - self._scanned <= RESCAN_SECONDS:
+                return False
+            self._scanned, self._scanning = time.monotonic(), _names_in(self.store.folder)
+            self._seen, self._known = set(), set(self.entries)
+        for name in self._scanning:
+            self._seen.add(name)
+            if time.monotonic() >= deadline:
+                return False
+        names, self._scanning = self._seen, None
+        gone = [name for name in self._known - names if name in self.entries]
         for name in gone:
             del self.entries[name]
             self._ended = None
@@ -105,7 +124,28 @@ class Shelf:
         with contextlib.suppress(OSError):
             if (folder / protocol.REQUEST_FILE).is_file():
                 self.entries[name] = Entry(self.store.read(folder), self.store.size(folder))
-        if before == self.entries.get(name):
+        now = self.entries.get(name)
+        if before == now:
             return False
-        self._ended = None
+        if before is None and self._ended is not None:
+            if _has_ended(now):
+                bisect.insort(self._ended, now, key=_age)
+        else:
+            self._ended = None
         return True
+
+
+def _has_ended(entry: Entry) -> bool:
+    return entry.job.state in protocol.ENDED or entry.job.interrupted
+
+
+def _age(entry: Entry) -> tuple[float, str]:
+    return entry.job.created, entry.job.id
+
+
+def _names_in(folder: Path) -> Iterator[str]:
+    """The names of what lies in a folder, hidden things left out; none where it cannot be read."""
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
+            if not entry.name.startswith("."):
+                yield entry.name

@@ -16,7 +16,7 @@ from ...engine import protocol
 from .. import cli, preferences
 from ..client import ClientError, JobStore
 from ..client.store import StoredJob
-from ..history import VOXELS_FILE, generation_behind
+from ..history import VOXELS_FILE, generation_behind, is_job_name
 from ..request import STARTER, make_refinish_request, make_request, make_texture_request
 from ..scene import Provenance, export
 from ..scene.asset import BadResult, read_texture
@@ -177,8 +177,9 @@ class RowJobs:
         queue = self.batch.queue
         file = self.batch.output / cli.JOBS_FOLDER / "rows" / f"{key}.json"
         note = protocol.read_json(file) if self.batch.options.resume else None
-        if note is not None:
-            job = queue.store.read(queue.store.folder / str(note.get("job")))
+        name = note.get("job") if note is not None else None
+        if isinstance(name, str) and is_job_name(name):
+            job = queue.store.read(queue.store.folder / name)
             if job.state in (protocol.FINISHED, protocol.BUILT):
                 return job, note
         stored = queue.store.create(request, *files)

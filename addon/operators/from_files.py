@@ -9,10 +9,10 @@ from bpy_extras import view3d_utils
 from bpy_extras.io_utils import ImportHelper
 
 from .. import ids
-from ..client import ClientError
+from ..intake import Intake
 from ..languages import reported, rpt_, told
-from ..orders import next_in_row, order_here
-from ..request import IMAGE_SUFFIX, new_seed
+from ..orders import order_here
+from ..request import IMAGE_SUFFIX, new_seed, object_name
 from ..session import session
 from .generate import generation, no_engine, no_model
 from .texture import why_not_texture
@@ -61,6 +61,9 @@ class ESPALIER_OT_from_files(_Files, bpy.types.Operator, ImportHelper):
         return super().invoke(context, event)
 
     def execute(self, context):
+        if session.intake is not None:
+            self.report({"ERROR"}, "Other images are being read. Try again in a moment.")
+            return {"CANCELLED"}
         paths = self.paths()
         if not paths:
             self.report({"ERROR"}, "There is no image here. Choose PNG, JPEG, WebP, TIFF or EXR files.")
@@ -69,33 +72,25 @@ class ESPALIER_OT_from_files(_Files, bpy.types.Operator, ImportHelper):
             # In the panel too, to try it with other settings.
             with contextlib.suppress(RuntimeError):
                 context.scene.espalier.image = bpy.data.images.load(str(paths[0]), check_existing=True)
-        refused = submit_all(context, paths)
-        for sentence in refused:
-            session.refuse(sentence)
-        if len(refused) == len(paths):
-            self.report({"ERROR"}, told(refused[0]))
-            return {"CANCELLED"}
-        if len(paths) > 1:
-            self.report({"INFO"}, rpt_("{count} images are in the queue", count=len(paths) - len(refused)))
-        return {"FINISHED"}
-
-
-def submit_all(context, paths):
-    """Queue a generation for each image file, to stand in a row from the 3D cursor; return why some were refused."""
-    from ..scene.pixels import BadImage, source_of_file
-
-    settings, refused, row = context.scene.espalier, [], order_here(context)
-    for path in paths:
-        try:
-            source, suffix = source_of_file(path)
+        settings, images = context.scene.espalier, []
+        request = generation(settings, paths[0].name)
+        for path in paths:
             if not settings.lock_seed:
                 settings.seed = new_seed()
-            session.submit(source, suffix, generation(settings, path.name), row)
-        except (BadImage, ClientError) as error:
-            refused.append(str(error))
-            continue
-        row = next_in_row(row)
-    return refused
+            own = {"name": object_name(path.name), "image": path.name, "seed": settings.seed}
+            images.append((path, {**request, **own}))
+        session.message = None
+        intake = Intake(images, order_here(context))
+        # One is read at once, so that the first job can begin; the rest while Blender goes on with its own work.
+        while intake.left and not intake.taken:
+            intake.step()
+        session.take_in(intake)
+        if not intake.taken:
+            self.report({"ERROR"}, told(intake.refused[0]))
+            return {"CANCELLED"}
+        if len(paths) > 1:
+            self.report({"INFO"}, rpt_("{count} images go into the queue", count=len(paths)))
+        return {"FINISHED"}
 
 
 class ESPALIER_OT_texture_dropped(_Files, bpy.types.Operator):

@@ -5,7 +5,7 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
-from ..languages import tip_, told
+from ..languages import told
 from ..orders import next_in_row, order_of
 from ..session import Order, session
 from .generate import no_engine
@@ -72,14 +72,6 @@ class ESPALIER_OT_queue_earlier(bpy.types.Operator):
     )
     bl_options = {"INTERNAL"}
 
-    run: bpy.props.BoolProperty(options={"HIDDEN", "SKIP_SAVE"})
-
-    @classmethod
-    def description(cls, _context, properties):
-        if properties.run:
-            return tip_(cls.bl_description)
-        return tip_("Cancel the jobs that were waiting when Blender was closed")
-
     @classmethod
     def poll(cls, _context):
         reason = no_engine()
@@ -97,14 +89,32 @@ class ESPALIER_OT_queue_earlier(bpy.types.Operator):
                 job = queue.store.read(listed.folder)
                 if not job.forsaken:
                     continue
-                if not self.run:
-                    queue.store.set_state(job.folder, "cancelled")
-                    continue
                 order = order_of(context, job.request)
                 if isinstance(order, Order):
                     order = row = order if row is None else next_in_row(row)
                 session.orders[job.id] = order
                 queue.add(job)
+        except ClientError as error:
+            session.tell(error.problem)
+            self.report({"ERROR"}, told(error.sentence))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_discard_earlier(bpy.types.Operator):
+    bl_idname = ids.OP_DISCARD_EARLIER
+    bl_label = "Discard Earlier Jobs"
+    bl_description = "Cancel the jobs that were waiting when Blender was closed"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context):
+        jobs, store = (session.shelf.forsaken(), session.shelf.store) if session.shelf is not None else ([], None)
+        try:
+            for listed in jobs:
+                session.shelf.touch(listed.id)
+                # Another Blender may have taken it since the list was read.
+                if store.read(listed.folder).forsaken:
+                    store.set_state(listed.folder, "cancelled")
         except ClientError as error:
             session.tell(error.problem)
             self.report({"ERROR"}, told(error.sentence))

@@ -45,7 +45,13 @@ def recall(panel, made, result):
 
 
 def _load(path):
+    """The image of a job, packed: its file goes when the job is deleted. None where it cannot be read."""
+    if path is None:
+        return None
     try:
-        return None if path is None else bpy.data.images.load(str(path), check_existing=True)
+        image = bpy.data.images.load(str(path), check_existing=True)
+        if image.packed_file is None:
+            image.pack()
     except RuntimeError:
         return None
+    return image

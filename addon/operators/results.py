@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be done with a result of the list: place it, vary it, take its settings, look at its files, delete it."""
 
+from dataclasses import replace
+
 import bpy
 
 from .. import ids, preferences
@@ -96,7 +98,7 @@ class ESPALIER_OT_variants(_OfResult):
             return {"CANCELLED"}
         given = [each.request.get("settings") for each in (made, job)]
         settings = {name: value for each in given if isinstance(each, dict) for name, value in each.items()}
-        place = order_here(context)
+        place = _beside(context, job)
         try:
             for _ in range(self.count):
                 request = {**made.request, "seed": new_seed(), "settings": settings}
@@ -106,6 +108,27 @@ class ESPALIER_OT_variants(_OfResult):
             session.tell(error.problem)
             self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
+        return {"FINISHED"}
+
+
+def _beside(context, job):
+    """The order for a variant of a job: beside its object, or where the panel wants it when there is none."""
+    order = order_here(context)
+    made = [item for item in context.scene.objects if item.get(ids.PROP_JOB) == job.id and ids.PROP_LOD not in item]
+    if not made:
+        return order
+    return next_in_row(replace(order, location=tuple(made[0].matrix_world.translation)))
+
+
+class ESPALIER_OT_leave_result(_OfResult):
+    bl_idname = ids.OP_LEAVE_RESULT
+    bl_label = "Not Now"
+    bl_description = "Do not put this result into the open file. It stays in the list of results"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, _context):
+        if self.job in session.ready:
+            session.leave(self.job)
         return {"FINISHED"}
 
 
@@ -120,7 +143,7 @@ class ESPALIER_OT_recall(_OfResult):
         if job is None:
             return self.gone()
         for sentence in recall(context.scene.espalier, generation_behind(job) or job, job):
-            self.report({"WARNING"}, sentence)
+            self.report({"WARNING"}, told(sentence))
         return {"FINISHED"}
 
 

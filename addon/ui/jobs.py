@@ -68,8 +68,8 @@ def _draw_forsaken(layout, context):
         text = iface_("{count} jobs were waiting when Blender was closed.", count=len(jobs))
     draw_sentence(layout, text, context, "TIME")
     row = layout.row(align=True)
-    row.operator(ids.OP_QUEUE_EARLIER, text="Run", icon="PLAY").run = True
-    row.operator(ids.OP_QUEUE_EARLIER, text="Discard", icon="TRASH").run = False
+    row.operator(ids.OP_QUEUE_EARLIER, text="Run", icon="PLAY")
+    row.operator(ids.OP_DISCARD_EARLIER, text="Discard", icon="TRASH")
 
 
 class ESPALIER_UL_results(bpy.types.UIList):

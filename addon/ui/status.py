@@ -63,6 +63,9 @@ def draw_status(layout, context):
     waiting = session.waiting()
     if waiting:
         layout.label(text=iface_("{count} more waiting", count=waiting), icon="TIME", translate=False)
+    if session.intake is not None:
+        left = iface_("{count} more images to be read", count=session.intake.left)
+        layout.label(text=left, icon="FILE_IMAGE", translate=False)
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
@@ -110,7 +113,9 @@ def _draw_ready(layout, context, job_id):
             text = iface_("Place at 3D Cursor")
         else:
             text = iface_("Apply to “{name}”", name=order.name)
-        layout.operator(order.operator, text=text, icon="IMPORT", translate=False).job = job_id
+        row = layout.row(align=True)
+        row.operator(order.operator, text=text, icon="IMPORT", translate=False).job = job_id
+        row.operator(ids.OP_LEAVE_RESULT, text="", icon="X").job = job_id
 
 
 def _draw_message(layout, context, message):

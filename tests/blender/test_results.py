@@ -97,7 +97,7 @@ def test_jobs_that_waited_when_blender_closed_are_offered_and_run(engine):
     start_again(engine)
     waiting = session.shelf.forsaken()
     assert len(waiting) == 2
-    bpy.ops.espalier.queue_earlier(run=True)
+    bpy.ops.espalier.queue_earlier()
     tick()
     assert [job for job, _ in engine.submitted] == [waiting[0].id]
     engine.finish()
@@ -114,8 +114,8 @@ def test_jobs_that_waited_stand_in_a_row_and_those_another_blender_took_are_left
     start_again(engine)
     first, taken, last = session.shelf.forsaken()
     JobStore(taken.folder.parent).adopt(taken.folder)
-    for run in (True, False):
-        bpy.ops.espalier.queue_earlier(run=run)
+    bpy.ops.espalier.queue_earlier()
+    bpy.ops.espalier.discard_earlier()
     assert [job.id for job in session.queue.jobs.values()] == [first.id, last.id]
     assert session.queue.store.read(taken.folder).state == "waiting"
     assert session.orders[last.id].location[0] == pytest.approx(1 + GAP)
@@ -125,10 +125,36 @@ def test_jobs_that_waited_can_be_discarded(engine):
     session.queue.on_hold = True
     bpy.ops.espalier.generate()
     start_again(engine)
-    bpy.ops.espalier.queue_earlier(run=False)
+    bpy.ops.espalier.discard_earlier()
     look()
     assert session.shelf.forsaken() == [] and engine.submitted == []
     assert [entry.job.state for entry in session.shelf.ended()] == ["cancelled"]
+
+
+def test_jobs_are_discarded_without_an_engine(engine, monkeypatch):
+    session.queue.on_hold = True
+    bpy.ops.espalier.generate()
+    start_again(engine)
+    monkeypatch.setattr(preferences, "engine_python", lambda: None)
+    assert not bpy.ops.espalier.queue_earlier.poll() and bpy.ops.espalier.discard_earlier.poll()
+    bpy.ops.espalier.discard_earlier()
+    look()
+    assert session.shelf.forsaken() == [] and len(session.shelf.ended()) == 1
+
+
+def test_a_result_that_waits_for_the_user_lets_blender_rest_and_can_be_left_where_it_is(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    bpy.ops.wm.read_homefile(use_empty=True)
+    engine.finish()
+    tick()
+    (job,) = session.ready
+    assert not session.is_busy() and pump._tick() == pump.IDLE_SECONDS
+    assert bpy.ops.espalier.leave_result(job=job) == {"FINISHED"}
+    look()
+    assert session.ready == [] and not bpy.data.objects
+    assert [entry.job.state for entry in session.shelf.ended()] == ["finished"]
+    assert bpy.ops.espalier.place_result(job=job) == {"FINISHED"} and len(bpy.data.objects) == 1
 
 
 def test_a_texture_of_an_earlier_blender_waits_for_the_users_word(engine):
@@ -139,7 +165,7 @@ def test_a_texture_of_an_earlier_blender_waits_for_the_users_word(engine):
     start_again(engine)
     (job,) = session.shelf.forsaken()
     (engine.result / "result.npz").unlink()
-    bpy.ops.espalier.queue_earlier(run=True)
+    bpy.ops.espalier.queue_earlier()
     tick()
     engine.finish()
     tick()
@@ -172,7 +198,20 @@ def test_variants_have_other_seeds_and_the_same_settings_and_stand_in_a_row(engi
     assert all(request["settings"] == made.request["settings"] for request in requests)
     assert all((job.folder / "input.png").is_file() for job in session.queue.waiting)
     columns = sorted(session.orders[job.id].location[0] for job in session.queue.waiting)
-    assert columns == pytest.approx([0, 1 + GAP, 2 * (1 + GAP)])
+    assert columns == pytest.approx([(1 + GAP) * place for place in (1, 2, 3)])
+
+
+def test_variants_stand_beside_the_object_wherever_it_is_now_or_at_the_cursor_without_it(engine, made):
+    session.queue.on_hold = True
+    item = bpy.context.view_layer.objects.active
+    item.location = (5, 6, 7)
+    bpy.context.view_layer.update()
+    bpy.ops.espalier.variants(job=made.id, count=1)
+    bpy.data.objects.remove(item)
+    bpy.context.scene.cursor.location = (0, 2, 0)
+    bpy.ops.espalier.variants(job=made.id, count=1)
+    beside, alone = (session.orders[job.id].location for job in session.queue.waiting)
+    assert beside == pytest.approx((5 + 1 + GAP, 6, 7)) and alone == pytest.approx((0, 2, 0))
 
 
 def test_settings_of_a_result_come_back_to_the_panel(engine):
@@ -193,6 +232,18 @@ def test_settings_of_a_result_come_back_to_the_panel(engine):
         "KEYER",
     )
     assert panel.image is not None and panel.lock_seed
+
+
+def test_the_image_of_a_result_outlives_its_job(engine, made):
+    panel = bpy.context.scene.espalier
+    bpy.ops.espalier.recall(job=made.id)
+    first = panel.image
+    bpy.ops.espalier.recall(job=made.id)
+    assert panel.image == first and first.packed_file is not None
+    bpy.ops.espalier.delete_result("EXEC_DEFAULT", job=made.id)
+    first.reload()
+    assert tuple(first.size) == (8, 8) and first.has_data
+    assert bpy.ops.espalier.generate() == {"FINISHED"}
 
 
 def test_a_request_that_names_a_file_outside_its_folder_gives_no_image(engine, made, tmp_path):

@@ -7,12 +7,14 @@ from types import SimpleNamespace
 import bpy
 import numpy as np
 import pytest
+from espalier.addon import pump
 from espalier.addon.operators import take_image
 from espalier.addon.operators.take_image import _grabbing, path_in
 from espalier.addon.orders import GAP
 from espalier.addon.session import session
 
 from .conftest import png
+from .stand_in import tick
 
 
 @pytest.fixture
@@ -36,15 +38,19 @@ def requests():
 
 
 def test_many_dropped_images_wait_in_the_queue_and_stand_in_a_row(engine, pictures):
+    session.queue.on_hold = True
     bpy.context.scene.espalier.size = 2.0
     assert drop(pictures, "bowl.png", "Cup one.png", "été.png") == {"FINISHED"}
+    tick()
     assert [request["name"] for request in requests()] == ["bowl", "Cup one", "été"]
     places = [order.location for order in session.orders.values()]
     assert np.allclose(np.diff(np.array(places), axis=0), [[2.0 * (1 + GAP), 0, 0]] * 2)
 
 
 def test_a_folder_alone_means_all_its_images(engine, pictures):
+    session.queue.on_hold = True
     assert drop(pictures) == {"FINISHED"}
+    tick()
     assert sorted(request["image"] for request in requests()) == ["Cup one.png", "bowl.png", "été.png"]
 
 
@@ -65,6 +71,29 @@ def test_images_that_are_gone_are_told_and_the_others_queued(engine, pictures):
     assert drop(pictures, "bowl.png", "Cup one.png") == {"FINISHED"}
     assert [request["name"] for request in requests()] == ["Cup one"]
     assert any("bowl.png" in message.text and message.is_error for message in session.messages)
+
+
+def test_a_folder_of_many_images_is_read_between_the_ticks_of_the_window(engine, pictures, monkeypatch):
+    session.queue.on_hold = True
+    names = [f"{number:03}.png" for number in range(40)]
+    for name in names:
+        (pictures / name).write_bytes((pictures / "bowl.png").read_bytes())
+    (pictures / "020.png").unlink()
+    assert drop(pictures, *names) == {"FINISHED"}
+    assert len(session.queue.waiting) == 1 and session.intake.left == 39 and session.is_busy()
+    with pytest.raises(RuntimeError, match="Other images are being read"):
+        drop(pictures, "bowl.png")
+    monkeypatch.setattr(pump, "TICK_SECONDS", 1e-9)
+    ticks = 0
+    while session.intake is not None and ticks < 100:
+        assert pump._tick() == pump.BUSY_SECONDS or session.intake is None
+        ticks += 1
+    assert ticks == 39 and not session.is_busy()
+    assert [request["image"] for request in requests()] == [name for name in names if name != "020.png"]
+    (message,) = session.messages
+    assert message.is_error and "020.png" in message.text
+    columns = [order.location[0] for order in session.orders.values()]
+    assert np.allclose(np.diff(columns), 1 + GAP)
 
 
 def test_an_image_dropped_on_meshes_textures_the_selected_ones(engine, pictures):

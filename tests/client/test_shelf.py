@@ -113,6 +113,35 @@ def test_reading_goes_on_where_it_stopped(store):
     assert counts == sorted(counts) and shelf.size() > 3000
 
 
+def test_a_store_of_many_jobs_is_listed_in_pieces_and_nothing_is_lost(store):
+    for number in range(30):
+        make(store, f"cup{number}", protocol.BUILT, created=float(number))
+    shelf = Shelf(store)
+    calls = 0
+    while not shelf.entries or shelf.is_reading:
+        shelf.poll(1e-9)
+        calls += 1
+        ended = [entry.job.created for entry in shelf.ended()]
+        assert ended == sorted(ended, reverse=True)
+    assert len(shelf.entries) == 30 and calls >= 30
+
+
+def test_a_job_that_is_made_while_the_store_is_listed_stays(store):
+    make(store, "old", protocol.BUILT)
+    make(store, "older", protocol.BUILT)
+    shelf = Shelf(store)
+    shelf.poll(1e-9)
+    assert shelf.is_reading
+    job = make(store, "new", protocol.BUILT)
+    shelf.touch(job.id)
+    for _ in range(4):
+        shelf.poll(1e-9)
+    assert job.id in shelf.entries
+    for _ in range(4):
+        shelf.poll(1e-9)
+    assert len(shelf.entries) == 3
+
+
 def test_what_another_blender_deleted_leaves_the_shelf(store, monkeypatch):
     job = make(store, "cup", protocol.BUILT)
     shelf = read(store)
