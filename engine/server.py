@@ -271,7 +271,6 @@ class Server:
         handler = self._handlers.get(kind)
         if handler is None:
             raise EspalierError("bad_request", f"This engine cannot do jobs of the kind {request.get('kind')!r}.")
-        folder.begin()
         waiting = StageClock({})
         self._current = (job, waiting)
         self._send("started", job=job.id)
@@ -283,6 +282,8 @@ class Server:
                 self._send("progress", job=job.id, stage=WAITING_STAGE, step=0, of=0, eta_s=None, text=sentence)
 
         with device_lock.hold(device_lock.lock_file(self._device), str(request.get("name") or job.id), wait):
+            # Not before: another engine may be at work in this very folder.
+            folder.begin()
             clock = StageClock(earlier_seconds(folder.path, request) or self._typical.get(kind, {}))
             self._current = (job, clock)
             memory = machine.PeakMemory()

@@ -5,10 +5,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from ...engine.protocol import try_lock
+
+_NAME = re.compile(r"[0-9a-f]{16}\.lock")
+_LOCK_SECONDS = 0.5
 
 
 class Claim:
@@ -36,14 +42,16 @@ class Claim:
 def is_alive(folder: Path, name: str) -> bool:
     """Tell whether the process that made the claim ``name`` still has it; false for a name that is no claim.
 
-    Where the file system has no locks nobody can tell, and it counts as held.
+    Where nobody can tell, on a file system without locks or without leave to look, it counts as held.
     """
-    if Path(name).name != name or not name.endswith(".lock"):
+    if not _NAME.fullmatch(name):
         return False
     try:
         descriptor = os.open(folder / name, os.O_RDWR)
-    except OSError:
+    except FileNotFoundError:
         return False
+    except OSError:
+        return True
     try:
         free = try_lock(descriptor)
     except OSError:
@@ -54,3 +62,23 @@ def is_alive(folder: Path, name: str) -> bool:
         with contextlib.suppress(OSError):
             (folder / name).unlink()
     return not free
+
+
+@contextlib.contextmanager
+def alone(path: Path) -> Iterator[bool]:
+    """Keep the other processes that ask for the same file waiting; false when one of them has it for long.
+
+    What happens within is to take milliseconds. Where the file system has no locks, nobody waits. Raises OSError when
+    the file cannot be opened.
+    """
+    descriptor = os.open(path, os.O_RDWR)
+    try:
+        deadline = time.monotonic() + _LOCK_SECONDS
+        try:
+            while not (mine := try_lock(descriptor)) and time.monotonic() < deadline:
+                time.sleep(0.002)
+        except OSError:
+            mine = True
+        yield mine
+    finally:
+        os.close(descriptor)

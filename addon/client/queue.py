@@ -86,12 +86,12 @@ class JobQueue:
         return self.paused is None and not self.on_hold
 
     def add(self, stored: StoredJob) -> Job:
-        """Put a job of the store at the end of the queue: a new one, or an ended or interrupted one to be run again."""
+        """Put a job of the store at the end of the queue: a new one, or an ended or interrupted one to be run again.
+
+        Raises ClientError when it cannot be, "busy" where another Blender has it.
+        """
         job = Job(stored.id, stored.folder, stored.name)
-        if stored.state != protocol.WAITING:
-            self.store.set_state(stored.folder, protocol.WAITING)
-        elif stored.forsaken:
-            self.store.adopt(stored.folder)
+        self.store.adopt(stored.folder)
         self.jobs.pop(job.id, None)
         self.jobs[job.id] = job
         self.resume()

@@ -12,11 +12,12 @@ import time
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...engine import protocol
-from .claim import Claim, is_alive
+from .claim import Claim, alone, is_alive
 from .errors import ClientError, Problem, from_os_error
 
 MAX_NAME = 40
@@ -45,7 +46,7 @@ def data_folder(preferred: str = "", environment: Mapping[str, str] = os.environ
 @dataclass(frozen=True)
 class StoredJob:
     """A job as its folder tells it. ``state`` is one of protocol.STATES; ``interrupted`` marks a running one that
-    nobody runs, ``forsaken`` a waiting one whose Blender is gone.
+    nobody runs, ``forsaken`` a waiting one whose Blender is gone; ``owner`` names the process that has it run.
     """
 
     folder: Path
@@ -58,8 +59,9 @@ class StoredJob:
     problem: Problem | None = None
     interrupted: bool = False
     forsaken: bool = False
+    owner: str = ""
 
-    @property
+    @cached_property
     def id(self) -> str:
         """The job's identifier: the folder's name."""
         return self.folder.name
@@ -109,12 +111,27 @@ class JobStore:
             self._claim = None
 
     def adopt(self, folder: Path) -> None:
-        """Make a forsaken job one of this process. Raises ClientError when the folder cannot be written."""
+        """Make a job one of this process that waits: a new one, one that has ended, or one whose Blender is gone.
+
+        Of two Blenders that reach for the same job, one gets it. Raises ClientError("busy") when another one has it,
+        and others when the folder cannot be written.
+        """
         try:
-            record = protocol.read_json(folder / protocol.STATE_FILE) or {}
-            protocol.write_json(folder / protocol.STATE_FILE, {**record, "owner": self._owner()}, sync=False)
+            with alone(folder / protocol.REQUEST_FILE) as mine:
+                stored = self.read(folder)
+                if not mine or self._is_of_another(stored):
+                    raise ClientError("busy", f"Another Blender works on “{stored.name}”. Cancel it there first.")
+                if stored.state != protocol.WAITING or stored.forsaken:
+                    self.set_state(folder, protocol.WAITING)
         except OSError as error:
             raise from_os_error(error, folder) from error
+
+    def _is_of_another(self, stored: StoredJob) -> bool:
+        """Whether another process that lives runs the job, or is going to."""
+        if self._claim is not None and stored.owner == self._claim.name:
+            return False
+        waits = stored.state == protocol.WAITING and not stored.forsaken
+        return waits or (stored.state == protocol.RUNNING and not stored.interrupted)
 
     def create(
         self,
@@ -152,7 +169,12 @@ class JobStore:
         request = protocol.read_json(folder / protocol.REQUEST_FILE)
         name = state.get("state")
         problem = state.get("problem")
-        interrupted = name == protocol.RUNNING and _age(folder / protocol.STATE_FILE) > protocol.SILENCE_SECONDS
+        owner = _text(state.get("owner"))
+        # An engine leaves with its Blender; while that lives, it shows by the time of this file that it does.
+        interrupted = name == protocol.RUNNING and (
+            (owner != "" and not is_alive(self._claims, owner))
+            or _age(folder / protocol.STATE_FILE) > protocol.SILENCE_SECONDS
+        )
         if state == {} and protocol.read_json(folder / protocol.RESULT_FILE) is not None:
             # Only a power cut loses a state; result.json comes last, so what it describes is there.
             name = protocol.FINISHED
@@ -168,7 +190,8 @@ class JobStore:
             peak_memory={k: _number(v) for k, v in _mapping(state.get("peak_memory")).items()},
             problem=_problem(problem, folder),
             interrupted=interrupted,
-            forsaken=name == protocol.WAITING and not is_alive(self._claims, _text(state.get("owner"))),
+            forsaken=name == protocol.WAITING and not is_alive(self._claims, owner),
+            owner=owner,
         )
 
     def list(self) -> list[StoredJob]:
