@@ -23,6 +23,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+from ...engine.protocol import try_lock
 from .errors import ClientError, Problem, from_os_error
 from .process import clean_environment, environment_python, group_options, kill
 
@@ -37,7 +38,6 @@ _AGAIN = "Press Install Engine again; what was downloaded is kept."
 _SPACE = 4
 _DIST_INFO = "Lib/site-packages/*.dist-info" if os.name == "nt" else "lib/python*/site-packages/*.dist-info"
 _LOOK_SECONDS = 0.5
-_ALIVE_SECONDS = 20.0
 
 
 def platform_name(system: str = "", machine: str = "") -> str:
@@ -86,7 +86,7 @@ class EngineInstall:
         self._blender_python = blender_python or Path(sys.executable)
         self._new = data / "engine-new"
         self._alive = data / "engine-new.alive"
-        self._owns_new = False
+        self._lock: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._steps = self._run()
 
@@ -222,11 +222,11 @@ class EngineInstall:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env={**clean_environment(), **(extra or {})},
+                **({"pass_fds": (self._lock,)} if os.name == "posix" and self._lock is not None else {}),
                 **group_options(),
             )
         try:
             while process.poll() is None:
-                self._touch()
                 yield
         finally:
             if process.poll() is None:
@@ -237,29 +237,31 @@ class EngineInstall:
             return _Output(process.returncode, log.read().decode("utf-8", "replace"))
 
     def _claim(self) -> None:
-        """Refuse to work on the same folder as another Blender, whose installation shows that it is alive."""
+        """Refuse to work on the same folder as another Blender, or as a program that one that died had started.
+
+        The programs inherit the lock: it is free when the last of them is gone.
+        """
+        lock = os.open(self._alive, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            busy = time.time() - self._alive.stat().st_mtime < _ALIVE_SECONDS
+            busy = not try_lock(lock)
         except OSError:
+            # A shared disk without locks: nobody can tell.
             busy = False
         if busy:
+            os.close(lock)
             self._fail("busy", "Another Blender is installing the engine. Wait until it is done.", "")
-        self._owns_new = True
-        self._touch()
-
-    def _touch(self) -> None:
-        self._alive.touch()
+        self._lock = lock
 
     def _leave(self) -> None:
         """Clear away what a failed or cancelled run made, without waiting for it; the next run clears what resists."""
-        if self._owns_new:
-            self._owns_new = False
-            self._alive.unlink(missing_ok=True)
+        if self._lock is not None:
             if self._new.exists():
                 trash = self.data / f"engine-trash-{secrets.token_hex(4)}"
                 with contextlib.suppress(OSError):
                     self._new.rename(trash)
                     subprocess.Popen([str(self._blender_python), "-I", "-c", _REMOVE, str(trash)], **group_options())
+            os.close(self._lock)
+            self._lock = None
 
     def _check_space(self, size: int) -> None:
         free = shutil.disk_usage(self.data).free
