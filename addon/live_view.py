@@ -5,9 +5,15 @@ then in its colours.
 It is drawn, not built: nothing of it is an object, so it enters neither the undo history nor a saved file.
 """
 
+import time
+import zipfile
+
 import bpy
 import numpy as np
 
+# Triangles that are placed and lit at a time: a large preview takes several ticks.
+PIECE = 8192
+READ_SECONDS = 0.006
 CLAY = np.array([0.62, 0.52, 0.44], dtype=np.float32)
 LIGHT = np.array([-0.35, -0.55, 0.76], dtype=np.float32)
 AMBIENT = 0.35
@@ -18,6 +24,7 @@ class LiveView:
 
     def __init__(self):
         self._file = None
+        self._reading = None
         self._scene = ""
         self._handler = None
         self._triangles = None
@@ -30,20 +37,34 @@ class LiveView:
 
     def follow(self, job, order):
         """Draw what ``job`` has made so far where ``order`` wants the object; nothing without a job. True when that is
-        other than before.
+        other than before. What there was stays until a new preview is read, which may take several calls.
         """
         file = getattr(job, "live", None)
         if file is None or not hasattr(order, "location"):
             file = None
-        if file == self._file:
-            return False
-        self._file, self._batch, self._triangles = file, None, None
-        if file is not None:
-            self._scene = order.scene
-            self._triangles = _read(file, order)
-        if (self._triangles is not None) != (self._handler is not None):
+        if file != self._file:
+            self._file, self._reading = file, _read(file, order) if file is not None else None
+            if file is None:
+                self._show(None, "")
+                return True
+        return self._reading is not None and self._read_on(order.scene)
+
+    def _read_on(self, scene):
+        """Read for a few milliseconds; true when a preview is there."""
+        deadline = time.monotonic() + READ_SECONDS
+        while time.monotonic() < deadline:
+            try:
+                next(self._reading)
+            except StopIteration as end:
+                self._reading = None
+                self._show(end.value, scene)
+                return True
+        return False
+
+    def _show(self, triangles, scene):
+        self._triangles, self._scene, self._batch = triangles, scene, None
+        if (triangles is not None) != (self._handler is not None):
             self._switch()
-        return True
 
     def remove(self):
         """Draw nothing any more."""
@@ -81,7 +102,7 @@ def read_arrays(file):
         with np.load(file, allow_pickle=False) as arrays:
             vertices, faces = arrays["vertices"].astype(np.float32), arrays["faces"].astype(np.int32)
             attributes = arrays["attributes"].astype(np.float32) if "attributes" in arrays else None
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     fits = vertices.ndim == 2 and vertices.shape[1] == 3 and faces.ndim == 2 and faces.shape[1] == 3
     if not fits or not len(faces) or faces.min() < 0 or faces.max() >= len(vertices) or not np.isfinite(vertices).all():
@@ -92,28 +113,36 @@ def read_arrays(file):
 
 
 def _read(file, order):
-    """Corner positions [3F, 3] in the scene and colours [3F, 4] of flat-shaded triangles; None when unreadable.
+    """Return corner positions [3F, 3] in the scene and colours [3F, 4] of flat-shaded triangles; None when unreadable.
 
-    Clay until there are materials, then their base colour.
+    Clay until there are materials, then their base colour. A generator: it yields whenever a tick may end.
     """
     from .scene.mesh import frame_on_ground
 
     arrays = read_arrays(file)
+    yield
     if arrays is None:
         return None
     vertices, faces, attributes = arrays
     scene = bpy.data.scenes.get(order.scene)
     rows = frame_on_ground(vertices, order.size / (scene.unit_settings.scale_length if scene is not None else 1.0))
     placed = (vertices @ rows[:3] + rows[3] + np.array(order.location)).astype(np.float32)
-    corners = placed[faces]
+    corners, colours = np.empty((len(faces), 3, 3), np.float32), np.ones((len(faces), 3, 4), np.float32)
+    for start in range(0, len(faces), PIECE):
+        yield
+        piece = slice(start, start + PIECE)
+        corners[piece] = placed[faces[piece]]
+        base = CLAY if attributes is None else np.clip(attributes[faces[piece], :3], 0.0, 1.0)
+        colours[piece, :, :3] = base * _shade(corners[piece])[:, None, None]
+    return corners.reshape(-1, 3), colours.reshape(-1, 4)
+
+
+def _shade(corners):
+    """How light triangles [F, 3, 3] are, [F]."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
     # The winding of an unfinished surface says nothing: both sides are lit.
-    shade = AMBIENT + (1 - AMBIENT) * np.abs(normals @ (LIGHT / np.linalg.norm(LIGHT)))
-    base = np.broadcast_to(CLAY, corners.shape) if attributes is None else np.clip(attributes[faces, :3], 0.0, 1.0)
-    colours = np.ones((len(faces), 3, 4), np.float32)
-    colours[..., :3] = base * shade[:, None, None]
-    return corners.reshape(-1, 3), colours.reshape(-1, 4)
+    return AMBIENT + (1 - AMBIENT) * np.abs(normals @ (LIGHT / np.linalg.norm(LIGHT)))
 
 
 live_view = LiveView()

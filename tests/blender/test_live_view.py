@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is being made is shown where it will stand, and is nothing in the file. The engine is a stand-in."""
 
+import time
+
 import bpy
 import numpy as np
 import pytest
@@ -61,6 +63,15 @@ def test_nothing_of_it_is_in_the_file(watched):
     assert not bpy.data.objects and not bpy.data.meshes
 
 
+def test_a_preview_that_ends_early_shows_nothing_and_stops_nothing(engine, watched):
+    job, folder = engine.submitted[-1]
+    whole = (folder / "live-shape.npz").read_bytes()
+    (folder / "live-half.npz").write_bytes(whole[: len(whole) // 2])
+    engine.events.append(Event("preview", job, {"stage": "shape", "file": "live-half.npz"}))
+    tick()
+    assert live_view._triangles is None and session.message is None
+
+
 def test_it_goes_when_the_object_comes(engine, watched):
     engine.finish()
     tick()
@@ -113,6 +124,22 @@ def test_a_damaged_preview_shows_nothing_and_stops_nothing(engine, arrays):
     engine.finish()
     tick()
     assert len(bpy.data.objects) == 1
+
+
+def test_a_large_preview_takes_many_short_ticks_and_the_one_before_stays_meanwhile(engine, watched):
+    before = live_view._triangles
+    rng = np.random.default_rng(0)
+    job, folder = engine.submitted[-1]
+    vertices, faces = rng.random((60_000, 3), np.float32), rng.integers(0, 60_000, (120_000, 3), np.int32)
+    np.savez(folder / "live-large.npz", vertices=vertices, faces=faces)
+    engine.events.append(Event("preview", job, {"stage": "shape", "file": "live-large.npz"}))
+    longest = ticks = 0
+    while live_view._triangles is before:
+        begun = time.thread_time()
+        tick(1)
+        longest, ticks = max(longest, time.thread_time() - begun), ticks + 1
+    assert len(live_view._triangles[0]) == 360_000 and ticks > 1
+    assert longest < 0.02
 
 
 def test_the_request_asks_for_it(engine):
