@@ -24,7 +24,8 @@ def modulated_layer_norm(x: Tensor, scale: Tensor, shift: Tensor, eps: float) ->
 
     Every operation after the norm rounds to the dtype of ``x``, as the released model does.
     """
-    if choice.serve_tensors(x, scale, shift) and x.dtype == scale.dtype == shift.dtype:
+    alike = x.dtype == scale.dtype == shift.dtype and len(scale) in (1, len(x))
+    if alike and choice.serve_tensors(x, scale, shift):
         from . import layer_norm_triton
 
         if layer_norm_triton.serves(x):

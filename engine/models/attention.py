@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..kernels.head_norm import head_norm, head_norm_rotate, rotate
 from .attention_kernels import by_torch, kernel_for
 from .layers import Linear
 
@@ -26,12 +26,6 @@ def rotary_phases(coords: Tensor, head_dim: int, base: float = 10000.0) -> Tenso
     angles = (coords.float().unsqueeze(-1) * frequencies).flatten(-2)
     angles = F.pad(angles, (0, pairs - angles.shape[-1]))
     return torch.polar(torch.ones_like(angles), angles)
-
-
-def rotate(x: Tensor, phases: Tensor) -> Tensor:
-    """Turn adjacent channel pairs of ``x`` [B, L, heads, D] by ``phases`` [B or 1, L, D / 2], in float32."""
-    pairs = torch.view_as_complex(x.float().unflatten(-1, (-1, 2)))
-    return torch.view_as_real(pairs * phases.unsqueeze(-2)).flatten(-2).to(x.dtype)
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
@@ -55,7 +49,11 @@ class HeadRMSNorm(nn.Module):
         self.gamma = nn.Parameter(torch.ones(heads, head_dim))
 
     def forward(self, x: Tensor) -> Tensor:
-        return (F.normalize(x.float(), dim=-1) * self.gamma * math.sqrt(x.shape[-1])).to(x.dtype)
+        return head_norm(x, self.gamma)
+
+    def rotated(self, x: Tensor, phases: Tensor) -> Tensor:
+        """The norm of x [B, L, heads, head_dim], turned by phases [B or 1, L, head_dim / 2]."""
+        return head_norm_rotate(x, self.gamma, phases)
 
 
 class _QueryKeyNorm(nn.Module):
@@ -80,8 +78,10 @@ class SelfAttention(_QueryKeyNorm):
     def forward(self, x: Tensor, phases: Tensor, mask: Tensor | None) -> Tensor:
         """x [B, L, C], phases [B or 1, L, head_dim / 2], mask bool [B, L] of existing tokens or None."""
         q, k, v = self.to_qkv(x).unflatten(-1, (3, self.heads, -1)).unbind(-3)
-        q = rotate(self.q_rms_norm(q), phases)
-        k = rotate(self.k_rms_norm(k), phases)
+        if isinstance(self.q_rms_norm, HeadRMSNorm):
+            q, k = self.q_rms_norm.rotated(q, phases), self.k_rms_norm.rotated(k, phases)
+        else:
+            q, k = rotate(q, phases), rotate(k, phases)
         return self.to_out(attend(q, k, v, mask))
 
 

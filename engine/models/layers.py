@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ..kernels.layer_norm import layer_norm, modulated_layer_norm
 from ..sparse import SparseConv3d
 
 TORSO_LAYERS = (nn.Linear, nn.Conv3d, SparseConv3d)
@@ -43,7 +44,11 @@ class LayerNorm32(nn.LayerNorm):
     """Layer norm over the last axis, computed in float32, returned in the dtype of its input."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.float()).to(x.dtype)
+        return layer_norm(x, self.weight, self.bias, self.eps)
+
+    def modulated(self, x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+        """norm(x) * (1 + scale) + shift, for a norm without parameters; x [B, L, C], scale and shift [B or 1, 1, C]."""
+        return modulated_layer_norm(x, scale, shift, self.eps)
 
 
 class ChannelLayerNorm32(LayerNorm32):

@@ -111,10 +111,10 @@ class TransformerBlock(nn.Module):
         """x [B, L, C], shared_modulation [B or 1, 6C]. Twice the batch comes out where cross-attention adds a half."""
         modulation = (self.modulation + shared_modulation).to(shared_modulation.dtype).unsqueeze(1)
         shift_msa, scale_msa, gate_msa, shift_mlp, scale_mlp, gate_mlp = modulation.chunk(6, -1)
-        h = self.norm1(x) * (1 + scale_msa) + shift_msa
+        h = self.norm1.modulated(x, scale_msa, shift_msa)
         x = x + self.self_attn(h, phases, token_mask) * gate_msa
         x = x + self.cross_attn(self.norm2(x), attended)
-        h = self.norm3(x) * (1 + scale_mlp) + shift_mlp
+        h = self.norm3.modulated(x, scale_mlp, shift_mlp)
         return x + self.mlp(h) * gate_mlp
 
 
