@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from scipy.spatial import cKDTree
 
 from . import clean
 from .collapse import collapse
@@ -54,13 +55,16 @@ def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tupl
 def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
     """Simplify a repaired surface to ``target_faces``, every vertex with one fan of faces.
 
-    A surface that has no more faces comes back as the same arrays. See ``simplify`` for the rest.
+    A surface that has no more faces comes back as the same arrays. No closed piece comes out inside out. See
+    ``simplify`` for the rest.
     """
     if len(faces) <= target_faces:
         return vertices, faces
+    before = vertices, faces
     vertices, faces = simplify(vertices, faces, target_faces)
     faces, copies = separate_corners(faces, *edge_table(faces).pairs())
-    return vertices[copies], faces
+    vertices = vertices[copies]
+    return vertices, turned_back(before, vertices, faces)
 
 
 def _bulk(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,9 +77,8 @@ def _bulk(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[n
         points, corners = library(
             vertices, faces.astype(np.int32), target_count=least, preserve_border=True, agg=_AGGRESSIVENESS
         )
-        points, corners = np.asarray(points, dtype=np.float64), np.asarray(corners, dtype=np.int64)
-        if len(corners) <= least and _is_sound(points, corners):
-            return points, corners
+        if len(corners) <= least:
+            return mend_folds(np.asarray(points, dtype=np.float64), np.asarray(corners, dtype=np.int64))
         least *= 2
     return vertices, faces
 
@@ -121,8 +124,56 @@ def _without_crumbs(vertices: np.ndarray, faces: np.ndarray, target_faces: int) 
     return faces[stays[piece]]
 
 
-def _is_sound(vertices: np.ndarray, faces: np.ndarray) -> bool:
-    """Tell whether a mesh has neither edges of three faces nor doubled or empty faces."""
-    if clean.find_degenerate(vertices, faces).any() or clean.find_duplicates(faces).any():
-        return False
-    return bool((edge_table(faces).count <= 2).all())
+def mend_folds(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mend what collapsing may leave: faces folded onto each other go both, edges of more than two faces are cut open.
+
+    vertices [V, 3], faces int64 [F, 3]; returns the same without faces that repeat a vertex.
+    """
+    faces = faces[(faces != np.roll(faces, 1, axis=1)).all(axis=1)]
+    order = np.argsort(faces, axis=1)
+    three = np.take_along_axis(faces, order, 1)
+    # Even or odd, as the corners go round in ascending order or against it.
+    turn = np.where((order[:, 1] - order[:, 0]) % 3 == 1, 1, -1)
+    again = clean.find_duplicates(faces)
+    if again.any():
+        _, same = np.unique(three, axis=0, return_inverse=True)
+        same = same.reshape(-1)
+        surplus = np.bincount(same, turn)
+        # Of faces on the same corners, what is left over of one winding stays, once.
+        first = np.zeros(len(faces), dtype=bool)
+        rows = np.lexsort((np.arange(len(faces)), -turn * np.sign(surplus)[same], same))
+        first[rows[np.diff(same[rows], prepend=-1) != 0]] = True
+        faces = faces[first & (surplus[same] != 0)]
+    table = edge_table(faces)
+    if (table.count > 2).any():
+        faces, copies = separate_corners(faces, *table.pairs())
+        vertices = vertices[copies]
+    return vertices, faces
+
+
+def turned_back(before: tuple[np.ndarray, np.ndarray], vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Turn closed pieces over that were the right way round in ``before`` and no longer are; faces int64 [F, 3].
+
+    A piece that is hardly more than two layers of faces may come out of many collapses inside out.
+    """
+    inside_out, piece = _inside_out(vertices, faces)
+    if not inside_out.any():
+        return faces
+    was, old_piece = _inside_out(*before)
+    corners, rows = before[1][:, 0], np.flatnonzero(inside_out[piece])
+    _, nearest = cKDTree(before[0][corners]).query(vertices[faces[rows, 0]])
+    votes = np.bincount(piece[rows], np.where(was[old_piece[nearest]], 1.0, -1.0), minlength=len(inside_out))
+    turned = inside_out & (votes < 0)
+    return np.where(turned[piece][:, None], faces[:, ::-1], faces)
+
+
+def _inside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Tell which pieces are closed and enclose a negative volume, bool [P], and the piece of every face, int64 [F]."""
+    piece = vertex_components(faces, len(vertices))
+    area = face_vectors(vertices, faces)
+    first = np.unique(piece, return_index=True)[1]
+    from_first = vertices[faces[:, 0]] - vertices[faces[first, 0]][piece]
+    negative = np.bincount(piece, np.einsum("fi,fi->f", area, from_first)) < 0
+    if negative.any():
+        negative[piece[edge_table(faces).boundary() // 3]] = False
+    return negative, piece

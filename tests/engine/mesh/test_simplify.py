@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.simplify import reduce_faces, simplify
-from espalier.engine.mesh.topology import vertex_components
+from espalier.engine.mesh.simplify import mend_folds, reduce_faces, simplify, turned_back
+from espalier.engine.mesh.topology import edge_table, vertex_components
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -113,3 +113,30 @@ def test_the_same_surface_gives_the_same_bytes():
     first, second = simplify(*BIG_TORUS, 3001), simplify(*BIG_TORUS, 3001)
     assert first[0].tobytes() == second[0].tobytes()
     assert first[1].tobytes() == second[1].tobytes()
+
+
+def test_faces_folded_onto_each_other_go_and_the_rest_stays_manifold():
+    vertices, faces = sphere()
+    flap = np.array([[0, 1, 2], [2, 1, 0]]) + len(vertices)
+    points = np.concatenate([vertices, vertices[:3] + 1.0])
+    # A flap on an edge of the sphere, a flap on its own, a face doubled with the same winding, one without area.
+    folded = np.array([[faces[0, 1], faces[0, 0], len(vertices)], [faces[0, 0], faces[0, 1], len(vertices)]])
+    more = np.concatenate([faces, flap, folded, faces[5:6, [1, 2, 0]], [[3, 3, 4]]])
+    _, kept = mend_folds(points, more)
+    assert sorted(map(sorted, kept.tolist())) == sorted(map(sorted, faces.tolist()))
+    assert (edge_table(kept).count == 2).all()
+    fan = np.array([[0, 1, 2], [1, 0, 3], [0, 1, 4]])
+    points, kept = mend_folds(np.eye(5, 3), fan)
+    assert len(kept) == 3 and (edge_table(kept).count == 1).all()
+    assert np.array_equal(points[kept], np.eye(5, 3)[fan])
+
+
+def test_a_closed_piece_that_comes_out_inside_out_is_turned_back():
+    outer, inner = sphere(), sphere(0.2)
+    vertices, faces = merge(outer, (inner[0], inner[1][:, ::-1]), cube(0.1, (0.4, 0.4, 0.4)))
+    hollow = slice(len(outer[1]), len(outer[1]) + len(inner[1]))
+    wrong = faces.copy()
+    wrong[hollow.stop :] = wrong[hollow.stop :, ::-1]
+    assert np.array_equal(turned_back((vertices, faces), vertices, wrong), faces)
+    # What was a hollow stays one.
+    assert np.array_equal(turned_back((vertices, faces), vertices, faces), faces)
