@@ -243,7 +243,8 @@ class EngineInstall:
         """
         lock = os.open(self._alive, os.O_RDWR | os.O_CREAT, 0o600)
         try:
-            busy = not try_lock(lock)
+            # One that ended in this moment has taken its file away: what we locked is no file any more.
+            busy = not try_lock(lock) or os.fstat(lock).st_nlink == 0
         except OSError:
             # A shared disk without locks: nobody can tell.
             busy = False
@@ -260,6 +261,9 @@ class EngineInstall:
                 with contextlib.suppress(OSError):
                     self._new.rename(trash)
                     subprocess.Popen([str(self._blender_python), "-I", "-c", _REMOVE, str(trash)], **group_options())
+            # Windows does not let go of a file that is open; there it stays.
+            with contextlib.suppress(PermissionError):
+                self._alive.unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = None
 

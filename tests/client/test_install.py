@@ -2,6 +2,8 @@
 
 import base64
 import hashlib
+import os
+import signal
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ from espalier.addon.client import find_python
 from espalier.addon.client import install as install_module
 from espalier.addon.client.install import EngineInstall, download_bytes, lock_files, platform_name
 from espalier.addon.client.process import environment_python
+from espalier.tests.client.helpers import is_running, until
 
 TAG = "cp{}{}".format(*sys.version_info[:2])
 OTHER_TAG = "cp311" if TAG != "cp311" else "cp313"
@@ -134,6 +137,43 @@ def test_a_second_blender_is_told_to_wait(install, wheelhouse, tmp_path):
     finish(other)
     assert other.problem.code == "busy"
     assert not install.done and (tmp_path / "data" / "engine-new.alive").exists()
+
+
+def test_an_installation_whose_blender_was_killed_is_waited_for(wheelhouse, tmp_path):
+    script = f"""
+import sys, time
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import fake_engine
+from pathlib import Path
+from espalier.addon.client.install import EngineInstall
+class Slow(EngineInstall):
+    def _run(self):
+        self.log_file.parent.mkdir(parents=True, exist_ok=True)
+        self._claim()
+        yield from self._call([sys.executable, "-c", "import os, time; print(os.getpid(), flush=True); time.sleep(60)"])
+install = Slow(Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.executable))
+while True:
+    install.poll()
+    time.sleep(0.01)
+"""
+    data = tmp_path / "data"
+    blender = subprocess.Popen([sys.executable, "-c", script, data, wheelhouse.parents[1]])
+    log = data / "logs" / "install.log"
+    last = until(lambda: log.exists() and [line for line in log.read_text().splitlines() if line.isdigit()])
+    program = int(last[-1])
+    blender.kill()
+    blender.wait()
+    try:
+        second = EngineInstall(data, wheelhouse.parents[1], Path(sys.executable))
+        finish(second)
+        assert second.problem.code == "busy"
+    finally:
+        os.kill(program, signal.SIGKILL)
+    until(lambda: not is_running(program))
+    third = EngineInstall(data, wheelhouse.parents[1], Path(sys.executable))
+    finish(third)
+    assert third.problem is None and find_python("", data, tmp_path).origin == "managed"
+    assert not (data / "engine-new.alive").exists()
 
 
 def test_too_little_space_is_told_before_anything_is_fetched(install, wheelhouse):
