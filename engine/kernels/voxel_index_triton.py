@@ -29,7 +29,7 @@ def find_row(slots, rows, capacity, key, wanted, absent):
     """Row (int32) of each int64 ``key`` where ``wanted``, ``absent`` where it is not in the table or not wanted."""
     slot = _first_slot(key, capacity)
     row = tl.zeros_like(slot).to(tl.int32) + absent
-    pending = wanted
+    pending = wanted & (key >= 0)  # a place before the first voxel is no key, and might look like an empty slot
     while tl.max(pending.to(tl.int32)) > 0:
         stored = tl.load(slots + slot, mask=pending, other=_EMPTY)
         hit = pending & (stored == key)

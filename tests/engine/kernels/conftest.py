@@ -9,6 +9,7 @@ towards zero, and its products of bfloat16 are garbage), ``interpreter`` (a chan
     def launches(kernels): ...          # calls its launchers, with tensors on the "meta" device where it can
 """
 
+import inspect
 import json
 import os
 import select
@@ -69,7 +70,7 @@ class TritonProcess:
             self._start()
         request = {
             "kernels": kernels,
-            "file": function.__code__.co_filename,
+            "file": inspect.unwrap(function).__code__.co_filename,
             "function": function.__name__,
             "arguments": arguments,
             "change": change,

@@ -20,7 +20,7 @@ def some_keys(count=330, size=8):
 def agrees(kernels, device):
     keys = some_keys()
     index, reference = kernels.HashIndex(keys.to(device)), SortedIndex(keys)
-    wanted = torch.cat([keys.flip(0), keys + 1, keys - pack_offset((0, 1, 0))]).view(3, -1)
+    wanted = torch.cat([keys.flip(0), keys + 1, keys - pack_offset((0, 1, 0)), torch.full_like(keys, -1)]).view(4, -1)
     assert torch.equal(index.find(wanted.to(device)).cpu(), reference.find(wanted))
     assert torch.equal(index.neighbours(OFFSETS).cpu(), reference.neighbours(OFFSETS))
 
@@ -43,6 +43,7 @@ CHANGES = {
     "no mirrored neighbour": ("tl.store(table + mirrored, row.to(tl.int32), mask=exists & (found < count))", "pass"),
     "mirrored at the same tap": ("(taps - 1 - tap)", "tap"),
     "offset left out": (" + tl.load(offsets + tap)", ""),
+    "places before the first": ("pending = wanted & (key >= 0)", "pending = wanted"),
     "found without comparing": ("hit = pending & (stored == key)", "hit = pending & (stored != _EMPTY)"),
     "probing ends at the first slot": ("pending = pending & (stored != key) & (stored != _EMPTY)", "pending &= False"),
     "insertion overwrites": ("placed = pending & (found == _EMPTY)", "placed = pending"),
