@@ -32,7 +32,9 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
             "texture maps. Finish Again turns it into a finished object"
         ),
     )
-    repair: bpy.props.EnumProperty(name="Repair", description="How the surface is mended", items=REPAIRS)
+    repair: bpy.props.EnumProperty(
+        name="Repair", description="How the surface is mended", items=REPAIRS, translation_context=ids.CONTEXT
+    )
     amount: bpy.props.EnumProperty(
         name="Faces",
         description="How many faces the mesh gets",
@@ -183,7 +185,8 @@ def settings_of(item):
 def describe(settings):
     """The settings of a request in a few words: ``Clean, 5,000 faces, 2048 px, 3 LODs``."""
     repairs = {name.lower(): label for name, label, _ in REPAIRS}
-    parts = [iface_(repairs.get(settings.get("repair"), "repair as suggested"))]
+    repair = repairs.get(settings.get("repair"))
+    parts = [iface_("repair as suggested") if repair is None else iface_(repair, ids.CONTEXT)]
     if settings.get("draft"):
         return ", ".join([iface_("draft"), *parts])
     faces, ratio, lods = (settings.get(name) for name in ("faces", "ratio", "lods"))

@@ -109,7 +109,9 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         max=64,
         soft_max=8,
     )
-    place: bpy.props.EnumProperty(name="Place", description="Where the object stands", items=PLACES)
+    place: bpy.props.EnumProperty(
+        name="Place", description="Where the object stands", items=PLACES, translation_context=ids.CONTEXT
+    )
     collection: bpy.props.PointerProperty(
         name="Collection",
         description="Where the object is filed. Empty: a collection of its own, called Espalier",

@@ -76,7 +76,7 @@ def _draw_placement(column, settings):
 def _draw_other_sources(layout):
     """Images that are in no file yet, and the folder with many."""
     row = layout.row(align=True)
-    row.operator(ids.OP_PASTE_IMAGE, text="Paste", icon="PASTEDOWN")
+    row.operator(ids.OP_PASTE_IMAGE, text="Paste", text_ctxt=ids.CONTEXT, icon="PASTEDOWN")
     row.operator(ids.OP_GRAB_VIEW, text="View", icon="RESTRICT_VIEW_OFF")
     row.operator(ids.OP_GRAB_VIEW, text="Camera", icon="CAMERA_DATA").camera = True
     row.operator(ids.OP_FROM_FILES, text="", icon="FILE_FOLDER")
@@ -94,18 +94,11 @@ def _draw_texture(layout, items):
     layout.operator(ids.OP_TEXTURE, text=text, translate=False)
 
 
-def _beside_its_name(column, name):
-    """A row for what has its name at the left, as settings have."""
-    row = column.split(factor=0.4)
-    label = row.row()
-    label.alignment = "RIGHT"
-    label.label(text=name)
-    return row
-
-
 def _draw_qualities(column, settings, kind, context):
     """The qualities side by side; those that cannot be had here are grey, with the reason below."""
-    row = _beside_its_name(column, "Quality").row(align=True)
+    row = column.row(align=True)
+    # Beside their name there would be no room for theirs.
+    row.use_property_split = False
     reasons = []
     for name, _, _ in QUALITIES:
         each = row.row(align=True)
@@ -123,7 +116,11 @@ def _draw_model(column, settings, context):
     kind = settings.mode.lower()
     starter = settings.model == "STARTER"
     if starter:
-        _beside_its_name(column, "Quality").label(text="Grid of 64")
+        row = column.split(factor=0.4)
+        label = row.row()
+        label.alignment = "RIGHT"
+        label.label(text="Quality")
+        row.label(text="Grid of 64")
     else:
         session.want_plan()
         _draw_qualities(column, settings, kind, context)

@@ -192,8 +192,8 @@ class Layout:
         return Layout(self.dictionary, self.shown), Layout(self.dictionary, self.shown)
 
     def __getattr__(self, call):
-        def draw(*arguments, text=None, heading="", translate=True, text_ctxt="*", placeholder="", **_options):
-            context = "Operator" if call == "operator" else text_ctxt
+        def draw(*arguments, text=None, heading="", translate=True, text_ctxt="", **_options):
+            context = text_ctxt or ("Operator" if call == "operator" else "*")
             if text is None and call == "operator" and arguments[0].startswith("espalier."):
                 cls = next(c for c in visible_text.registration.CLASSES if getattr(c, "bl_idname", "") == arguments[0])
                 text = cls.bl_label
@@ -267,7 +267,7 @@ def test_a_panel_in_german_has_no_english(shown, engine):
     bpy.context.scene.espalier.model = "TRELLIS2"
     seen += shown()
     assert not english_in(seen)
-    for text in ("2 weitere warten", "Form 3/12 · noch 40 s", "3.0 GB belegt", "Cube texturieren", "Warteschlange (2)"):
+    for text in ("Noch 2 wartend", "Form 3/12 · noch 40 s", "3.0 GB belegt", "Cube texturieren", "Warteschlange (2)"):
         assert any(text in each for each in seen), (text, seen)
 
 

@@ -157,9 +157,9 @@ def _context(node, parents):
         return "*"
     for call in calls:
         if called(call) == "operator":
-            given = [keyword.value for keyword in call.keywords if keyword.arg == "text"]
-            if given and any(node is part for part in ast.walk(given[0])):
-                return "Operator"
+            given = {keyword.arg: keyword.value for keyword in call.keywords}
+            if "text" in given and any(node is part for part in ast.walk(given["text"])):
+                return ids.CONTEXT if "text_ctxt" in given else "Operator"
     return "*"
 
 

@@ -66,6 +66,9 @@ TOLD = {
     "The image {0} cannot be read: {1}. Choose another one.": (
         "Das Bild {0} ist nicht lesbar: {1}. Ein anderes wählen."
     ),
+    "Another Blender works on “{0}”. Cancel it there first.": (
+        "Ein anderes Blender arbeitet an „{0}“. Zuerst dort abbrechen."
+    ),
     "The job folder {0} is damaged.": "Der Auftragsordner {0} ist beschädigt.",
     # Install Engine
     "Preparing": "Vorbereiten",

@@ -7,7 +7,7 @@ OPERATORS = {
     "Allow Online Access": "Online-Zugriff erlauben",
     "Camera": "Kamera",
     "Cancel": "Abbrechen",
-    "Clear Waiting": "Wartende verwerfen",
+    "Clear Waiting": "Leeren",
     "Copy Report": "Bericht kopieren",
     "Delete Oldest": "Älteste löschen",
     "Delete Result": "Ergebnis löschen",
@@ -31,9 +31,9 @@ OPERATORS = {
     "Keep What There Is": "Bisheriges behalten",
     "Look for Models": "Modelle suchen",
     "Move": "Verschieben",
+    "Not Now": "Jetzt nicht",
     "Open Image": "Bild öffnen",
     "Open Log": "Protokoll öffnen",
-    "Paste": "Einfügen",
     "Paste Image": "Bild einfügen",
     "Pause": "Anhalten",
     "Place": "Platzieren",
@@ -172,6 +172,9 @@ WORDS = {
     ),
     "Paint the mesh under the pointer, or else the selected ones, after the image": (
         "Das Mesh unter dem Mauszeiger nach dem Bild bemalen, sonst die ausgewählten"
+    ),
+    "Do not put this result into the open file. It stays in the list of results": (
+        "Dieses Ergebnis nicht in die offene Datei setzen. Es bleibt in der Liste der Ergebnisse"
     ),
     "Make the image of this editor the input": "Das Bild dieses Editors als Eingabe nehmen",
     "Make more objects of the same image with the same settings and other seeds": (

@@ -40,8 +40,8 @@ WORDS = {
         "Sie wird einmal heruntergeladen; dafür muss Blender online gehen dürfen."
     ),
     "Install Engine ({size})": "Engine installieren ({size})",
-    "{count} more waiting": "{count} weitere warten",
-    "{count} more images to be read": "{count} weitere Bilder zu lesen",
+    "{count} more waiting": "Noch {count} wartend",
+    "{count} more images to be read": "Noch {count} zu lesende Bilder",
     "Cancel again to end the engine": "Noch einmal abbrechen beendet die Engine",
     "Cancelling": "Wird abgebrochen",
     "Starting the engine": "Engine startet",
@@ -65,7 +65,7 @@ WORDS = {
     "Finishing": "Fertigstellen",
     # Finish
     "Finish": "Fertigstellen",
-    "Maps": "Texturen",
+    "Maps": "Maps",
     "Advanced": "Erweitert",
     "Thickness is for Watertight": "Dicke gibt es nur bei „Wasserdicht“",
     "As Generated closes nothing, removes nothing and thickens nothing": (

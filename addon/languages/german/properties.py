@@ -1,8 +1,35 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Names and descriptions of settings, in the panel and in the preferences."""
 
-# Under "Espalier", the context of properties whose words mean something else in Blender's own dictionary.
+# Under "Espalier", the context of words that mean something else in Blender's own dictionary, or are too long there.
 OWN = {
+    "Paste": "Ablage",
+    "Repair": "Reparatur",
+    "How the surface is mended": "Wie die Oberfläche repariert wird",
+    "As Suggested": "Wie empfohlen",
+    "As the model suggests: what suits its surfaces best": (
+        "Wie das Modell empfiehlt: was zu seinen Oberflächen am besten passt"
+    ),
+    "As Generated": "Wie erzeugt",
+    "Nothing is closed and nothing is removed": "Nichts wird geschlossen und nichts entfernt",
+    "Clean": "Aufgeräumt",
+    "Close small holes and remove crumbs; what is open by its nature stays open": (
+        "Kleine Löcher schließen und Krümel entfernen; was von Natur aus offen ist, bleibt offen"
+    ),
+    "Watertight": "Wasserdicht",
+    "The closed outer skin of the object, for printing and booleans": (
+        "Die geschlossene Außenhaut des Objekts, zum Drucken und für boolesche Operationen"
+    ),
+    "Place": "Ort",
+    "Where the object stands": "Wo das Objekt steht",
+    "3D Cursor": "3D-Cursor",
+    "With the centre of its base at the 3D cursor": "Mit der Mitte seiner Standfläche am 3D-Cursor",
+    "Below the Cursor": "Unter dem Cursor",
+    "On the ground, at the height zero, where the 3D cursor is above or below": (
+        "Auf dem Boden, in der Höhe null, wo der 3D-Cursor darüber oder darunter ist"
+    ),
+    "World Origin": "Weltursprung",
+    "At the middle of the world": "In der Mitte der Welt",
     "Tags": "Schlagwörter",
     "Tags of the asset, with commas between them": "Schlagwörter des Assets, mit Kommas dazwischen",
     "Quality": "Qualität",
@@ -100,16 +127,6 @@ WORDS = {
         "Objekte"
     ),
     # Placement
-    "Place": "Ort",
-    "Where the object stands": "Wo das Objekt steht",
-    "3D Cursor": "3D-Cursor",
-    "With the centre of its base at the 3D cursor": "Mit der Mitte seiner Standfläche am 3D-Cursor",
-    "Below the Cursor": "Unter dem Cursor",
-    "On the ground, at the height zero, where the 3D cursor is above or below": (
-        "Auf dem Boden, in der Höhe null, wo der 3D-Cursor darüber oder darunter ist"
-    ),
-    "World Origin": "Weltursprung",
-    "At the middle of the world": "In der Mitte der Welt",
     "Collection": "Sammlung",
     "Where the object is filed. Empty: a collection of its own, called Espalier": (
         "Wo das Objekt abgelegt wird. Leer: in einer eigenen Sammlung namens Espalier"
@@ -126,22 +143,6 @@ WORDS = {
     "maps. Finish Again turns it into a finished object": (
         "Für einen schnellen Blick: das ganze Mesh mit seinen Materialien an den Vertices, ohne es abzuwickeln oder "
         "Texturen zu machen. „Neu fertigstellen“ macht ein fertiges Objekt daraus"
-    ),
-    "Repair": "Reparatur",
-    "How the surface is mended": "Wie die Oberfläche repariert wird",
-    "As Suggested": "Wie empfohlen",
-    "As the model suggests: what suits its surfaces best": (
-        "Wie das Modell empfiehlt: was zu seinen Oberflächen am besten passt"
-    ),
-    "As Generated": "Wie erzeugt",
-    "Nothing is closed and nothing is removed": "Nichts wird geschlossen und nichts entfernt",
-    "Clean": "Aufgeräumt",
-    "Close small holes and remove crumbs; what is open by its nature stays open": (
-        "Kleine Löcher schließen und Krümel entfernen; was von Natur aus offen ist, bleibt offen"
-    ),
-    "Watertight": "Wasserdicht",
-    "The closed outer skin of the object, for printing and booleans": (
-        "Die geschlossene Außenhaut des Objekts, zum Drucken und für boolesche Operationen"
     ),
     "Number of Faces": "Anzahl der Flächen",
     "The mesh gets at most this many triangles": "Das Mesh bekommt höchstens so viele Dreiecke",
