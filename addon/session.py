@@ -266,7 +266,10 @@ class Session:
     # ---------------------------------------------------------------------------------------------------- for the pump
 
     def poll(self, max_seconds: float) -> bool:
-        """Move jobs and installation on; true when what the panel shows has changed."""
+        """Move jobs and installation on; true when what the panel shows has changed. Reading has what the jobs leave of
+        ``max_seconds``.
+        """
+        deadline = time.monotonic() + max_seconds
         changed = False
         if self.install is not None:
             changed = self.install.poll()
@@ -277,7 +280,6 @@ class Session:
             if self.task.done:
                 self._task_ended(self.task)
         changed |= self._plan()
-        changed |= self._take_in(max_seconds)
         if self.queue is not None:
             state = self.queue.engine.state, self.queue.engine.problem
             for job in self.queue.poll(max_seconds):
@@ -285,15 +287,15 @@ class Session:
                 self._moved(job)
             changed |= state != (self.queue.engine.state, self.queue.engine.problem)
             changed |= self._stop_idle(self.queue)
+        changed |= self._take_in(deadline)
         if self.shelf is not None:
-            changed |= self.shelf.poll(max_seconds)
+            changed |= self.shelf.poll(deadline - time.monotonic())
         return changed
 
-    def _take_in(self, max_seconds: float) -> bool:
-        """Read further images, for at most ``max_seconds`` or so."""
+    def _take_in(self, deadline: float) -> bool:
+        """Read further images until the monotonic time ``deadline``, at least one."""
         if self.intake is None:
             return False
-        deadline = time.monotonic() + max_seconds
         while self.intake.left:
             self.intake.step()
             if time.monotonic() >= deadline:
