@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .compilation import kernels
+from .compilation import kernels, on_gpu
 from .grid import Grid, chunks_by_count, expand, take
 
 _TRIANGLES_AT_ONCE = 1 << 18
@@ -37,9 +37,14 @@ def grid_crossings(triangles: Tensor, grid: Grid) -> list[Crossings]:
 
     Half-open rule: a lattice line at L is covered by a span [lo, hi] when lo < L <= hi, decided on truncated cell
     numbers, so that two triangles with a common edge never both claim or both miss a line. Double precision on
-    float32 positions and float32 lattice planes, as the reference.
+    float32 positions and float32 lattice planes, as the reference. ``triangles`` and ``grid`` are on the same device: a
+    CPU, or one that ``on_gpu`` allows.
     """
-    compiled = kernels(grid.surface_voxels, len(triangles))
+    if on_gpu(triangles.device):
+        from ..kernels.scan_conversion_triton import cross_axis
+
+        return [Crossings(axis, *cross_axis(triangles, grid.voxel_size, grid.shape, axis)) for axis in range(3)]
+    compiled = kernels(triangles.device, grid.surface_voxels, len(triangles))
     found: list[list[Crossings]] = [[], [], []]
     for start in range(0, len(triangles), _TRIANGLES_AT_ONCE):
         some = triangles[start : start + _TRIANGLES_AT_ONCE]

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..errors import EspalierError
-from .compilation import kernels
-from .crossings import grid_crossings
+from .compilation import kernels, on_gpu
+from .crossings import Crossings, grid_crossings
 from .grid import UNIT_BOX, Grid, VoxelTable, take
 from .overlap import edge_voxels, open_edges, overlapping_voxels
 from .quadric import Quadrics
@@ -55,13 +55,16 @@ def mesh_to_dual_grid(
     of its 12 edges is crossed; geometry between the edges leaves no trace. Each dual vertex minimises, within its
     voxel, squared distances to the planes of the crossing triangles, of all overlapping triangles (``face_weight`` > 0
     switches them on; its size does not matter, as in the reference), to open edges (``boundary_weight``) and to the
-    mean crossing (``regularization_weight``). Vertices are joined by index only, never by position. Takes tensors on
-    any device or arrays; computes on the CPU, sums in a fixed order, and the result is there. spec/ovoxel.md section 1.
+    mean crossing (``regularization_weight``). Vertices are joined by index only, never by position. Takes tensors or
+    arrays; the result is on the device of ``vertices``. It is computed there too where the GPU kernels serve, else on
+    the CPU; sums run in the same fixed order either way. spec/ovoxel.md section 1.
 
     Raises EspalierError("bad_input") for an empty mesh, non-finite positions, indices out of range, and geometry
     outside the box unless ``clip`` is set; what lies outside is then left out.
     """
-    grid = Grid.of(resolution, voxel_size, aabb)
+    asked = torch.as_tensor(vertices).device
+    device = asked if on_gpu(asked) else torch.device("cpu")
+    grid = Grid.of(resolution, voxel_size, aabb).to(device)
     triangles, faces = triangles_in_box(vertices, faces, grid, clip)
     if regularization_weight < 0 or boundary_weight < 0:
         raise EspalierError("bad_input", "The weights of the dual vertex energy must not be negative.")
@@ -69,19 +72,27 @@ def mesh_to_dual_grid(
     table, coords, around = VoxelTable.around_edges([crossing.cell for crossing in crossings], grid)
     size = grid.voxel_size.double()
 
-    intersected = torch.zeros((len(coords), 3), dtype=torch.bool)
+    intersected = torch.zeros((len(coords), 3), dtype=torch.bool, device=device)
     for crossing, rows in zip(crossings, around):
         intersected[rows[0], crossing.axis] = True
-    compiled = kernels(len(coords), len(triangles))
+    compiled = kernels(device, len(coords), len(triangles))
     quadrics = Quadrics(coords, grid.voxel_size, regularization_weight, interleaved=compiled is not None)
     for start in range(0, len(triangles), _TRIANGLES_AT_ONCE):
         some = triangles[start : start + _TRIANGLES_AT_ONCE]
         normals = _unit_normals(some)
         planes = quadrics.planes(normals, some[:, 0] / size)
         normals = normals.float()
+        if on_gpu(device):
+            parts = []
+            for crossing, rows in zip(crossings, around):
+                here = _crossings_of(crossing, start, len(some))
+                points = crossing.point[:, here] / size.unsqueeze(1)
+                parts.append((rows[:, here], crossing.triangle[here] - start, points))
+            overlaps = overlapping_voxels(some, normals, table, grid) if face_weight > 0 else ()
+            _add_on_gpu(quadrics, planes, parts, overlaps)
+            continue
         for crossing, rows in zip(crossings, around):
-            limits = torch.searchsorted(crossing.triangle, torch.tensor([start, start + len(some)]))
-            here = slice(*limits.tolist())
+            here = _crossings_of(crossing, start, len(some))
             if compiled:
                 compiled.add_crossings(
                     *quadrics.arrays(),
@@ -119,15 +130,22 @@ def mesh_to_dual_grid(
 
     local = quadrics.minimise().T
     absolute = (local + coords) * size
-    return DualGrid(coords.int(), absolute.float(), local.float(), intersected)
+    return DualGrid(*(part.to(asked) for part in (coords.int(), absolute.float(), local.float(), intersected)))
+
+
+def _crossings_of(crossing: Crossings, start: int, count: int) -> slice:
+    """Which crossings belong to the triangles from ``start`` on."""
+    limits = crossing.triangle.new_tensor([start, start + count])
+    return slice(*torch.searchsorted(crossing.triangle, limits).tolist())
 
 
 def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) -> tuple[Tensor, Tensor]:
-    """Check a mesh and return its corners float32 [F, 3, 3] relative to the box minimum, and faces int64 [F, 3].
+    """Check a mesh; its corners float32 [F, 3, 3] relative to the box minimum, and faces int64 [F, 3], as ``grid``.
 
     Raises EspalierError("bad_input") as ``mesh_to_dual_grid`` says.
     """
-    vertices, faces = torch.as_tensor(vertices).cpu(), torch.as_tensor(faces).cpu()
+    device = grid.box_min.device
+    vertices, faces = torch.as_tensor(vertices).to(device), torch.as_tensor(faces).to(device)
     if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.ndim != 2 or faces.shape[1] != 3:
         raise EspalierError(
             "bad_input", "The mesh must have vertices with three coordinates and faces with three corners."
@@ -145,11 +163,34 @@ def triangles_in_box(vertices: Tensor, faces: Tensor, grid: Grid, clip: bool) ->
             "bad_input", "The mesh has vertices at infinite or undefined positions. Remove them and try again."
         )
     shifted = vertices - grid.box_min
-    extent = grid.voxel_size * torch.tensor(grid.shape)
+    extent = grid.voxel_size * torch.tensor(grid.shape, device=device)
     margin = 1e-6 * float(extent.max())
     if not clip and bool(((shifted < -margin) | (shifted > extent + margin)).any()):
         raise EspalierError("bad_input", "The mesh reaches outside the voxel box. Normalise it first.")
     return shifted[faces], faces
+
+
+def _add_on_gpu(
+    quadrics: Quadrics,
+    planes: Tensor,
+    crossings: Sequence[tuple[Tensor, Tensor, Tensor]],
+    overlaps: Iterable[tuple[Tensor, Tensor]],
+) -> None:
+    """Add the planes at crossings (voxel rows [4, H], planes [H], points [3, H]) and of overlaps (voxel row, plane).
+
+    In the order in which the functions on the CPU add them: axis by axis, corner by corner, then the overlaps.
+    """
+    rows, source, first = [], [], 0
+    for around, plane, _ in crossings:
+        rows.append(around.reshape(-1))
+        source.append(torch.arange(first, first + len(plane), device=plane.device).repeat(4))
+        first += len(plane)
+    for row, plane in overlaps:
+        rows.append(row)
+        source.append(-1 - plane)
+    crossed = torch.cat([plane for _, plane, _ in crossings])
+    points = torch.cat([point for _, _, point in crossings], 1)
+    quadrics.add_planes_on_gpu(torch.cat(rows), planes, torch.cat(source), crossed, points)
 
 
 def _unit_normals(triangles: Tensor) -> Tensor:

@@ -27,8 +27,8 @@ _LOW = BLOCK - 1
 class Grid:
     """An axis-aligned box cut into ``shape`` voxels.
 
-    ``box_min`` and ``voxel_size`` are float32 [3] on the CPU: the reference computes lattice planes in float32, and
-    voxel sets only agree exactly when the same rounded numbers are used.
+    ``box_min`` and ``voxel_size`` are float32 [3]: the reference computes lattice planes in float32, and voxel sets
+    only agree exactly when the same rounded numbers are used.
     """
 
     shape: tuple[int, int, int]
@@ -41,13 +41,17 @@ class Grid:
         x, y, z = self.shape
         return 2 * (x * y + y * z + z * x)
 
+    def to(self, device: torch.device) -> Grid:
+        """The same grid for work on another device."""
+        return Grid(self.shape, self.box_min.to(device), self.voxel_size.to(device))
+
     @staticmethod
     def of(
         resolution: int | Sequence[int] | None = None,
         voxel_size: float | Sequence[float] | None = None,
         aabb: Sequence[Sequence[float]] | Tensor = UNIT_BOX,
     ) -> Grid:
-        """Build the grid from a resolution (voxels per axis) or a voxel size (mesh units), and a box [2, 3].
+        """Build the grid from a resolution (voxels per axis) or a voxel size (mesh units), and a box [2, 3]; on CPU.
 
         Raises EspalierError("bad_input") unless exactly one of both is given and the box has a positive extent.
         """
@@ -128,7 +132,7 @@ class VoxelTable:
         [4, H] of the voxels around the edges: the owner, then one step along the next axis, along the one after it,
         along both.
         """
-        compiled = kernels(4 * sum(cell.shape[1] for cell in cells))
+        compiled = kernels(cells[0].device, 4 * sum(cell.shape[1] for cell in cells))
         if compiled is None:
             batches = []
             for axis, cell in enumerate(cells):
@@ -156,6 +160,10 @@ class VoxelTable:
     def arrays(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """What compiled loops read of a table on the CPU: blocks along each axis, first level, second level."""
         return np.array(self._blocks), self._slot.numpy(), self._rows.numpy()
+
+    def levels(self) -> tuple[Tensor, Tensor]:
+        """What GPU kernels read of a table: first level, second level, int32."""
+        return self._slot, self._rows
 
     def _set_shape(self, shape: Sequence[int]) -> None:
         self.shape = tuple(shape)

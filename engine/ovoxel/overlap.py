@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
+from .compilation import on_gpu
 from .grid import Grid, VoxelTable, chunks_by_count, expand, take
 
 _CELLS_AT_ONCE = 1 << 20
@@ -30,7 +31,7 @@ def overlapping_voxels(
     corners = triangles.permute(2, 1, 0).contiguous()
     normals = normals.T.contiguous()
     cells = corners / size.view(3, 1, 1)
-    last = torch.tensor(grid.shape).unsqueeze(1) - 1
+    last = torch.tensor(grid.shape, device=triangles.device).unsqueeze(1) - 1
     lowest = cells.amin(1).long().clamp_min_(0)
     highest = torch.minimum((cells.amax(1) + 1).long() - 1, last)
     tests = _separating_axes(corners, normals, size)
@@ -40,7 +41,16 @@ def overlapping_voxels(
     cells, slopes = cells.double(), slopes.double()
     for axis in range(3):
         chosen = (dominant == axis).nonzero().squeeze(1)
-        parts = (values.index_select(-1, chosen) for values in (cells, slopes, lowest, highest))
+        parts = [values.index_select(-1, chosen) for values in (cells, slopes, lowest, highest)]
+        if on_gpu(triangles.device):
+            from ..kernels.overlaps_triton import Faces, overlapping
+
+            cells_of, slopes_of, low, high = parts
+            planes = torch.stack(_layers(cells_of, slopes_of, axis))
+            faces = Faces(cells_of, low, high, planes, tests[:, chosen], normals[:, chosen])
+            row, triangle = overlapping(*table.levels(), table.shape, size, faces, axis, MARGIN)
+            yield row, take(chosen, triangle)
+            continue
         for x, y, z, triangle in _candidates(*parts, axis):
             row = table.rows_inside(x, y, z)
             active = (row >= 0).nonzero().squeeze(1)
@@ -94,10 +104,7 @@ def _candidates(
     first = torch.maximum(first, take(lowest[u_axis], row_triangle))
     width = (torch.minimum(last, take(highest[u_axis], row_triangle)) - first + 1).clamp_min(0)
 
-    along = torch.where(normals[axis] == 0, 1.0, normals[axis])
-    slope_u, slope_w = -normals[u_axis] / along, -normals[w_axis] / along
-    reach = (slope_u.abs() + slope_w.abs()) / 2 + MARGIN
-    height = corners[axis, 0] - slope_u * (corners[u_axis, 0] - 0.5) - slope_w * (corners[w_axis, 0] - 0.5)
+    slope_u, slope_w, reach, height = _layers(corners, normals, axis)
     row_height = take(height, row_triangle) + take(slope_w, row_triangle) * w
     for rows in chunks_by_count(width, _CELLS_AT_ONCE):
         owner, u = expand(width[rows])
@@ -113,6 +120,19 @@ def _candidates(
         cells[u_axis], cells[w_axis] = take(u, column), take(w, take(owner, column)).long()
         cells[axis] = layer + take(low, column)
         yield cells[0], cells[1], cells[2], take(triangle, column)
+
+
+def _layers(corners: Tensor, normals: Tensor, axis: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Layers along ``axis`` that each triangle's plane passes through, float64 [F] each, in voxel units.
+
+    Slopes along u and w, half the layers that a cell spans and a margin, and the height at the centre of cell (0, 0).
+    """
+    u_axis, w_axis = (axis + 1) % 3, (axis + 2) % 3
+    along = torch.where(normals[axis] == 0, 1.0, normals[axis])
+    slope_u, slope_w = -normals[u_axis] / along, -normals[w_axis] / along
+    reach = (slope_u.abs() + slope_w.abs()) / 2 + MARGIN
+    height = corners[axis, 0] - slope_u * (corners[u_axis, 0] - 0.5) - slope_w * (corners[w_axis, 0] - 0.5)
+    return slope_u, slope_w, reach, height
 
 
 def _row_span(u: Tensor, w: Tensor, triangle: Tensor, row: Tensor) -> tuple[Tensor, Tensor]:
@@ -148,10 +168,13 @@ def open_edges(faces: Tensor) -> Tensor:
     edges = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     count = int(faces.max()) + 1
     key = torch.minimum(*edges.unbind(1)) * count + torch.maximum(*edges.unbind(1))
-    # numpy sorts integers several times faster than torch, and in place.
-    key.numpy().sort()
+    if key.device.type == "cpu":
+        # numpy sorts integers several times faster than torch, and in place.
+        key.numpy().sort()
+    else:
+        key = key.sort().values
     different = key[1:] != key[:-1]
-    end = torch.ones(1, dtype=torch.bool)
+    end = torch.ones(1, dtype=torch.bool, device=key.device)
     single = key[torch.cat([end, different]) & torch.cat([different, end])]
     return torch.stack([single // count, single % count], 1)
 

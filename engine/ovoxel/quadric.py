@@ -7,10 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .compilation import on_gpu
 from .grid import take
 
 _AXES = ((0, 1, 2), (1, 0, 2), (2, 0, 1))
-_VOXELS_AT_ONCE = 1 << 16
+# On a CPU few enough to stay near the cache; each voxel alone, so that results are the same.
+_VOXELS_AT_ONCE = {"cpu": 1 << 16, "cuda": 1 << 21}
 # Where A[p, q] stands among xx, xy, xz, yy, yz, zz.
 _ENTRY = ((0, 1, 2), (1, 3, 4), (2, 4, 5))
 
@@ -34,9 +36,9 @@ class Quadrics:
         self.squares = self.scale**2 * regularization
         self.origin = coords.T.double().contiguous()
         layout = (len(coords), 9) if interleaved else (9, len(coords))
-        sums = torch.zeros(layout, dtype=torch.float64)
+        sums = torch.zeros(layout, dtype=torch.float64, device=coords.device)
         self.sums = sums.T if interleaved else sums
-        self.count = torch.zeros(len(coords), dtype=torch.float64)
+        self.count = torch.zeros(len(coords), dtype=torch.float64, device=coords.device)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
         """What compiled loops add to: the interleaved sums [N, 9] and counts [N]."""
@@ -67,25 +69,41 @@ class Quadrics:
         if points is not None:
             self.count.scatter_add_(0, row, torch.ones_like(distance))
 
+    def add_planes_on_gpu(self, rows: Tensor, planes: Tensor, source: Tensor, crossed: Tensor, points: Tensor) -> None:
+        """As ``add_planes`` for many parts one after the other, sums in their order. ``rows`` [P].
+
+        ``source`` int64 [P]: which of ``crossed`` int64 [H] (planes) and ``points`` [3, H], or -1 - plane without one.
+        """
+        from ..kernels.quadric_sums_triton import add_planes
+
+        add_planes(self.sums, self.count, self.origin, self.squares, planes, rows, source, crossed, points)
+
     def add_lines(self, row: Tensor, directions: Tensor, points: Tensor, weight: float) -> None:
         """Add to voxel ``row`` [P] the weighted squared distance to lines (unit directions, points [P, 3])."""
         local = [point - take(origin, row) for point, origin in zip(points.T, self.origin)]
-        b = [torch.zeros_like(points[:, 0]) for _ in range(3)]
+        values, b = [], [torch.zeros_like(points[:, 0]) for _ in range(3)]
         for p in range(3):
             for q in range(p, 3):
                 across = float(p == q) - directions[:, p] * directions[:, q]
                 value = across * (weight * self.scale[p] * self.scale[q])
-                self.sums[_ENTRY[p][q]].scatter_add_(0, row, value)
+                values.append(value)
                 b[p] += value * local[q]
                 if p != q:
                     b[q] += value * local[p]
-        for sums, value in zip(self.sums[6:], b):
+        values += b
+        if on_gpu(row.device):
+            from ..kernels.quadric_sums_triton import add_values
+
+            add_values(self.sums, row, torch.stack(values))
+            return
+        for sums, value in zip(self.sums, values):
             sums.scatter_add_(0, row, value)
 
     def minimise(self) -> Tensor:
         """The minimum of each energy within the closed unit cube, float64 [3, N]."""
         x = torch.empty_like(self.sums[:3], memory_format=torch.contiguous_format)
-        for part, sums, count in zip(*(values.split(_VOXELS_AT_ONCE, -1) for values in (x, self.sums, self.count))):
+        at_once = _VOXELS_AT_ONCE["cpu" if x.device.type == "cpu" else "cuda"]
+        for part, sums, count in zip(*(values.split(at_once, -1) for values in (x, self.sums, self.count))):
             sums = sums.contiguous()
             for axis in range(3):
                 sums[_ENTRY[axis][axis]] += count * self.squares[axis]
@@ -129,7 +147,8 @@ def _constrained_minimum(sums: Tensor) -> Tensor:
         return sums[_ENTRY[p][q]]
 
     def candidate(values: dict[int, Tensor | float]) -> None:
-        x = [torch.as_tensor(values[axis], dtype=b.dtype) for axis in range(3)]
+        given = (values[axis] for axis in range(3))
+        x = [value if isinstance(value, Tensor) else b.new_full((), value) for value in given]
         gradient = [sum(entry(p, q) * x[q] for q in range(3)) - 2 * b[p] for p in range(3)]
         energy = sum(x[p] * gradient[p] for p in range(3))
         better = energy < lowest

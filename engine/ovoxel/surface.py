@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EspalierError
-from .compilation import kernels
+from .compilation import kernels, on_gpu
 from .grid import UNIT_BOX, Grid, VoxelTable, take
 
 # The four voxels around the edge that a voxel owns, for each axis, in the order of the quad (spec/ovoxel.md section 2).
@@ -31,7 +31,7 @@ def dual_grid_quads(coords: Tensor, intersected: Tensor, shape: Sequence[int]) -
     The representation has no orientation: every quad faces the negative direction of its axis.
     """
     table = VoxelTable(coords, shape)
-    compiled = kernels(len(coords)) if coords.device.type == "cpu" else None
+    compiled = kernels(coords.device, len(coords))
     if compiled:
         offsets = np.array(_QUAD)
         voxels = coords.contiguous().numpy(), intersected.contiguous().numpy()
@@ -66,12 +66,17 @@ def dual_grid_to_mesh(
     """
     grid = Grid.of(resolution, voxel_size, aabb)
     _check(coords, local_vertices, intersected, split_weight, grid)
-    quads = dual_grid_quads(coords, intersected.bool(), grid.shape)
+    grid, intersected = grid.to(coords.device), intersected.bool()
+    vertices = (coords + local_vertices.float()) * grid.voxel_size + grid.box_min
+    weight = None if split_weight is None else split_weight.reshape(-1)
+    if on_gpu(coords.device):
+        from ..kernels.dual_mesh_triton import Voxels, triangulate
+
+        voxels = Voxels(coords.int().contiguous(), *VoxelTable(coords, grid.shape).levels(), grid.shape)
+        return vertices, triangulate(voxels, intersected, vertices, weight, _FLAT)
+    quads = dual_grid_quads(coords, intersected, grid.shape)
     q0, q1, q2, q3 = quads.unbind(1)
-    size, origin = grid.voxel_size.to(coords.device), grid.box_min.to(coords.device)
-    vertices = (coords + local_vertices.float()) * size + origin
-    if split_weight is not None:
-        weight = split_weight.reshape(-1)
+    if weight is not None:
         along_02 = take(weight, q0) * take(weight, q2) > take(weight, q1) * take(weight, q3)
     else:
         first = take(vertices, q0)

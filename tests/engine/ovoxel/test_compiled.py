@@ -68,7 +68,7 @@ def test_torch_converts_where_numba_is_missing(monkeypatch):
     use_compiled(monkeypatch, True)
     compilation.loops.cache_clear()
     try:
-        assert compilation.kernels(1) is None
+        assert compilation.kernels(torch.device("cpu"), 1) is None
         assert len(convert(*uv_sphere(), 24)[0]) > 0
     finally:
         compilation.loops.cache_clear()
