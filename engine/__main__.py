@@ -8,11 +8,17 @@ anything (a checkout, ``bl_ext/user_default/espalier``), so the package is loade
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import importlib.util
+import os
+import signal
 import sys
+import threading
 from pathlib import Path
 
+# Set by whoever starts a command and keeps its stdin open for as long as it lives.
+LEAVE = "ESPALIER_LEAVE_WITH_STDIN"
 COMMANDS = {
     "serve": ".engine.server",
     "assets": ".engine.starter.dataset",
@@ -39,11 +45,30 @@ def load_package() -> None:
     spec.loader.exec_module(package)
 
 
+def leave_with_starter() -> None:
+    """End this process, and what it started, when whoever holds the other end of stdin is gone: a Blender that was
+    killed must not leave a download of gigabytes behind.
+    """
+
+    def wait() -> None:
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
+        if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
+            os.killpg(os.getpid(), signal.SIGKILL)
+        os._exit(1)
+
+    threading.Thread(target=wait, name="starter", daemon=True).start()
+
+
 def main(arguments: list[str]) -> int:
     """Run one engine command and return its exit status."""
     if not arguments or arguments[0] not in COMMANDS:
         print(f"usage: engine {{{'|'.join(COMMANDS)}}} [arguments]", file=sys.stderr)
         return 2
+    # Not for the programs that it starts in turn, whose stdin is another one.
+    if os.environ.pop(LEAVE, ""):
+        leave_with_starter()
     load_package()
     module = importlib.import_module(COMMANDS[arguments[0]], "espalier")
     return module.main(arguments[1:])

@@ -36,7 +36,8 @@ class EngineTask:
         self.problem: Problem | None = None
         self.fraction: float | None = None
         command = [str(python), "-I", "-X", "utf8", "-u", str(extension / "engine" / "__main__.py"), name, *arguments]
-        self._process = start_process(command, log_file)
+        # Its stdin ends with us, however we end.
+        self._process = start_process(command, log_file, {"ESPALIER_LEAVE_WITH_STDIN": "1"})
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
         threading.Thread(target=self._read, name="espalier-task-reader", daemon=True).start()
 

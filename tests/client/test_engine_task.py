@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -76,6 +77,48 @@ def test_an_engine_that_is_killed_is_told(slow):
     os.kill(slow._process.pid, signal.SIGKILL)
     until(lambda: slow.done, slow.poll)
     assert slow.problem.code == "engine_died" and slow.problem.sentence.endswith(".")
+
+
+# The real bootstrap, with a command that works for minutes in a process of its own.
+REAL_SLOW = f"""
+import importlib.util, subprocess, sys, types
+spec = importlib.util.spec_from_file_location("bootstrap", {str(ROOT / "engine" / "__main__.py")!r})
+bootstrap = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(bootstrap)
+slow = types.ModuleType("slow")
+def work(arguments):
+    helper = subprocess.Popen(["sleep", "300"])
+    print('{{"event": "progress", "text": "%d"}}' % helper.pid, flush=True)
+    return helper.wait()
+slow.main = work
+sys.modules["slow"], bootstrap.COMMANDS["models"] = slow, "slow"
+sys.exit(bootstrap.main(sys.argv[1:]))
+"""
+BLENDER = f"""
+import sys, time
+sys.path.insert(0, {str(ROOT / "tests" / "client")!r})
+import fake_engine
+from pathlib import Path
+from espalier.addon.client import EngineTask
+task = EngineTask("models", [], Path(sys.executable), Path(sys.argv[1]), Path(sys.argv[1]) / "log.txt")
+while not task.text:
+    task.poll()
+    time.sleep(0.01)
+print(task._process.pid, task.text, flush=True)
+time.sleep(300)
+"""
+
+
+def test_a_command_ends_with_the_blender_that_started_it(tmp_path):
+    (tmp_path / "engine").mkdir()
+    (tmp_path / "engine" / "__main__.py").write_text(REAL_SLOW)
+    blender = subprocess.Popen([sys.executable, "-c", BLENDER, tmp_path], stdout=subprocess.PIPE, text=True)
+    command, helper = map(int, blender.stdout.readline().split())
+    assert is_running(command) and is_running(helper)
+    blender.kill()
+    blender.wait()
+    blender.stdout.close()
+    until(lambda: not is_running(command) and not is_running(helper), seconds=10)
 
 
 def test_without_a_python_it_cannot_begin(begin, tmp_path):
