@@ -117,6 +117,7 @@ def look_at(ui):
 
 def state_of(item):
     """What the test wants to know of an object and of its levels of detail."""
+    bpy.context.view_layer.update()  # The matrices are old until Blender draws again.
     lods = sorted(other.name for other in bpy.data.objects if "espalier_lod" in other)
     return {
         "name": item.name,

@@ -127,6 +127,7 @@ def look_at(ui, angles, distance):
 
 def state_of(item):
     """What texturing keeps, and what it changes."""
+    bpy.context.view_layer.update()  # The matrices are old until Blender draws again.
     mesh = item.data
     co = np.empty(len(mesh.vertices) * 3, np.float32)
     mesh.vertices.foreach_get("co", co)
