@@ -23,7 +23,7 @@ from io import FileIO, RawIOBase
 from types import MappingProxyType
 from typing import Any
 
-from . import device_lock, machine, protocol
+from . import device_lock, machine, protocol, scratch
 from .errors import Cancelled, EspalierError
 from .failure import explain
 from .jobs import JobFolder
@@ -93,9 +93,10 @@ class Report:
         self._send("preview", job=self._job.id, stage=stage, file=self._job.folder.file(file).name)
 
     def log(self, level: str, text: str) -> None:
-        """Note something for the user's eyes; ``level`` is "info" or "warning"."""
+        """Note something for the user's eyes; ``level`` is "info" or "warning", or "detail" for the log.txt only."""
         self._job.folder.log(f"{level}: {text}")
-        self._send("log", job=self._job.id, level=level, text=text[:_LONGEST])
+        if level != "detail":
+            self._send("log", job=self._job.id, level=level, text=text[:_LONGEST])
 
 
 class Server:
@@ -127,6 +128,7 @@ class Server:
         self._send("hello", version=machine.extension_version(), capabilities=sorted(self._handlers), **facts)
         threading.Thread(target=self._read, name="reader", daemon=True).start()
         threading.Thread(target=self._beat, name="heartbeat", daemon=True).start()
+        threading.Thread(target=scratch.clear_left_behind, name="scratch", daemon=True).start()
         while not self._leaving.is_set():
             work = self._work.get()
             if isinstance(work, _Submitted):

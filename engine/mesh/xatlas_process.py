@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
 
+from .. import scratch
 from ..errors import Cancelled
 
 WORKER = Path(__file__).with_name("xatlas_worker.py")
@@ -54,7 +54,7 @@ def run_task(task: str, seconds: float, cancelled: Callable[[], bool], **arrays:
 def _run_once(
     task: str, seconds: float, cancelled: Callable[[], bool], arrays: dict[str, np.ndarray]
 ) -> dict[str, np.ndarray]:
-    with tempfile.TemporaryDirectory(prefix="espalier-unwrap-", ignore_cleanup_errors=True) as folder:
+    with scratch.folder() as folder:
         np.savez(os.path.join(folder, "work.npz"), task=task, **arrays)
         with open(os.path.join(folder, "log.txt"), "w+", encoding="utf-8", errors="replace") as log:
             try:

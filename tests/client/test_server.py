@@ -336,6 +336,25 @@ def test_waiting_for_the_device_can_be_cancelled(talk, extension, order, tmp_pat
         other.link.close(1)
 
 
+def test_what_a_killed_engine_left_among_temporary_files_goes_with_a_later_start(tmp_path, extension):
+    temporary, precious = tmp_path / "tmp", tmp_path / "precious"
+    old, young, link = (temporary / f"espalier-unwrap-{name}" for name in ("old", "young", "link"))
+    for folder in (old, young, precious):
+        folder.mkdir()
+        (folder / "work.npz").write_bytes(b"x")
+    link.symlink_to(precious)
+    os.utime(old, (1, 1))
+    os.utime(precious, (1, 1))
+    os.utime(link, (1, 1), follow_symlinks=False)
+    engine = Talk(start_engine(Path(sys.executable), extension(name="later"), tmp_path / "later.log"))
+    try:
+        engine.hear("hello")
+        until(lambda: not old.exists(), engine.pump, 20)
+        assert (young / "work.npz").exists() and (precious / "work.npz").exists()
+    finally:
+        engine.link.close(1)
+
+
 def test_serving_loads_no_torch_and_the_client_no_numpy():
     """The greeting must not wait for torch, and Blender must never load it."""
     code = (
