@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from . import environment
 from .console import LOGS, ROOT, clean_environment, run, say
 
 # Debian releases that carry Blender 5.2 and 4.3.
@@ -82,8 +83,11 @@ def main(python: Path, arguments: list[str]) -> int:
         status = run(command)
         if status:
             return status
+    reason = environment.ensure_triton_before()
+    if reason:
+        say(f"Tests of the kernels with the Triton before the engine's are skipped: {reason}")
     reason = why_no_blender()
     if reason:
         say(f"Tests in a real Blender window are skipped: {reason}")
-    environment = clean_environment(**({"ESPALIER_NO_BLENDER": reason} if reason else {}))
-    return run([python, "-P", "-m", "pytest", *rest], environment)
+    variables = clean_environment(**({"ESPALIER_NO_BLENDER": reason} if reason else {}))
+    return run([python, "-P", "-m", "pytest", *rest], variables)

@@ -135,7 +135,9 @@ def ensure() -> Path:
             )
         BEGUN.write_text(pins, encoding="utf-8")
     _install_engine()
-    say("  tools for tests, checks and pictures: downloads about 420 MB (Blender as a Python module is 374 MB of it)")
+    say(
+        "  tools for tests, checks and pictures: downloads about 620 MB (Blender as a Python module is 374, Triton 198)"
+    )
     _must(_pip("--no-deps", "-r", REQUIREMENTS / "develop.txt"), "The tools for tests and pictures")
     stamp = {"pins": pins, "torch": _torch_version()}
     STAMP.write_text(json.dumps(stamp, indent=2), encoding="utf-8")
@@ -143,6 +145,29 @@ def ensure() -> Path:
     took = time.monotonic() - start
     say(f"build/env is ready: {megabytes(folder_size(ENVIRONMENT))}, {took:.0f} s, torch {stamp['torch']}.")
     return python_path()
+
+
+def ensure_triton_before() -> str:
+    """Put the Triton of requirements/triton-before.txt into a folder of its own; "" when it is there, else why not.
+
+    Triton's wheels are for Linux alone; ``ensure`` has been called before.
+    """
+    if not sys.platform.startswith("linux"):
+        return "Triton is published for Linux alone."
+    pins = REQUIREMENTS / "triton-before.txt"
+    version = re.search(r"^triton==(\S+)$", pins.read_text(encoding="utf-8"), re.MULTILINE)
+    assert version is not None
+    folder = BUILD / f"triton-{version[1]}"
+    if folder.is_dir():
+        return ""
+    say(f"  Triton {version[1]}, with which the kernels are tested as well: downloads 188 MB")
+    part = folder.with_name(folder.name + ".part")
+    shutil.rmtree(part, ignore_errors=True)
+    error = _pip("--no-deps", "--target", part, "-r", pins)
+    if error:
+        return f"Triton {version[1]} could not be installed ({error})."
+    part.rename(folder)
+    return ""
 
 
 def ensure_resolver() -> Path:

@@ -25,7 +25,7 @@ from espalier.engine.kernels.architecture import ARCHITECTURES
 from espalier.tests.engine.kernels.triton_child import ROOT, load_kernels
 
 VERSIONS = {"3.7": None, "3.6": ROOT / "build" / "triton-3.6.0"}
-"""Folder of each version of Triton; None for the one of the environment."""
+"""Folder of each version of Triton; None for the one of the environment (requirements/develop.txt)."""
 
 SHARED_MEMORY = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
 """KiB of shared memory that one block may have (CUDA C++ Programming Guide, technical specifications)."""
@@ -136,7 +136,7 @@ def _why_absent(version):
     folder = VERSIONS[version]
     if folder is None:
         return "" if find_spec("triton") else "Triton is not installed here"
-    return "" if (folder / "triton").is_dir() else f"`build.py test` puts Triton {version} into {folder}"
+    return "" if folder.is_dir() else f"Triton {version} is not in {folder}: `build.py test` puts it there"
 
 
 @pytest.fixture(scope="session")
