@@ -47,7 +47,7 @@ class _Files:
 
 class ESPALIER_OT_from_files(_Files, bpy.types.Operator, ImportHelper):
     bl_idname = ids.OP_FROM_FILES
-    bl_label = "Generate 3D from Images"
+    bl_label = "Generate 3D from Image"
     bl_description = "Make an object of each image; without a choice of files, of every image in the folder"
     # Without REGISTER: "Adjust Last Operation" would queue the images again, for undo does not reach the queue.
     bl_options = {"UNDO"}

@@ -17,6 +17,7 @@ from ..errors import EspalierError
 from .keyer import Matte, key_plain_background
 from .reader import open_image
 
+OWN_TRANSPARENCY = "The subject was found by the image's own transparency."
 LONGEST_SIDE = 1024
 SUBJECT_ALPHA = 204
 """Pixels whose alpha is above this (0.8 of full) outline the subject."""
@@ -65,7 +66,7 @@ def prepare_image(
         )
     image = _limit_size(image)
     if has_alpha and matting in ("auto", "alpha"):
-        notes: tuple[str, ...] = ("The subject was found by the image's own transparency.",)
+        notes: tuple[str, ...] = (OWN_TRANSPARENCY,)
     elif matting == "none":
         image, notes = image.convert("RGB"), ("The whole image was taken as the subject.",)
         image.putalpha(255)

@@ -13,11 +13,12 @@ import torch
 from PIL import Image
 from safetensors.numpy import save
 
-from ..conditioning.image import Prepared, prepare_image
+from ..conditioning.image import OWN_TRANSPARENCY, Prepared, prepare_image
 from ..conditioning.matting import matte_for
 from ..conditioning.reader import open_image
 from ..errors import EspalierError
 from ..jobs import JobFolder
+from ..kernels.choice import why_not
 from ..mesh.png import encode_png
 from ..weights.configuration import FILES
 from ..weights.model_set import ModelSet, load_model_set
@@ -57,8 +58,10 @@ def prepare(job: JobFolder, request: Mapping[str, Any], report: Report) -> Prepa
     job.write_bytes("prepared.png", _png(prepared.image))
     job.write_bytes("mask.png", _png(prepared.mask))
     for note in prepared.notes:
-        report.log("info", note)
+        report.log("detail" if note == OWN_TRANSPARENCY else "info", note)
     report.preview("prepare", "prepared.png")
+    if torch.cuda.is_available() and (reason := why_not(torch.device("cuda", torch.cuda.current_device()))):
+        report.log("detail", reason)
     return prepared
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -60,14 +61,16 @@ class LivePreview:
     def _run(self) -> None:
         while (work := self._work.get()) is not None:
             stage, make = work
-            # A full disk stops the job itself, with a sentence; a preview is not worth a failure.
-            with contextlib.suppress(OSError):
+            try:
                 values, faces = make()
                 arrays = {"vertices": values[:, :3].astype(np.float32), "faces": faces.astype(np.int32)}
                 if values.shape[1] > 3:
                     arrays["attributes"] = values[:, 3:].astype(np.float32)
                 self._job.write_npz(FILES[stage], **arrays)
                 self._report.preview(stage, FILES[stage])
+            except Exception:
+                # What fails here is not worth a job; where it is the disk, the job itself fails with a sentence.
+                self._job.log(f"the live preview of {stage} failed\n{traceback.format_exc()}")
 
 
 @contextlib.contextmanager

@@ -98,7 +98,8 @@ def run_within_memory(
     plan = plan_memory(models, job, kind, budget, max_tokens)
     if plan.mode == "too_big":
         raise EspalierError("out_of_memory", plan.sentence)
-    log("info", plan.sentence)
+    # That everything is as it should be is nothing to read about during each job.
+    log("detail" if plan.mode == "fits" else "info", plan.sentence)
     try:
         return _run(models, plan, budget, run)
     except Exception as error:

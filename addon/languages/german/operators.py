@@ -20,7 +20,7 @@ OPERATORS = {
     "Free Memory": "Speicher freigeben",
     "From Image...": "Aus Bild ...",
     "Generate": "Erzeugen",
-    "Generate 3D from Images": "3D aus Bildern erzeugen",
+    "Generate 3D from Image": "3D aus Bild erzeugen",
     "Generate from Image": "Aus Bild erzeugen",
     "Go On": "Fortsetzen",
     "Grab View": "Ansicht aufnehmen",

@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
-from espalier.engine.pipelines import generate_job
+from espalier.engine.pipelines import generate_job, live_preview
 from espalier.engine.pipelines import job as shared
 from espalier.engine.pipelines.live_preview import FILES, boxes
 from espalier.tests.engine.mesh.shapes import signed_volume
@@ -64,6 +64,17 @@ def test_what_was_shown_stays_when_the_job_is_cancelled(tmp_path, tiny_set):
     with pytest.raises(Cancelled):
         generate_job.run(job, Report(cancel_at="material"), lambda: False)
     assert (job.path / FILES["structure"]).is_file() and (job.path / FILES["shape"]).is_file()
+
+
+def test_a_preview_that_fails_is_in_the_log_and_costs_neither_the_next_one_nor_the_job(tmp_path, tiny_set, monkeypatch):
+    def fail(cells, grid):
+        raise ValueError("no boxes today")
+
+    monkeypatch.setattr(live_preview, "boxes", fail)
+    job, report = make_job(tmp_path, tiny_set, live=True), Report()
+    generate_job.run(job, report, lambda: False)
+    assert [file for file in report.previews if file.endswith(".npz")] == [FILES["shape"], FILES["material"]]
+    assert "no boxes today" in (job.path / "log.txt").read_text()
 
 
 def test_boxes_are_the_outside_of_their_cells():

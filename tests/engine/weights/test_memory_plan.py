@@ -251,7 +251,7 @@ def test_when_memory_runs_out_the_job_starts_again_with_one_network_at_a_time(ti
     assert run_within_memory(models, "generate", "32", MAX_TOKENS, log, run, Budget()) == "done"
     assert len(run.loaded[0]) > 1
     assert run.loaded[1] == ["tex_slat_decoder"]
-    assert [level for level, _ in logs] == ["info", "warning"]
+    assert [level for level, _ in logs] == ["detail", "warning"]
 
 
 def test_when_it_runs_out_again_the_sentence_says_what_would_fit(small):
