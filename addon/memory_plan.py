@@ -31,10 +31,10 @@ def too_big(kind, quality):
 
 
 def in_words(kind, quality):
-    """How a quality goes with the memory there is, in a few words; "" while nobody knows, and where it does not."""
+    """How a quality goes with the memory there is, in a few words; "" while nobody knows."""
     plan = _plan(kind, quality)
     if plan is None or plan["mode"] == "too_big":
-        return ""
+        return too_big(kind, quality)
     takes, there = plan["peak_bytes"] / GIB, session.plan["total"] / GIB
     if session.plan["device"] == "cuda":
         if plan["mode"] == "turns":

@@ -81,7 +81,9 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
     matting: bpy.props.EnumProperty(
         name="Background", description="How the subject of the image is told from its background", items=BACKGROUNDS
     )
-    texture_on: bpy.props.EnumProperty(name="Texture", description="What gets the texture", items=TEXTURED)
+    texture_on: bpy.props.EnumProperty(
+        name="Texture", description="Whether the object itself or a copy of it gets the texture", items=TEXTURED
+    )
     model: bpy.props.EnumProperty(name="Model", description="What turns the image into an object", items=MODELS)
     quality: bpy.props.EnumProperty(
         name="Quality",
@@ -110,7 +112,7 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         soft_max=8,
     )
     place: bpy.props.EnumProperty(
-        name="Place", description="Where the object stands", items=PLACES, translation_context=ids.CONTEXT
+        name="Place", description="Where in the scene the object stands", items=PLACES, translation_context=ids.CONTEXT
     )
     collection: bpy.props.PointerProperty(
         name="Collection",
@@ -122,7 +124,9 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         name="Mark as Asset", description="Offer the object in the Asset Browser, with a picture of it"
     )
     asset_tags: bpy.props.StringProperty(
-        name="Tags", description="Tags of the asset, with commas between them", translation_context=ids.CONTEXT
+        name="Tags",
+        description="Tags of the asset, with commas between them. They count while Mark as Asset is on",
+        translation_context=ids.CONTEXT,
     )
     size_metres: bpy.props.FloatProperty(default=1.0, min=1e-4, options={"HIDDEN"})
     size: bpy.props.FloatProperty(

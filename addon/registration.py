@@ -119,6 +119,7 @@ def register():
     menus.attach()
     _commands.append(bpy.utils.register_cli_command(ids.CLI_COMMAND, cli.main))
     bpy.app.handlers.load_post.append(session.after_load)
+    bpy.app.handlers.render_init.append(session.before_render)
     if compat.exit_handlers() is not None:
         compat.exit_handlers().append(_on_exit)
     atexit.register(session.close)
@@ -132,6 +133,7 @@ def unregister():
     atexit.unregister(session.close)
     if compat.exit_handlers() is not None:
         compat.exit_handlers().remove(_on_exit)
+    bpy.app.handlers.render_init.remove(session.before_render)
     bpy.app.handlers.load_post.remove(session.after_load)
     while _commands:
         bpy.utils.unregister_cli_command(_commands.pop())

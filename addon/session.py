@@ -109,6 +109,7 @@ class Session:
         # The engine that was asked for a plan, so that it is asked once; True while somebody wants to see one.
         self._planned_by: Path | None = None
         self._plan_wanted = False
+        self._room_wanted = False
 
     # --------------------------------------------------------------------------------------------------- for operators
 
@@ -287,6 +288,7 @@ class Session:
                 self._moved(job)
             changed |= state != (self.queue.engine.state, self.queue.engine.problem)
             changed |= self._stop_idle(self.queue)
+            self._make_room(self.queue)
         changed |= self._take_in(deadline)
         if self.shelf is not None:
             changed |= self.shelf.poll(deadline - time.monotonic())
@@ -330,6 +332,18 @@ class Session:
                 log = data / "logs" / "plan.log"
                 self._planning = EngineTask("models", arguments, python.path, preferences.EXTENSION, log)
         return False
+
+    def make_room(self) -> None:
+        """Have an engine without work give back the graphics memory that it holds, at the next ``poll``: a render
+        begins. Any thread may ask.
+        """
+        self._room_wanted = True
+
+    def _make_room(self, queue: JobQueue) -> None:
+        wanted, self._room_wanted = self._room_wanted, False
+        engine = queue.engine
+        if wanted and queue.running is None and engine.hello is not None and engine.hello["device"]["type"] == "cuda":
+            engine.release()
 
     def _stop_idle(self, queue: JobQueue) -> bool:
         """Stop an engine that has had nothing to do for as long as the preferences allow: others need the memory."""
@@ -421,6 +435,12 @@ session = Session()
 def close() -> None:
     """Stop everything that runs; for Blender's exit and our unregistering."""
     session.close()
+
+
+@bpy.app.handlers.persistent
+def before_render(*_arguments) -> None:
+    """A render begins, and may want the graphics card; Blender says so on a thread of its own."""
+    session.make_room()
 
 
 @bpy.app.handlers.persistent

@@ -7,6 +7,7 @@ from .. import ids, preferences
 from ..client import ClientError
 from ..languages import iface_, told
 from ..session import session
+from .generate import no_engine
 
 DIALOG_WIDTH = 460
 
@@ -27,10 +28,10 @@ class _Task(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        if session.task is not None:
-            cls.poll_message_set(iface_("Wait until what runs is done"))
-            return False
-        return True
+        reason = iface_("Wait until what runs is done") if session.task is not None else no_engine()
+        if reason:
+            cls.poll_message_set(told(reason))
+        return not reason
 
     def begin(self, name, arguments):
         """Start it, or say why not."""

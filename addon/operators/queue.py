@@ -5,7 +5,7 @@ import bpy
 
 from .. import ids
 from ..client import ClientError
-from ..languages import told
+from ..languages import iface_, told
 from ..orders import next_in_row, order_of
 from ..session import Order, session
 from .generate import no_engine
@@ -16,7 +16,10 @@ class _OfQueue(bpy.types.Operator):
 
     @classmethod
     def poll(cls, _context):
-        return session.queue is not None
+        if session.queue is None:
+            cls.poll_message_set(iface_("Nothing waits"))
+            return False
+        return True
 
 
 class ESPALIER_OT_queue_hold(_OfQueue):

@@ -75,7 +75,7 @@ class ESPALIER_OT_variants(_OfResult):
     bl_description = "Make more objects of the same image with the same settings and other seeds"
     bl_options = {"INTERNAL"}
 
-    count: bpy.props.IntProperty(name="Variants", description="How many are made", default=3, min=1, max=64)
+    count: bpy.props.IntProperty(name="Variants", description="How many objects are made", default=3, min=1, max=64)
 
     @classmethod
     def poll(cls, _context):

@@ -28,13 +28,26 @@ def draw_engine(layout):
 
 
 def summary(engine):
-    """The engine in a few words: that it is off, or what it holds of the memory that matters to it."""
+    """The engine in a few words: that it is off, or its device and what it holds and leaves of the memory that matters
+    to it.
+    """
     if engine is None or engine.state is EngineState.STOPPED:
         return iface_("Off")
     if engine.hello is None:
         return iface_("Starting")
-    used = engine.memory.get("device_used", engine.memory.get("used"))
-    return f"{used / 2**30:.1f} GB" if used else iface_("Ready")
+    memory = engine.memory
+    on_card = engine.hello["device"].get("type") == "cuda"
+    used, free = ("device_used", "device_free") if on_card else ("used", "free")
+    device = _short(engine.hello["device"].get("name", "")) if on_card else "CPU"
+    if not memory.get(used):
+        return device or iface_("Ready")
+    text = "{device} · {used:.1f} GB used, {free:.1f} free"
+    return iface_(text, device=device, used=memory[used] / 2**30, free=memory.get(free, 0) / 2**30)
+
+
+def _short(name):
+    """The name of a card without its maker's."""
+    return name.removeprefix("NVIDIA ").removeprefix("GeForce ")
 
 
 def describe(engine):

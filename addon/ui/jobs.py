@@ -30,8 +30,8 @@ def draw_queue(layout, context):
     if body is None:
         return
     column = body.column(align=True)
-    for place, job in enumerate(waiting[:MAX_QUEUED]):
-        _draw_waiting(column, job, place, len(waiting))
+    for job in waiting[:MAX_QUEUED]:
+        _draw_waiting(column, job)
     if len(waiting) > MAX_QUEUED:
         column.label(text=iface_("and {count} more", count=len(waiting) - MAX_QUEUED), icon="BLANK1", translate=False)
     row = body.row(align=True)
@@ -44,16 +44,12 @@ def draw_queue(layout, context):
     row.operator(ids.OP_QUEUE_CLEAR, icon="TRASH")
 
 
-def _draw_waiting(column, job, place, count):
+def _draw_waiting(column, job):
     row = column.row(align=True)
     row.label(text=job.name, icon_value=icon(_picture(job.folder)), translate=False)
-    up = row.row(align=True)
-    up.enabled = place > 0
-    move = up.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_UP")
+    move = row.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_UP")
     move.job, move.places = job.id, -1
-    down = row.row(align=True)
-    down.enabled = place < count - 1
-    move = down.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_DOWN")
+    move = row.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_DOWN")
     move.job, move.places = job.id, 1
     row.operator(ids.OP_QUEUE_REMOVE, text="", icon="X").job = job.id
 

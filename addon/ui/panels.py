@@ -17,7 +17,7 @@ from .advanced_panel import draw_advanced
 from .engine_panel import draw_engine
 from .finish_panel import draw_finish
 from .jobs import draw_queue, draw_results
-from .status import draw_engine_state, draw_status
+from .status import draw_engine_state, draw_notes, draw_status
 from .text import draw_note, draw_sentence, settings_column
 
 
@@ -61,6 +61,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         draw_advanced(layout, settings)
         draw_results(layout, context)
         draw_engine(layout)
+        draw_notes(layout, context)
 
 
 def _draw_placement(column, settings):
@@ -105,7 +106,8 @@ def _draw_qualities(column, settings, kind, context):
         reason = too_big(kind, name)
         each.enabled = not reason
         each.prop_enum(settings, "quality", name)
-        reasons += [reason] if reason else []
+        # That of the chosen one stands where its memory is told.
+        reasons += [reason] if reason and name != settings.quality else []
     for reason in reasons:
         draw_note(column, reason, context)
 
@@ -128,10 +130,10 @@ def _draw_model(column, settings, context):
     note.active = False
     samplers, own = asked(settings.sampling, kind), own_samplers(settings)
     before = expectation(session.shelf, kind, *model_and_quality(settings), samplers, own)
-    if before:
-        draw_sentence(note, before, context, "TIME")
-    plan = "" if starter else in_words(kind, settings.quality)
-    if plan:
+    # A line each from the beginning, so that the buttons below stay where they are when the answers come.
+    draw_sentence(note, before or "Not made on this computer yet", context, "TIME")
+    if not starter:
+        plan = in_words(kind, settings.quality) or "Memory: not known yet"
         draw_sentence(note, plan, context, "MEMORY")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:

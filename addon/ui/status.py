@@ -69,11 +69,15 @@ def draw_status(layout, context):
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
-    # Below every button, which must not move under the pointer when a note arrives.
-    for note in job.notes if job is not None else ():
-        _draw_note(layout, context, note)
     for message in session.messages[-MAX_MESSAGES:] if job is None else ():
         _draw_message(layout, context, message)
+
+
+def draw_notes(layout, context):
+    """What there is to know of the job that runs, at the very end: nothing may move when a note arrives."""
+    job = session.current()
+    for note in job.notes if job is not None else ():
+        _draw_note(layout, context, note)
 
 
 def describe(job):

@@ -18,7 +18,7 @@ class StandIn:
         self.result, self.python = result, None
         self.state, self.problem, self.broken, self.hello = EngineState.READY, None, False, None
         self.submitted, self.events, self.running, self.memory = [], [], True, {}
-        self.obeys, self.waited = True, False
+        self.obeys, self.waited, self.released = True, False, 0
 
     def submit(self, job, folder):
         self.submitted.append((job, folder))
@@ -49,6 +49,9 @@ class StandIn:
     def fail(self):
         data = {"code": "no_subject", "sentence": "There is nothing in it.", "hint": "Try another.", "log": ""}
         self.events.append(Event("failed", self.submitted[-1][0], data))
+
+    def release(self):
+        self.released += 1
 
     def shutdown(self, _seconds=2.0):
         self.running = False

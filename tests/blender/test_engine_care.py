@@ -4,6 +4,7 @@
 from pathlib import Path
 
 import bpy
+import pytest
 from espalier.addon import preferences, pump
 from espalier.addon.client import EngineState
 from espalier.addon.operators.report import report
@@ -23,10 +24,44 @@ HELLO = {
 
 def test_the_header_tells_what_the_card_holds_and_the_section_what_is_free(engine):
     engine.hello, engine.memory = HELLO, {"used": 2**30, "free": 2**33, "device_used": 3 * 2**30, "device_free": 2**31}
-    assert summary(engine) == "3.0 GB"
+    assert summary(engine) == "Card 8 GB · 3.0 GB used, 2.0 free"
     lines = describe(engine)
     assert lines[0] == "Card 8 GB" and "3.0 GB used, 2.0 GB free (card)" in lines
     assert "1.0 GB used, 8.0 GB free (computer)" in lines
+
+
+def test_without_a_card_the_header_tells_of_the_computers_memory(engine):
+    engine.hello = {**HELLO, "device": {"type": "cpu", "name": "Some Processor 3000"}}
+    assert summary(engine) == "CPU"
+    engine.memory = {"used": 2**30, "free": 2**33}
+    assert summary(engine) == "CPU · 1.0 GB used, 8.0 free"
+
+
+def render():
+    scene = bpy.context.scene
+    scene.render.engine, scene.render.resolution_x, scene.render.resolution_y = "CYCLES", 4, 4
+    scene.cycles.samples = 1
+    scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+    bpy.ops.render.render()
+
+
+@pytest.mark.parametrize(("device", "given"), [("cuda", 1), ("cpu", 0)])
+def test_an_engine_without_work_leaves_the_card_to_a_render(engine, device, given):
+    engine.hello = {**HELLO, "device": {"type": device, "name": "x"}}
+    tick()
+    assert engine.released == 0
+    render()
+    tick()
+    assert engine.released == given
+
+
+def test_a_render_takes_nothing_from_a_job_that_runs(engine):
+    engine.hello = HELLO
+    bpy.ops.espalier.generate()
+    tick()
+    render()
+    tick()
+    assert engine.released == 0 and session.queue.running is not None
 
 
 def test_an_engine_that_is_off_says_that_it_holds_nothing(engine):

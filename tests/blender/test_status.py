@@ -5,7 +5,7 @@ import bpy
 import pytest
 from espalier.addon.client.engine import Event
 from espalier.addon.session import session
-from espalier.addon.ui.status import draw_status
+from espalier.addon.ui.status import draw_notes, draw_status
 
 from .stand_in import tick
 
@@ -37,6 +37,10 @@ class Layout:
 def drawn():
     calls = []
     draw_status(Layout(calls), bpy.context)
+    between = len(calls)
+    # What stands between the two is drawn elsewhere.
+    draw_notes(Layout(calls), bpy.context)
+    assert NOTE not in calls[:between]
     return calls
 
 
