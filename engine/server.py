@@ -42,10 +42,10 @@ TYPICAL_SECONDS = {
         "shape": 0.8,
         "material": 0.8,
         "decode": 0.15,
-        "finish": 1.2,
+        "finish": 4.0,
     },
     "texture": {"condition": 0.1, "encode": 0.1, "material": 0.15, "decode": 0.15, "finish": 3.3},
-    "refinish": {"finish": 1.2},
+    "refinish": {"finish": 4.0},
 }
 _PIECE = 1 << 16
 _LONGEST = 1000
