@@ -19,6 +19,7 @@ class ESPALIER_OT_keep_preview(InObjectMode, bpy.types.Operator):
 
     def execute(self, context):
         from ..live_view import read_arrays
+        from ..scene.asset import Texture
         from ..scene.build import place
         from ..scene.material import build_draft_material
         from ..scene.mesh import build_mesh, frame_on_ground, set_materials
@@ -35,7 +36,8 @@ class ESPALIER_OT_keep_preview(InObjectMode, bpy.types.Operator):
         rows = frame_on_ground(vertices, order.size / context.scene.unit_settings.scale_length)
         mesh = build_mesh(job.name, vertices @ rows[:3] + rows[3], faces)
         if attributes is not None:
-            mesh.materials.append(build_draft_material(job.name, "opaque"))
+            colour = {"mean_colour": attributes[:, :3].mean(axis=0).tolist()}
+            mesh.materials.append(build_draft_material(job.name, Texture(report=colour)))
             set_materials(mesh, attributes)
         item = bpy.data.objects.new(job.name, mesh)
         item.location = order.location

@@ -58,7 +58,7 @@ def place(scene, item, view_layer, collection=""):
 def material_of(name, asset: Asset):
     """A new material that shows the maps of an asset, or the attributes of a draft."""
     if asset.attributes is not None:
-        return build_draft_material(name, asset.texture.alpha_mode)
+        return build_draft_material(name, asset.texture)
     return build_material(name, asset.texture)
 
 

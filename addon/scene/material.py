@@ -4,6 +4,7 @@
 import struct
 
 import bpy
+from mathutils import Color
 
 from .. import compat, ids
 from .mesh import BASE_COLOR, MATERIAL_VALUES
@@ -69,10 +70,11 @@ def build_material(name, texture, uv_layer=None):
     # Dithered sorts correctly from every side and casts shadows; blended is the user's choice where noise matters more.
     material.surface_render_method = "DITHERED"
     material.use_backface_culling = texture.one_sided
+    _colour_viewport(material, texture)
     return material
 
 
-def build_draft_material(name, alpha_mode):
+def build_draft_material(name, texture):
     """Return a new material with a Principled BSDF that reads the attributes of a draft's mesh (``set_materials``)."""
     material = bpy.data.materials.new(name)
     material[ids.PROP_MAP] = True
@@ -81,13 +83,21 @@ def build_draft_material(name, alpha_mode):
     output = _node(tree, "ShaderNodeOutputMaterial", 400, 0)
     shader = _node(tree, "ShaderNodeBsdfPrincipled", 100, 0)
     tree.links.new(shader.outputs["BSDF"], output.inputs["Surface"])
-    names = (BASE_COLOR, *MATERIAL_VALUES) if alpha_mode != "opaque" else (BASE_COLOR, *MATERIAL_VALUES[:2])
+    names = (BASE_COLOR, *MATERIAL_VALUES) if texture.alpha_mode != "opaque" else (BASE_COLOR, *MATERIAL_VALUES[:2])
     for row, each in enumerate(names):
         attribute = _node(tree, "ShaderNodeAttribute", -380, 300 - 200 * row)
         attribute.attribute_name = attribute.label = each
         tree.links.new(attribute.outputs["Color" if each == BASE_COLOR else "Fac"], shader.inputs[each])
     material.surface_render_method = "DITHERED"
+    _colour_viewport(material, texture)
     return material
+
+
+def _colour_viewport(material, texture):
+    """Give the material the mean colour of what it shows, for Solid view knows one colour a material and no maps."""
+    colour = texture.report.get("mean_colour")
+    if isinstance(colour, list) and len(colour) == 3 and all(isinstance(value, int | float) for value in colour):
+        material.diffuse_color = (*Color(colour).from_srgb_to_scene_linear(), 1.0)
 
 
 def name_material(material, name):

@@ -216,10 +216,13 @@ def write_result(
     )
 
 
-def counts_of(asset: VoxelAsset) -> dict[str, int]:
-    """What a report says of the voxels behind a result, and of their latents where these are known."""
+def counts_of(asset: VoxelAsset) -> dict[str, Any]:
+    """What a report says of the voxels behind a result (``mean_colour``: sRGB, 0..1), and of their latents where these
+    are known.
+    """
     tokens = {"tokens": len(asset.latents["coords"])} if asset.latents else {}
-    return {"voxels": len(asset.coords), **tokens, "resolution": asset.resolution}
+    colour = [round(float(value), 3) for value in asset.attrs[:, :3].mean(axis=0, dtype=np.float64)]
+    return {"voxels": len(asset.coords), **tokens, "resolution": asset.resolution, "mean_colour": colour}
 
 
 def write_tensors(job: JobFolder, name: str, arrays: Mapping[str, np.ndarray]) -> None:

@@ -145,6 +145,16 @@ def test_maps_are_packed_as_the_very_files_that_the_engine_wrote(result_folder):
     assert [round(v * 255) for v in image.pixels[:3]] == [200, 60, 30]
 
 
+@pytest.mark.parametrize("colour, expected", [([0.5, 1.0, 0.0], (0.214, 1.0, 0.0)), (None, (0.8, 0.8, 0.8))])
+def test_solid_view_shows_the_mean_colour_where_the_result_tells_it(result_folder, colour, expected):
+    folder = result_folder()
+    info = json.loads((folder / "result.json").read_text())
+    info["report"]["mean_colour"] = colour
+    (folder / "result.json").write_text(json.dumps(info))
+    material = build(folder).active_material
+    assert tuple(material.diffuse_color) == pytest.approx((*expected, 1.0), abs=1e-3)
+
+
 def test_masks_are_cut_and_blends_are_not(result_folder):
     mask = source(shader(build(result_folder("mask"))).inputs["Alpha"])
     assert mask.node.type == "MATH" and source(mask.node.inputs[0]).name == "Alpha"
