@@ -7,6 +7,11 @@ import pytest
 from espalier.addon.client import JobStore
 from espalier.tests.tiny_set import write_tiny_set
 from espalier.tooling import reliability
+from espalier.tooling.reliability_trials import blender_app, rig
+from espalier.tooling.reliability_trials.blender_trials import blender_kills, two_blenders
+from espalier.tooling.reliability_trials.engine_kills import engine_kills
+from espalier.tooling.reliability_trials.figures import Figure, Outcome, table
+from espalier.tooling.reliability_trials.fuzzed_frames import fuzzed_frames
 
 
 @pytest.fixture(scope="module")
@@ -14,23 +19,65 @@ def model(tmp_path_factory):
     return write_tiny_set(tmp_path_factory.mktemp("set"))
 
 
+@pytest.fixture
+def wheel(monkeypatch):
+    """Blender is the wheel: the application has tests of its own, and is slow to start."""
+    pytest.importorskip("bpy")
+    monkeypatch.setattr(blender_app, "_can_be_set_up", lambda: False)
+
+
 def test_an_engine_that_is_killed_loses_no_job(tmp_path, model):
-    outcome = reliability.engine_kills(tmp_path, model, 2, random.Random(1))
+    outcome = engine_kills(tmp_path, model, 2, 0, random.Random(1))
     assert outcome.good, outcome.text
-    assert reliability.store_is_readable(tmp_path).good
+
+
+def test_altered_messages_stop_neither_engine_nor_client(tmp_path, model):
+    outcome = fuzzed_frames(tmp_path, model, 60)
+    assert outcome.good, outcome.text
 
 
 @pytest.mark.blender
-def test_a_blender_that_is_killed_loses_no_job(tmp_path, model):
-    pytest.importorskip("bpy")
-    outcome = reliability.blender_kills(tmp_path, model, 2, random.Random(2))
+@pytest.mark.slow
+def test_a_blender_that_is_killed_loses_no_job(tmp_path, model, wheel):
+    outcome = blender_kills(tmp_path, model, 2, random.Random(2))
+    assert outcome.good, outcome.text
+
+
+@pytest.mark.blender
+@pytest.mark.slow
+def test_two_blenders_do_each_job_once(tmp_path, model, wheel):
+    outcome = two_blenders(tmp_path, model, 2)
     assert outcome.good, outcome.text
 
 
 def test_half_files_are_noticed(tmp_path):
     store = JobStore(tmp_path / "jobs")
     job = store.create({"name": "cup"}, b"x", ".jpg")
-    assert reliability.half_files(store) == []
-    for name, content in (("a.json", b'{"x": '), ("b.npz", b"PK\x03\x04 half"), ("c.png", b"\x89PNG half")):
+    assert rig.half_files(store) == []
+    broken = {
+        "a.json": b'{"x": ',
+        "b.npz": b"PK\x03\x04 half",
+        "c.png": b"\x89PNG half",
+        "d.safetensors": b'\x40\0\0\0\0\0\0\0{"t":',
+    }
+    for name, content in broken.items():
         (job.folder / name).write_bytes(content)
-    assert {path.name for path in reliability.half_files(store)} == {"a.json", "b.npz", "c.png"}
+    assert {path.name for path in rig.half_files(store)} == set(broken)
+
+
+def test_what_misses_its_limit_is_told_and_a_kept_record_comes_back():
+    outcome = Outcome([Figure("Lost", 0, 0), Figure("Tick", 21.5, 20.0, "ms", "finish")], ["Done twice."])
+    assert not outcome.good
+    text = table([Outcome.of(outcome.record())])
+    assert "| Lost | 0 | ≤ 0 | reached |" in text and "| Tick | 21.5 ms | ≤ 20 ms | **missed** | finish |" in text
+    assert "* Done twice." in text
+
+
+def test_the_table_takes_the_place_of_the_one_before(tmp_path):
+    page = tmp_path / "benchmarks.md"
+    page.write_text("Head\n<!-- reliability -->\nold\n<!-- end of reliability -->\nTail\n")
+    reliability.document(page, "new\n")
+    assert page.read_text() == "Head\n<!-- reliability -->\n\nnew\n<!-- end of reliability -->\nTail\n"
+    page.write_text("Head\n")
+    with pytest.raises(reliability.CommandError):
+        reliability.document(page, "new\n")
