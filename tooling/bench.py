@@ -20,6 +20,7 @@ from ..engine.machine import describe
 from . import package
 from .console import BUILD, ROOT, CommandError, clean_environment, say
 from .demo import SAMPLE
+from .engine_bench import command as engine
 from .finishing_bench import command as finishing
 
 FOLDER = BUILD / "bench"
@@ -149,9 +150,10 @@ def _machine() -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Measure everything, print the table and write it; with ``finishing`` as first argument, the finishing alone."""
-    if arguments[:1] == ["finishing"]:
-        return finishing.main(arguments[1:], _machine())
+    """Measure everything, print the table and write it; with ``engine`` or ``finishing`` first, that alone."""
+    benches = {"engine": engine.main, "finishing": finishing.main}
+    if arguments and arguments[0] in benches:
+        return benches[arguments[0]](arguments[1:], _machine())
     parser = argparse.ArgumentParser(prog="build.py bench", description="Measure what the README states.")
     parser.add_argument("--image", type=Path, default=SAMPLE, help="the image to generate from (default: the sample)")
     parser.add_argument("--model", type=Path, help="the folder of a model set (default: the starter model)")

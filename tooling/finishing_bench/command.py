@@ -81,12 +81,12 @@ def _run(part: Part, folder: Path) -> dict[str, Any]:
         return {"finish": {**NOT_BEGUN, "status": f"did not begin ({error})"}}
 
 
-def document(path: Path, text: str) -> None:
+def document(path: Path, text: str, marks: tuple[str, str] = MARKS) -> None:
     """Put ``text`` in place of what stands between the marks in the document."""
-    head, begin, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, tail = rest.partition(MARKS[1])
+    head, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    _, end, tail = rest.partition(marks[1])
     if not begin or not end:
-        raise CommandError(f"{path.name} lacks the marks {MARKS[0]} and {MARKS[1]} that the tables belong between.")
+        raise CommandError(f"{path.name} lacks the marks {marks[0]} and {marks[1]} that the tables belong between.")
     path.write_text(f"{head}{begin}\n{text}{end}{tail}", encoding="utf-8")
 
 

@@ -15,30 +15,32 @@ def markdown(machine: str, figures: list[Figure], results: Results) -> str:
     """All tables; those without rows are left out."""
     sections = [
         f"Machine: {machine}",
-        _table(("figure", "measured", "limit", "", "where"), map(_figure, figures)),
-        _titled("Objects: faces, edges, distances", _geometry(results)),
-        _titled("Objects: UV layout and maps", _layouts(results)),
-        _titled("Objects: seconds and peak memory of each step", _steps(results)),
-        _titled("Simplify and unwrap beside other tools", _tools(results)),
-        _titled("Levels of detail, all with the maps of the finished mesh", _lods(results)),
-        _titled("Watertight", _watertight(results)),
-        _titled("Codec", _codec(results)),
+        table(("figure", "measured", "limit", "", "where"), map(figure_row, figures)),
+        titled("Objects: faces, edges, distances", _geometry(results)),
+        titled("Objects: UV layout and maps", _layouts(results)),
+        titled("Objects: seconds and peak memory of each step", _steps(results)),
+        titled("Simplify and unwrap beside other tools", _tools(results)),
+        titled("Levels of detail, all with the maps of the finished mesh", _lods(results)),
+        titled("Watertight", _watertight(results)),
+        titled("Codec", _codec(results)),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
 
 
-def _titled(title: str, table: str) -> str:
-    return f"### {title}\n\n{table}" if table else ""
+def titled(title: str, text: str) -> str:
+    """The table under a heading; nothing where it has no rows."""
+    return f"### {title}\n\n{text}" if text else ""
 
 
-def _table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+def table(head: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    """Rows below their heads, all but the first column to the right; "" without rows."""
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     if not lines:
         return ""
     return "\n".join(["| " + " | ".join(head) + " |", "|---" + "|---:" * (len(head) - 1) + "|", *lines])
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
     """Three significant digits; thousands set apart."""
     if value is None:
         return "–"
@@ -47,11 +49,12 @@ def _number(value: float | None) -> str:
     return f"{value:.3g}"
 
 
-def _figure(figure: Figure) -> tuple[str, ...]:
+def figure_row(figure: Figure) -> tuple[str, ...]:
+    """A figure beside its limit, and whether it keeps that."""
     verdict = {True: "reached", False: "**missed**", None: "not measured"}[figure.reached]
     bound = "≥" if figure.at_least else "≤"
-    measured = "–" if figure.value is None else _number(figure.value) + figure.unit
-    return figure.name, measured, f"{bound} {_number(figure.limit)}{figure.unit}", verdict, figure.detail
+    measured = "–" if figure.value is None else number(figure.value) + figure.unit
+    return figure.name, measured, f"{bound} {number(figure.limit)}{figure.unit}", verdict, figure.detail
 
 
 def _objects(results: Results) -> Iterable[tuple[str, dict[str, Any], dict[str, Any]]]:
@@ -71,8 +74,8 @@ def _geometry(results: Results) -> str:
         mesh, distance = measured["finished"], measured["distance"]
         counts = [mesh[key] for key in ("faces", "components", "boundary_edges", "non_manifold_edges", "flipped_edges")]
         figures = [distance[key] for key in ("chamfer", "farthest", "normal_degrees")]
-        rows.append((name, *map(_number, [measured["raw"]["faces"], *counts, measured["inside_out"], *figures])))
-    return _table(head, rows)
+        rows.append((name, *map(number, [measured["raw"]["faces"], *counts, measured["inside_out"], *figures])))
+    return table(head, rows)
 
 
 def _layouts(results: Results) -> str:
@@ -84,20 +87,20 @@ def _layouts(results: Results) -> str:
             rows.append(
                 (name, *_layout(measured["atlas"]), *_decibels(measured["fidelity"]), *_shading(measured["shading"]))
             )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _layout(atlas: dict[str, float]) -> list[str]:
     figures = [atlas["charts"], 100 * atlas["thin_share"], atlas["overlap_texels"], atlas["gap"], 100 * atlas["use"]]
-    return [_number(value) for value in [*figures, atlas["density"], 100 * atlas["density_spread"]]]
+    return [number(value) for value in [*figures, atlas["density"], 100 * atlas["density_spread"]]]
 
 
 def _decibels(fidelity: dict[str, float]) -> list[str]:
-    return [_number(fidelity.get(name)) for name in ("base_color", "roughness", "metallic", "alpha")]
+    return [number(fidelity.get(name)) for name in ("base_color", "roughness", "metallic", "alpha")]
 
 
 def _shading(angles: dict[str, float]) -> list[str]:
-    return [_number(angles.get(name)) for name in ("without_map", "with_map")]
+    return [number(angles.get(name)) for name in ("without_map", "with_map")]
 
 
 def _steps(results: Results) -> str:
@@ -111,7 +114,7 @@ def _steps(results: Results) -> str:
         total = sum(cell["seconds"] for cell in cells if cell)
         ended = f"{total:.1f} s, {run['peak_gb']:.2f} GB" if run["status"] == "finished" else run["status"]
         rows.append((name, *shown, ended))
-    return _table(("object", *names, "all"), rows)
+    return table(("object", *names, "all"), rows)
 
 
 def _tools(results: Results) -> str:
@@ -130,14 +133,14 @@ def _tools(results: Results) -> str:
                     name,
                     label,
                     "" if tool == "xatlas" else _seconds(run, "simplify"),
-                    _number(error["chamfer"]) if "chamfer" in error else "",
-                    _number(error["root_mean_square"]) if "root_mean_square" in error else "",
+                    number(error["chamfer"]) if "chamfer" in error else "",
+                    number(error["root_mean_square"]) if "root_mean_square" in error else "",
                     _seconds(run, "unwrap"),
                     *(_layout(atlas) if atlas else [""] * 7),
                     f"{run['peak_gb']:.2f} GB",
                 )
             )
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _seconds(run: dict[str, Any], step: str) -> str:
@@ -149,9 +152,9 @@ def _lods(results: Results) -> str:
     for name, _, measured in _objects(results):
         for level in measured.get("lods", []):
             counts = [level[key] for key in ("faces", "non_manifold_edges", "flipped_edges", "chamfer", "farthest")]
-            rows.append((name, *map(_number, [*counts, level["normal_degrees"], level["base_color"]])))
+            rows.append((name, *map(number, [*counts, level["normal_degrees"], level["base_color"]])))
     head = ("object", "faces", "non-manifold", "flipped", "Chamfer ‰", "farthest ‰", "normals °", "colour dB")
-    return _table(head, rows)
+    return table(head, rows)
 
 
 def _watertight(results: Results) -> str:
@@ -167,9 +170,9 @@ def _watertight(results: Results) -> str:
             (
                 damage,
                 f"{sum(row['closed'] for row in some)} of {len(some)}",
-                *(_number(value) for value in (statistics.median(chamfer), chamfer[-1])),
-                _number(statistics.mean(row["solid_to_surface"] for row in measured)),
-                _number(statistics.mean(row["normal_degrees"] for row in measured)),
+                *(number(value) for value in (statistics.median(chamfer), chamfer[-1])),
+                number(statistics.mean(row["solid_to_surface"] for row in measured)),
+                number(statistics.mean(row["normal_degrees"] for row in measured)),
                 f"{sum(row['parts_lost'] for row in measured)} of {sum(row['parts'] for row in measured)}",
             )
         )
@@ -177,7 +180,7 @@ def _watertight(results: Results) -> str:
     problems = [
         f"Seed {row['seed']} ({row['family']}, {row['damage']}): {row['problem']}" for row in every if row["problem"]
     ]
-    return "\n\n".join(filter(None, [_table(head, rows), "\n".join(f"* {problem}" for problem in problems)]))
+    return "\n\n".join(filter(None, [table(head, rows), "\n".join(f"* {problem}" for problem in problems)]))
 
 
 def _codec(results: Results) -> str:
@@ -189,7 +192,7 @@ def _codec(results: Results) -> str:
             rows.append(
                 (
                     name,
-                    *(_number(about[key]) for key in ("input_faces", "voxels", "faces")),
+                    *(number(about[key]) for key in ("input_faces", "voxels", "faces")),
                     *(f"{step['seconds']:.2f} s" for step in steps.values()),
                     f"{run['peak_gb']:.2f} GB",
                     "yes" if about["same_for_any_threads"] else "**no**",
@@ -206,4 +209,4 @@ def _codec(results: Results) -> str:
         "one thread",
         "memory",
     )
-    return _table((*head, "same bytes"), rows)
+    return table((*head, "same bytes"), rows)

@@ -65,8 +65,8 @@ def answer(folder: Path, result: dict[str, Any]) -> None:
     (folder / ANSWER_FILE).write_text(json.dumps(result), encoding="utf-8")
 
 
-def run_task(task: str, folder: Path, limit: float, **request: Any) -> dict[str, Any]:
-    """Run ``finishing_bench.TASK`` on the request in ``folder`` for at most ``limit`` seconds; return what came of it.
+def run_task(task: str, folder: Path, limit: float, package: str = "finishing_bench", **request: Any) -> dict[str, Any]:
+    """Run ``PACKAGE.TASK`` on the request in ``folder`` for at most ``limit`` seconds; return what came of it.
 
     ``status``: "finished", "did not finish in N s" or "crashed (why)"; ``seconds`` and ``peak_gb`` of the whole
     process with its children; ``steps``: name to {seconds, processor, peak_gb}; ``answer``: what the task answered.
@@ -75,7 +75,7 @@ def run_task(task: str, folder: Path, limit: float, **request: Any) -> dict[str,
     for name in (STEPS_FILE, ANSWER_FILE):
         (folder / name).unlink(missing_ok=True)
     (folder / "request.json").write_text(json.dumps(request), encoding="utf-8")
-    command = [sys.executable, "-I", "-X", "utf8", ROOT / "tooling" / "__main__.py", f"finishing_bench.{task}", folder]
+    command = [sys.executable, "-I", "-X", "utf8", ROOT / "tooling" / "__main__.py", f"{package}.{task}", folder]
     began = time.monotonic()
     with (folder / LOG_FILE).open("wb") as log:
         child = subprocess.Popen(

@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The measured process of conditioning: the image encoder on one picture."""
+
+from __future__ import annotations
+
+import torch
+
+from ...engine.weights.released import NETWORKS
+from ..finishing_bench.watch import answer, request_of
+from .measure import ceiling, counted, measured
+from .networks import prepare, random_network
+
+
+@torch.inference_mode()
+def main(arguments: list[str]) -> int:
+    """Argument: the folder with the request: ``size``, ``device``, ``blocks``."""
+    folder, request = request_of(arguments)
+    device = torch.device(request["device"])
+    prepare(device)
+    layers = NETWORKS["image_encoder"].args["num_hidden_layers"]
+    encoder = random_network("image_encoder", device, num_hidden_layers=request["blocks"] or layers)
+    image = torch.randn(1, 3, request["size"], request["size"], device=device)
+    with counted() as arithmetic:
+        tokens = encoder(image).shape[1]
+    row = {**measured(lambda: encoder(image), device), **vars(arithmetic)}
+    about = {"tokens": tokens, "blocks": len(encoder.layer), "of_blocks": layers, "dtype": "float32"}
+    answer(folder, {**about, "ceiling": ceiling(device, torch.bfloat16), "rows": {"image encoder": row}})
+    return 0
