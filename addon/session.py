@@ -73,7 +73,8 @@ AnyOrder = Order | TextureOrder | ReplaceOrder
 @dataclass(frozen=True)
 class Message:
     """Something to tell the user. ``job`` is the job that it is about, if any; without ``can_retry``, running it again
-    would not help; ``is_kept`` says that what it had so far can become an object.
+    would not help; ``is_kept`` says that what it had so far can become an object, ``is_cancelled`` that
+    it is about something that the user has ended.
     """
 
     text: str
@@ -83,6 +84,7 @@ class Message:
     job: str = ""
     can_retry: bool = True
     is_kept: bool = False
+    is_cancelled: bool = False
 
 
 class Session:
@@ -385,7 +387,7 @@ class Session:
             self.messages.append(Message(text, problem.hint, True, problem.log, job.id))
         elif job.state == "cancelled":
             text = rpt_("{name}: cancelled", name=job.name)
-            self.messages.append(Message(text, job=job.id, is_kept=job.live is not None))
+            self.messages.append(Message(text, job=job.id, is_kept=job.live is not None, is_cancelled=True))
 
     def _task_ended(self, task: EngineTask) -> None:
         self.task = None
@@ -406,7 +408,7 @@ class Session:
         if install.problem is not None:
             self.tell(install.problem)
         elif install.cancelled:
-            self.message = Message("The installation was cancelled. What was downloaded is kept.")
+            self.message = Message("The installation was cancelled. What was downloaded is kept.", is_cancelled=True)
         else:
             self.message = Message("The engine is installed.")
 

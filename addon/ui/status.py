@@ -60,9 +60,6 @@ def draw_status(layout, context):
     if job is not None:
         fraction, text = describe(job)
         draw_progress(layout, fraction, text, ids.OP_CANCEL)
-    waiting = session.waiting()
-    if waiting:
-        layout.label(text=iface_("{count} more waiting", count=waiting), icon="TIME", translate=False)
     if session.intake is not None:
         left = iface_("{count} more images to be read", count=session.intake.left)
         layout.label(text=left, icon="FILE_IMAGE", translate=False)
@@ -125,7 +122,8 @@ def _draw_ready(layout, context, job_id):
 def _draw_message(layout, context, message):
     column = layout.column()
     column.alert = message.is_error
-    draw_sentence(column, message.text, context, "ERROR" if message.is_error else "CHECKMARK")
+    icon = "ERROR" if message.is_error else "X" if message.is_cancelled else "CHECKMARK"
+    draw_sentence(column, message.text, context, icon)
     if message.hint:
         _draw_note(layout, context, message.hint)
     if message.is_kept:

@@ -180,7 +180,7 @@ WORDS = {
     "Make more objects of the same image with the same settings and other seeds": (
         "Weitere Objekte aus demselben Bild erzeugen, mit denselben Werten und anderen Startwerten"
     ),
-    "How many are made": "Wie viele erzeugt werden",
+    "How many objects are made": "Wie viele Objekte erzeugt werden",
     "I agree to these licences": "Ich stimme diesen Lizenzen zu",
     "Without it nothing is fetched": "Ohne Zustimmung wird nichts heruntergeladen",
 }

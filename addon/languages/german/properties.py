@@ -21,7 +21,7 @@ OWN = {
         "Die geschlossene Außenhaut des Objekts, zum Drucken und für boolesche Operationen"
     ),
     "Place": "Ort",
-    "Where the object stands": "Wo das Objekt steht",
+    "Where in the scene the object stands": "Wo in der Szene das Objekt steht",
     "3D Cursor": "3D-Cursor",
     "With the centre of its base at the 3D cursor": "Mit der Mitte seiner Standfläche am 3D-Cursor",
     "Below the Cursor": "Unter dem Cursor",
@@ -31,7 +31,9 @@ OWN = {
     "World Origin": "Weltursprung",
     "At the middle of the world": "In der Mitte der Welt",
     "Tags": "Schlagwörter",
-    "Tags of the asset, with commas between them": "Schlagwörter des Assets, mit Kommas dazwischen",
+    "Tags of the asset, with commas between them. They count while Mark as Asset is on": (
+        "Schlagwörter des Assets, mit Kommas dazwischen. Sie gelten, solange „Als Asset markieren“ an ist"
+    ),
     "Quality": "Qualität",
     "How fine the object is made": "Wie fein das Objekt erzeugt wird",
     "Draft": "Entwurf",
@@ -118,7 +120,9 @@ WORDS = {
     ),
     "The Object": "Das Objekt",
     "A Copy": "Eine Kopie",
-    "What gets the texture": "Was die Textur bekommt",
+    "Whether the object itself or a copy of it gets the texture": (
+        "Ob das Objekt selbst oder eine Kopie davon die Textur bekommt"
+    ),
     "The object itself gets the texture; shape, UVs and name stay as they are": (
         "Das Objekt selbst bekommt die Textur; Form, UVs und Name bleiben, wie sie sind"
     ),
