@@ -125,6 +125,9 @@ def interface_words():
                 if not _is_in_table(parents):
                     shown.add(key)
                 found.setdefault(key, where)
+    for path in (ROOT / "addon" / "presets").rglob("*.py"):
+        # Blender's menu of presets shows the names of their files.
+        found["*", bpy.path.display_name(path.name)] = path.name
     classes = {key: where for cls in registration.CLASSES for key, where in _of_class(cls)}
     # The tables that such properties are made of are not shown otherwise.
     own = {("*", text) for context, text in classes if context == ids.CONTEXT}

@@ -83,6 +83,10 @@ WORDS = {
     "at most {faces:,} faces": "höchstens {faces:,} Flächen",
     "{share} of the faces": "{share} der Flächen",
     "{count} LODs": "{count} LODs",
+    "Full": "Voll",
+    "3D Print (watertight)": "3D-Druck (wasserdicht)",
+    "Game (LODs)": "Spiel (LODs)",
+    "Low-Poly (5000 faces)": "Low-Poly (5000 Flächen)",
     "Placement": "Platzierung",
     # Queue and results
     "Queue ({count})": "Warteschlange ({count})",
