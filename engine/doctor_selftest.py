@@ -86,7 +86,9 @@ def judge(output: str, code: int | None) -> Finding:
         advice = "Close other programs and run the doctor again."
         return Finding("self-test", "broken", "\n".join([*lines, text]), advice, facts)
     if code != 0:
-        text = f"{begun} ended by itself with code {code}: {last[:300] or 'without a word'}"
+        text = f"{begun} ended by itself with code {code}"
+        if last:
+            text = f"{text}: {last[:300]}"
         return Finding("self-test", "broken", "\n".join([*lines, text]), REPAIR, facts)
     return Finding("self-test", "ok", "\n".join(lines), facts=facts)
 
@@ -145,6 +147,7 @@ def check_convolution(_folder: Path) -> dict[str, Any]:
     """Compare the sparse convolution with torch's dense one on the same voxels, of which a third is occupied."""
     import torch
 
+    from .kernels.choice import why_not
     from .sparse.convolution import SparseConv3d
     from .sparse.sites import Sites
     from .sparse.tensor import SparseTensor
@@ -170,7 +173,8 @@ def check_convolution(_folder: Path) -> dict[str, Any]:
             f"The sparse convolution differs from torch's by {difference:.1e} on this device. Update the graphics "
             "driver, and report this.",
         )
-    return {"difference": difference, "text": f"sparse convolution equals torch's ({difference:.0e} apart)"}
+    kernels = f"; {why_not(feats.to(device).device) or 'the Triton kernels serve'}" if device == "cuda" else ""
+    return {"difference": difference, "text": f"sparse convolution equals torch's ({difference:.0e} apart){kernels}"}
 
 
 def generate(folder: Path) -> dict[str, Any]:

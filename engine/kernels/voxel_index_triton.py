@@ -39,7 +39,7 @@ def find_row(slots, rows, capacity, key, wanted, absent):
     return row
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _insert(keys, count, slots, rows, capacity, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     pending = row < count
@@ -54,7 +54,7 @@ def _insert(keys, count, slots, rows, capacity, BLOCK: tl.constexpr):
         slot = tl.where(pending, (slot + 1) & (capacity - 1), slot)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["total", "absent"])
 def _find(wanted, total, slots, rows, capacity, absent, out, BLOCK: tl.constexpr):
     place = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     exists = place < total
@@ -62,7 +62,7 @@ def _find(wanted, total, slots, rows, capacity, absent, out, BLOCK: tl.constexpr
     tl.store(out + place, find_row(slots, rows, capacity, key, exists, absent).to(tl.int64), mask=exists)
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["count"])
 def _neighbours(keys, count, offsets, taps, slots, rows, capacity, table, BLOCK: tl.constexpr):
     row = tl.program_id(0).to(tl.int64) * BLOCK + tl.arange(0, BLOCK)
     tap = tl.program_id(1)

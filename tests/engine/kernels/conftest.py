@@ -9,6 +9,7 @@ towards zero, and its products of bfloat16 are garbage), ``interpreter`` (a chan
     def launches(kernels): ...          # calls its launchers, with tensors on the "meta" device where it can
 """
 
+import importlib.metadata
 import inspect
 import json
 import os
@@ -113,7 +114,11 @@ class Compiler:
         self._process = process
 
     def check(self, kernels, function, chips=ARCHITECTURES, **arguments):
-        """Fail unless every launch of ``function(module, **arguments)`` compiles for each chip and fits into it."""
+        """Fail unless every launch of ``function(module, **arguments)`` compiles for each chip and fits into it.
+
+        Returns what is known of the launches on each chip (triton_child.compile_launches).
+        """
+        compiled = {}
         for chip in chips:
             answer = self._process.ask(kernels, function, chip=chip, **arguments)
             assert "error" not in answer, f"sm_{chip}: {answer['text']}"
@@ -122,6 +127,8 @@ class Compiler:
                 assert launch["shared"] <= SHARED_MEMORY[chip] * 1024, f"sm_{chip}: {launch}"
                 assert launch["tensor_memory"] <= TENSOR_MEMORY_COLUMNS, f"sm_{chip}: {launch}"
                 assert launch["scratch"] == 0, f"sm_{chip}: {launch}"
+            compiled[chip] = answer["value"]
+        return compiled
 
 
 class Gpu:
@@ -135,7 +142,8 @@ class Gpu:
 def _why_absent(version):
     folder = VERSIONS[version]
     if folder is None:
-        return "" if find_spec("triton") else "Triton is not installed here"
+        installed = importlib.metadata.version("triton") if find_spec("triton") else "none"
+        return "" if installed.startswith(version) else f"this environment has Triton {installed}, not {version}"
     return "" if folder.is_dir() else f"Triton {version} is not in {folder}: `build.py test` puts it there"
 
 

@@ -74,13 +74,15 @@ def compile_launches(function, kernels, chip, arguments):
     def launcher(kernel, grid):
         def launch(*args, **kwargs):
             made = kernel.run(*args, grid=grid, warmup=True, **kwargs)
-            facts = made.metadata._asdict()
+            facts, code = made.metadata._asdict(), made.asm["ptx"]
             compiled.append(
                 {
                     "kernel": kernel.fn.__name__,
                     "shared": facts["shared"],
                     "tensor_memory": facts.get("tmem_size") or 0,
                     "scratch": facts.get("global_scratch_size") or 0,
+                    "tensor_cores": any(word in code for word in ("mma.sync", "wgmma.mma", "tcgen05.mma")),
+                    "loads_ahead": "cp.async" in code,
                 }
             )
 
