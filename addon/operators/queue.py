@@ -92,11 +92,17 @@ class ESPALIER_OT_queue_earlier(bpy.types.Operator):
                 job = queue.store.read(listed.folder)
                 if not job.forsaken:
                     continue
+                try:
+                    queue.add(job)
+                except ClientError as error:
+                    # In this very moment: the others are still to be had.
+                    if error.code != "busy":
+                        raise
+                    continue
                 order = order_of(context, job.request)
                 if isinstance(order, Order):
                     order = row = order if row is None else next_in_row(row)
                 session.orders[job.id] = order
-                queue.add(job)
         except ClientError as error:
             session.tell(error.problem)
             self.report({"ERROR"}, told(error.sentence))

@@ -121,6 +121,25 @@ def test_jobs_that_waited_stand_in_a_row_and_those_another_blender_took_are_left
     assert session.orders[last.id].location[0] == pytest.approx(1 + GAP)
 
 
+def test_one_that_another_blender_takes_in_the_same_moment_does_not_keep_the_others_waiting(engine, monkeypatch):
+    session.queue.on_hold = True
+    for _ in range(3):
+        bpy.ops.espalier.generate()
+    start_again(engine)
+    first, taken, last = session.shelf.forsaken()
+    rival, add = JobStore(taken.folder.parent), JobQueue.add
+
+    def add_late(queue, job):
+        if job.id == taken.id:
+            rival.adopt(job.folder)
+        return add(queue, job)
+
+    monkeypatch.setattr(JobQueue, "add", add_late)
+    assert bpy.ops.espalier.queue_earlier() == {"FINISHED"}
+    assert [job.id for job in session.queue.jobs.values()] == [first.id, last.id]
+    assert taken.id not in session.orders and session.orders[last.id].location[0] == pytest.approx(1 + GAP)
+
+
 def test_jobs_that_waited_can_be_discarded(engine):
     session.queue.on_hold = True
     bpy.ops.espalier.generate()
