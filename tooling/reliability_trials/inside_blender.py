@@ -103,8 +103,7 @@ def work():
     while "go" in TASK and not Path(TASK["go"]).exists():
         yield
     if "waiting" in offered.values():
-        earlier = bpy.ops.espalier.queue_earlier
-        earlier("EXEC_DEFAULT", **({"run": True} if "run" in earlier.get_rna_type().properties else {}))
+        bpy.ops.espalier.queue_earlier("EXEC_DEFAULT")
     for job_id, state in offered.items():
         if state in ("failed", "cancelled", "interrupted"):
             bpy.ops.espalier.retry("EXEC_DEFAULT", job=job_id)
