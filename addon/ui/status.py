@@ -133,6 +133,7 @@ def _draw_message(layout, context, message):
         if message.job and message.can_retry:
             row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = message.job
         row.operator(ids.OP_OPEN_LOG, icon="TEXT")
+        row.operator(ids.OP_COPY_REPORT, text="", icon="COPYDOWN")
 
 
 def _draw_note(layout, context, text):
