@@ -26,9 +26,12 @@ _SCREEN_SECONDS = 60
 
 
 class Blender:
-    """Starts Blenders that share one user folder and one data folder, as those of one artist do."""
+    """Starts Blenders that share one user folder and one data folder, as those of one artist do.
 
-    def __init__(self, folder: Path) -> None:
+    Without ``window`` the application draws nothing, which leaves the processor to what is measured.
+    """
+
+    def __init__(self, folder: Path, window: bool = True) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self.folder, self.data = folder, folder / "share" / "espalier"
         self._zip = folder / "espalier.zip"
@@ -37,14 +40,17 @@ class Blender:
         (folder / "tmp").mkdir()
         package.write_package(self._zip)
         self.is_application = _can_be_set_up()
+        self._window = window and self.is_application
         if self.is_application:
             self._install()
+        if self._window:
             self._open_screen()
 
     @property
     def kind(self) -> str:
         """Which Blender it is, for people."""
-        return "Blender 5.2 in a window" if self.is_application else "the bpy wheel"
+        where = "in a window" if self._window else "without a window"
+        return f"Blender 5.2 {where}" if self.is_application else "the bpy wheel"
 
     def start(self, name: str, **task: Any) -> subprocess.Popen[bytes]:
         """Start a Blender that does ``task`` (see inside_blender.py) and notes what happens in the folder ``name``.
@@ -56,10 +62,8 @@ class Blender:
         told = {"notes": str(notes), "python": sys.executable, "zip": str(self._zip), **task}
         (notes / "task.json").write_text(json.dumps(told), encoding="utf-8")
         if self.is_application:
-            width, height = SIZE.split("x")
-            command = [*self._inside(), "/usr/bin/blender", "--gpu-backend", "opengl", "-setaudio", "None"]
-            command += ["--window-geometry", "0", "0", width, height, "--no-window-focus", "--python-exit-code", "1"]
-            command += ["--python", str(INSIDE), "--", str(notes / "task.json")]
+            command = [*self._inside(), "/usr/bin/blender", *(self._on_screen() if self._window else ["--background"])]
+            command += ["--python-exit-code", "1", "--python", str(INSIDE), "--", str(notes / "task.json")]
         else:
             command = [sys.executable, "-I", "-X", "utf8", str(INSIDE), "--", str(notes / "task.json")]
         with (notes / "blender.log").open("ab") as log:
@@ -78,6 +82,12 @@ class Blender:
             self._screen.terminate()
             self._screen.wait()
             self._screen = None
+
+    @staticmethod
+    def _on_screen() -> list[str]:
+        width, height = SIZE.split("x")
+        geometry = ["--window-geometry", "0", "0", width, height, "--no-window-focus"]
+        return ["--gpu-backend", "opengl", "-setaudio", "None", *geometry]
 
     def _inside(self) -> list[str]:
         return [sys.executable, str(TOOL), "exec", SUITE, "--"]

@@ -131,7 +131,7 @@ def two_blenders(folder: Path, model: Path, count: int) -> Outcome:
 
 def long_run(folder: Path, model: Path, count: int, starters: int) -> Outcome:
     """Make ``count`` objects in a row in one Blender, ``starters`` with the starter model; compare memory over time."""
-    blender, used = Blender(folder), []
+    blender, used = Blender(folder, window=False), []
     notes, rest = blender.folder / "long", -1
     try:
         every = max(count // max(starters, 1), 2)
