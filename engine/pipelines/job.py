@@ -27,7 +27,7 @@ from .asset import VoxelAsset
 from .stages import MAX_TOKENS, Keep, Settings, refuse_unknown
 
 SETTINGS = (
-    *("quality", "matting", "texture_size", "samplers"),
+    *("quality", "matting", "texture_size", "samplers", "fast"),
     *("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness"),
     *("lods", "occlusion", "normal_map", "draft", "max_tokens"),
 )
@@ -133,7 +133,10 @@ def sampling_of(request: Mapping[str, Any]) -> Settings:
     samplers = setting(request, "samplers", {})
     if not isinstance(samplers, dict) or not all(isinstance(value, dict) for value in samplers.values()):
         raise EspalierError("bad_request", "The sampler settings of this job cannot be read. Start the job again.")
-    return Settings(whole(request, "max_tokens", MAX_TOKENS), samplers)
+    fast = setting(request, "fast", False)
+    if not isinstance(fast, bool):
+        raise EspalierError("bad_request", f"The setting fast is {fast!r} and should be true or false.")
+    return Settings(whole(request, "max_tokens", MAX_TOKENS), samplers, fast)
 
 
 def check_settings(request: Mapping[str, Any]) -> None:

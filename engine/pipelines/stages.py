@@ -22,6 +22,8 @@ from ..weights.model_set import ModelSet
 
 MAX_TOKENS = 49152
 SAMPLED = ("structure", "shape", "material")
+FAST = {"order": 2, "guidance_reuse": 2}
+"""What the choice "fast" changes in every sampler: an approximation (docs/pipelines.md says what it costs)."""
 
 Report = Callable[[str, int, int], None]
 """``report(stage, step, of)``: every stage starts with step 0; it may raise to cancel."""
@@ -41,12 +43,14 @@ class Settings:
     """What a user may change.
 
     max_tokens: the budget of latent cells in a 1536 cascade.
-    samplers: overrides of the set's own sampler parameters, by stage (``SAMPLED``). Raises EspalierError("bad_request")
-    for a stage or parameter that there is not, and for values that cannot be used.
+    fast: sample with ``FAST``.
+    samplers: overrides of the set's own sampler parameters and of ``FAST``, by stage (``SAMPLED``). Raises
+    EspalierError("bad_request") for a stage or parameter that there is not, and for values that cannot be used.
     """
 
     max_tokens: int = MAX_TOKENS
     samplers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    fast: bool = False
 
     def __post_init__(self) -> None:
         refuse_unknown("sampler", self.samplers, SAMPLED)
@@ -108,7 +112,8 @@ class Stages:
         defaults = self.models.config.samplers.get(sampler)
         if defaults is None:
             raise EspalierError("bad_config", f"The model's pipeline.json has no {sampler}. Fetch the model again.")
-        params = sampler_params(defaults.params, settings.samplers.get(stage, {}))
+        overrides = {**(FAST if settings.fast else {}), **settings.samplers.get(stage, {})}
+        params = sampler_params(defaults.params, overrides)
         euler = FlowEulerGuidanceIntervalSampler(defaults.sigma_min)
         return euler.sample(model, start, model.positive, model.negative, params, report, model.both)
 

@@ -16,6 +16,7 @@ from ..conditioning.image import image_tensor, prepare_image
 from ..errors import EspalierError
 from ..pipelines.asset import VoxelAsset
 from ..pipelines.image_to_3d import ImageTo3D
+from ..pipelines.stages import Settings
 from ..starter.asset import Asset, make_asset, sample_surface
 from ..starter.camera import Camera, draw_camera
 from ..starter.materials import draw_materials
@@ -118,6 +119,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=0, help="any number: other objects, pictures and noise")
     default_set = Path(__file__).resolve().parents[1] / "starter" / "weights"
     parser.add_argument("--model", type=Path, default=default_set, help="folder of the model set")
+    parser.add_argument("--fast", action="store_true", help="sample with the approximations of the setting fast")
     parser.add_argument("--output", type=Path, default=Path("build/eval"))
     options = parser.parse_args(arguments)
     if options.count < 2:
@@ -126,7 +128,7 @@ def main(arguments: list[str]) -> int:
     resolution = pipeline.models.config.kind(None).resolution
     first = EVALUATION_SEED + options.seed * 100_000
     subjects = [make_subject(first + i, resolution) for i in range(options.count)]
-    answers = _generate(pipeline, subjects, options.seed)
+    answers = _generate(pipeline, subjects, options.seed, Settings(fast=options.fast))
     results = {
         "model": [_measure(answers[i], subjects, i) for i in range(options.count)],
         "another object's image": [_measure(answers[i - 1], subjects, i) for i in range(options.count)],
@@ -144,11 +146,12 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
-def _generate(pipeline: ImageTo3D, subjects: list[Subject], seed: int) -> list[Answer | None]:
+def _generate(pipeline: ImageTo3D, subjects: list[Subject], seed: int, settings: Settings) -> list[Answer | None]:
     answers: list[Answer | None] = []
     for index, subject in enumerate(subjects):
         try:
-            answers.append(answer_of(pipeline.run(prepare_image(subject.picture).image, seed + index)))
+            picture = prepare_image(subject.picture).image
+            answers.append(answer_of(pipeline.run(picture, seed + index, settings=settings)))
         except EspalierError as error:
             print(f"{subject.asset.family} {subject.asset.seed}: {error.sentence}")
             answers.append(None)

@@ -25,6 +25,8 @@ FILES = ("pipeline.json", "texturing_pipeline.json")
 PIPELINES = ("Trellis2ImageTo3DPipeline", "Trellis2TexturingPipeline")
 SAMPLERS = ("sparse_structure_sampler", "shape_slat_sampler", "tex_slat_sampler")
 NORMALISATIONS = ("shape_slat_normalization", "tex_slat_normalization")
+COUNTS = ("steps", "order", "guidance_reuse")
+"""Parameters of a sampler that are whole numbers."""
 SAMPLER_CLASSES = ("FlowEulerSampler", "FlowEulerCfgSampler", "FlowEulerGuidanceIntervalSampler")
 
 
@@ -342,11 +344,13 @@ def sampler_params(defaults: SamplerParams, values: Mapping[str, Any]) -> Sample
             low, high = value
             typed[name] = (float(low), float(high))
         else:
-            typed[name] = int(value) if name == "steps" else float(value)
+            typed[name] = int(value) if name in COUNTS else float(value)
     params = defaults.with_overrides(typed)
     numbers = (params.guidance_strength, params.guidance_rescale, *params.guidance_interval, params.rescale_t)
     if not (1 <= params.steps <= 1000 and params.rescale_t > 0 and all(map(math.isfinite, numbers))):
         raise ValueError(f"{params.steps} steps, {numbers}")
+    if params.order not in (1, 2) or not 1 <= params.guidance_reuse <= 1000:
+        raise ValueError(f"order {params.order}, guidance_reuse {params.guidance_reuse}")
     return params
 
 

@@ -111,6 +111,8 @@ def test_cancel_ends_the_job_in_any_stage_and_the_next_run_succeeds(tmp_path, ti
         ({"settings": {"texture_size": "big"}}, "bad_settings", "texture_size"),
         ({"settings": {"texture_size": 3}}, "bad_settings", "texture"),
         ({"settings": {"samplers": {"shape": {"steps": 0}}}}, "bad_request", "shape sampler"),
+        ({"settings": {"samplers": {"shape": {"order": 3}}}}, "bad_request", "shape sampler"),
+        ({"settings": {"fast": 1}}, "bad_request", "setting fast"),
         (
             {"settings": {"samplers": {"shape": {"step": 1}}}},
             "bad_request",

@@ -132,3 +132,15 @@ def test_each_texturing_kind_keeps_the_mesh_s_own_voxels(models, kind, resolutio
     cells = np.unique(asset.coords // 16, axis=0)
     assert np.array_equal(asset.latents["coords"], cells)
     assert asset.attrs.shape == (len(asset.coords), 6)
+
+
+def test_fast_samples_otherwise_in_every_stage_unless_a_stage_is_told_to_be_exact(models):
+    def latents(**settings):
+        return ImageTo3D(models).run(Image.fromarray(SHADE), SEED, "512", Settings(**settings)).latents
+
+    names = ("structure", "shape", "material")
+    exact, fast = latents(), latents(fast=True)
+    told = latents(fast=True, samplers={stage: {"order": 1, "guidance_reuse": 1} for stage in names})
+    for name in names:
+        assert fast[name].shape == exact[name].shape and not np.array_equal(fast[name], exact[name])
+        assert np.array_equal(told[name], exact[name])
