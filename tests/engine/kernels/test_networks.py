@@ -6,7 +6,7 @@ import importlib
 
 import pytest
 import torch
-from espalier.engine.kernels import choice
+from espalier.engine.kernels import architecture, choice
 from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import SparseTensor
 
@@ -134,6 +134,16 @@ def a_card(monkeypatch):
 
 
 CARD = torch.device("cuda", 0)
+
+
+@pytest.mark.parametrize(
+    ("capability", "chip"), [((7, 0), 0), ((7, 5), 75), ((8, 7), 86), ((9, 0), 90), ((10, 3), 100), ((12, 1), 120)]
+)
+def test_a_card_counts_as_the_newest_chip_it_is_no_older_than(a_card, capability, chip):
+    a_card(*capability)
+    assert architecture.of(CARD) == chip
+    if chip:
+        assert architecture.newest({75: "old", 90: "new"}, CARD) == ("new" if chip >= 90 else "old")
 
 
 def test_an_old_card_computes_by_plain_torch(a_card, monkeypatch):
