@@ -45,8 +45,10 @@ def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(esp
     image = tmp_path / "red mug.png"
     image.write_bytes(picture())
     options = ["--model", write_tiny_set(tmp_path / "set"), "--texture-size", 512, "--repair", "clean", "--seed", 5]
-    code, events = espalier("generate", image, *options)
+    code, events = espalier("generate", image, *options, "--steps", "structure=3", "--guidance", "shape=1.5")
     assert code == 0, events
+    assert {event["of"] for event in events if event.get("stage") == "structure" and event["step"]} == {3}
+    samplers = {"structure": {"steps": 3}, "shape": {"guidance_strength": 1.5}}
     made = tmp_path / "out" / ".espalier" / "jobs" / events[-1]["job"]
     assert json.loads((made / "request.json").read_text())["settings"]["repair"] == "clean"
 
@@ -59,7 +61,7 @@ def test_a_job_folder_is_finished_with_other_settings_and_the_rest_as_it_was(esp
     request = json.loads((again / "request.json").read_text())
     expected = {**FINISHING, "texture_size": 512, "faces": 100, "repair": "clean", "lods": [0.5]}
     assert request["source"] == str(made)
-    assert request["settings"] == {"quality": "starter", "matting": "auto", **expected}
+    assert request["settings"] == {"quality": "starter", "matting": "auto", "samplers": samplers, **expected}
     assert len(np.load(again / "result.npz")["faces"]) == finished["faces"]
     whole, half = tmp_path / "out" / "red mug-2.glb", tmp_path / "out" / "red mug-2_LOD1.glb"
     assert finished["lods"] == [str(half)]
