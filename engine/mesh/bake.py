@@ -11,6 +11,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from ..errors import EspalierError
+from ..kernels.host_arrays import on_best_device
 from ..ovoxel import sample_sparse
 
 # Channels of the voxel attributes.
@@ -44,7 +45,12 @@ class MaterialVoxels:
         """
         coords, values = self._tensors
         points = np.ascontiguousarray(positions, dtype=np.float32)
-        sampled = sample_sparse(coords, values, torch.from_numpy(points), self.resolution).numpy()
+
+        def sample(device: torch.device) -> np.ndarray:
+            at = torch.from_numpy(points).to(device)
+            return sample_sparse(coords, values, at, self.resolution).cpu().numpy()
+
+        sampled = on_best_device(sample)
         alone = np.flatnonzero(sampled[:, 6] < 0.5)
         sampled[alone] = values[self._tree.query(points[alone], workers=-1)[1]].numpy()
         return np.clip(sampled[:, :6], 0.0, 1.0)

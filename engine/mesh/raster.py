@@ -11,6 +11,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
+
+from ..kernels import choice
+from ..kernels.host_arrays import on_best_device
 
 # A texel whose centre is outside every triangle still belongs to the nearest one within this many texels: half a
 # texel's diagonal, so that every texel a chart touches is covered.
@@ -54,8 +58,24 @@ def rasterise(uv: np.ndarray, size: int) -> UvRaster:
     A texel belongs to the lowest face that its centre lies in; where there is none, to the face nearest to the centre
     within ``REACH`` (the lower one of two).
     """
+    return on_best_device(lambda device: _rasterise_on(device, uv, size))
+
+
+def _rasterise_on(device: torch.device, uv: np.ndarray, size: int) -> UvRaster:
+    """By the Triton kernels where they serve ``device``, else on the processor: the same bits."""
     corners = texel_space(uv, size)
     planes = _Planes(corners)
+    rim = np.flatnonzero(_touches_rim(uv) | (planes.area == 0))
+    if not choice.serve(device):
+        return _rasterise(corners, planes, rim, size)
+    from ..kernels.uv_raster_triton import rasterise as on_gpu
+
+    found = on_gpu(torch.from_numpy(corners).to(device), torch.from_numpy(rim).to(device), size, REACH)
+    return UvRaster(size, *(part.cpu().numpy() for part in found))
+
+
+def _rasterise(corners: np.ndarray, planes: _Planes, rim: np.ndarray, size: int) -> UvRaster:
+    """``rasterise`` of ``corners`` in texels; ``rim``: the faces, ascending, that texels without a face reach for."""
     owner = np.full(size * size, -1, dtype=np.int32)
     for face, column, row in _candidates(corners, size, 0.0):
         hit = np.flatnonzero(planes.least_weight(face, column, row) >= 0)
@@ -64,7 +84,6 @@ def rasterise(uv: np.ndarray, size: int) -> UvRaster:
         # Of repeated indices the last assignment stays: in reversed order that is the lowest face.
         owner[texel[free]] = face[free]
     covered = owner >= 0
-    rim = np.flatnonzero(_touches_rim(uv) | (planes.area == 0))
     distance = np.full(size * size, np.inf)
     nearest = np.zeros((size * size, 2))
     for index, column, row in _candidates(corners[rim], size, REACH):

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from ..errors import EspalierError
-from .compilation import on_gpu
+from ..kernels import choice
 from .grid import UNIT_BOX, Grid, VoxelTable
 
 # On a CPU few enough to stay near the cache; a constant, so that results are the same.
@@ -45,7 +45,9 @@ def sample_sparse(
     table = VoxelTable(coords, grid.shape)
     # One row of zeros stands for every missing voxel.
     values = F.pad(feats.to(device, torch.float32), (0, 0, 0, 1))
-    read = _nearest if mode == "nearest" else _trilinear_on_gpu if on_gpu(device) else _trilinear
+    read = (
+        _nearest if mode == "nearest" else _trilinear_on_gpu if choice.serve_tensors(positions, feats) else _trilinear
+    )
     at_once = _QUERIES_AT_ONCE["cpu" if device.type == "cpu" else "cuda"]
     parts = [
         read(table, values, (chunk.float() - grid.box_min) / grid.voxel_size) for chunk in positions.split(at_once)

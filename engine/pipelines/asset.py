@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from ..kernels.host_arrays import on_best_device
 from ..mesh.completion import complete_quads
 from ..mesh.diagonals import quads_of, split_quads
 from ..ovoxel.surface import dual_grid_to_mesh
@@ -58,14 +59,14 @@ class VoxelAsset:
 
         Quads are split by their split weights, or without these where they bend less.
         """
-        vertices, faces = dual_grid_to_mesh(
-            torch.from_numpy(self.coords),
-            torch.from_numpy(self.vertices),
-            torch.from_numpy(self.intersected),
-            None if self.split_weight is None else torch.from_numpy(self.split_weight),
-            self.resolution,
-        )
-        vertices, faces = vertices.numpy(), faces.numpy().astype(np.int32)
+        arrays = self.coords, self.vertices, self.intersected, self.split_weight
+
+        def triangulate(device: torch.device) -> tuple[np.ndarray, np.ndarray]:
+            given = (None if array is None else torch.from_numpy(array).to(device) for array in arrays)
+            vertices, faces = dual_grid_to_mesh(*given, self.resolution)
+            return vertices.cpu().numpy(), faces.int().cpu().numpy()
+
+        vertices, faces = on_best_device(triangulate)
         if self.split_weight is None:
             faces = split_quads(vertices, quads_of(faces))
         return vertices, faces

@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texels show the same faces at the same points as in the rasteriser on the CPU."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
 import torch
+from espalier.engine.kernels import choice
 from espalier.engine.mesh import raster
 
 SIZE = 32
@@ -27,12 +30,28 @@ def rim_of(uv):
 
 def agrees(kernels, device):
     uv = layout()
-    expected = raster.rasterise(uv, SIZE)
+    with choice.plain_torch():
+        expected = raster.rasterise(uv, SIZE)
     assert (~expected.inside).sum() > 20
     corners, rim = torch.from_numpy(raster.texel_space(uv, SIZE)), torch.from_numpy(rim_of(uv))
     found = kernels.rasterise(corners.to(device), rim.to(device), SIZE, raster.REACH)
     for ours, name in zip(found, ("texel", "face", "barycentric", "inside"), strict=True):
         assert np.array_equal(ours.cpu().numpy(), getattr(expected, name)), name
+
+
+def finishing_agrees(kernels, device):
+    """Where arrays of the host go to the card by themselves."""
+    from espalier.engine.kernels import uv_raster_triton
+
+    uv = layout()
+    with choice.plain_torch():
+        expected = raster.rasterise(uv, SIZE)
+    with mock.patch.object(uv_raster_triton, "rasterise", wraps=kernels.rasterise) as used:
+        found = raster.rasterise(uv, SIZE)
+    assert used.called
+    for name in ("texel", "face", "barycentric", "inside"):
+        assert np.array_equal(getattr(found, name), getattr(expected, name)), name
+        assert getattr(found, name).dtype == getattr(expected, name).dtype
 
 
 def serves_nothing(kernels, device):
@@ -76,6 +95,10 @@ CHANGES = {
 
 def test_shows_what_the_rasteriser_on_the_cpu_shows(place):
     place.check("uv_raster_triton", agrees)
+
+
+def test_finishing_rasterises_by_the_kernels(place):
+    place.check("uv_raster_triton", finishing_agrees)
 
 
 def test_serves_no_faces(place):
