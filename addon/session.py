@@ -89,7 +89,7 @@ class Message:
 
 class Session:
     """``opened`` counts the files opened since Blender started: a result belongs to the file it was asked for in.
-    ``models`` is the engine's list of model sets, None until it was asked; ``findings`` the lines of the self-test;
+    ``models`` is the engine's list of model sets, None until it was asked; ``findings`` what the self-test said;
     ``plan`` how much memory the published model takes on this machine, None until the engine has said it.
     """
 
@@ -99,7 +99,7 @@ class Session:
         self.shelf: Shelf | None = None
         self.task: EngineTask | None = None
         self.models: list[dict] | None = None
-        self.findings: list[str] = []
+        self.findings: list[dict] = []
         self.plan: dict | None = None
         self.orders: dict[str, AnyOrder] = {}
         self.ready: list[str] = []
@@ -394,7 +394,7 @@ class Session:
         if task.problem is not None:
             self.tell(task.problem)
         if task.name == "doctor":
-            self.findings = task.lines
+            self.findings = task.events
             return
         self.models = [event for event in task.events if event["event"] == "set"] or None
         if self.models is None and task.problem is None and not task.cancelled:

@@ -56,7 +56,6 @@ def examine(data: Path, checks: tuple[Named, ...]) -> Iterator[Finding]:
 
 def line_of(finding: Finding) -> str:
     """A finding for people: a mark ("!" costs something, "X" broken), its name, its text in one or more lines."""
-    lines = [*finding.text.split("\n"), *([finding.advice] if finding.advice else [])]
     indent = " " * (INDENT + 2)
     # A folded line goes on a little further in, so that what belongs together is seen.
     folded = [
@@ -68,9 +67,14 @@ def line_of(finding: Finding) -> str:
             break_long_words=False,
             break_on_hyphens=False,
         )
-        for line in lines
+        for line in lines_of(finding)
     ]
     return f"{MARKS[finding.state]} {finding.name:<{INDENT}}" + "\n".join(folded)[len(indent) :]
+
+
+def lines_of(finding: Finding) -> list[str]:
+    """What a finding says, line by line, with what to do at the end."""
+    return [*finding.text.split("\n"), *([finding.advice] if finding.advice else [])]
 
 
 def without_user(value: Any, home: str | None = None, user: str | None = None) -> Any:
@@ -107,7 +111,7 @@ def main(arguments: list[str]) -> int:
     for finding in examine(options.data.absolute(), checks(options.trellis2)):
         broken += [finding] if finding.state == "broken" else []
         facts = {"name": finding.name, "state": finding.state, "advice": finding.advice, "facts": finding.facts}
-        _tell("finding", line_of(finding), **facts)
+        _tell("finding", line_of(finding), lines=lines_of(finding), **facts)
     if broken:
         text = f"Not usable yet: {broken[0].name}. {broken[0].advice}"
     else:

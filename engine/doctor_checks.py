@@ -108,7 +108,9 @@ def memory(_data: Path) -> Finding:
     facts = {"total": total, "free": free}
     if not total:
         return Finding("memory", "ok", "the system does not tell how much memory it has", facts=facts)
-    text = f"{total / GB:.1f} GB" + (f", {free / GB:.1f} GB free" if free else "")
+    text = f"{total / GB:.1f} GB"
+    if free:
+        text = f"{text}, {free / GB:.1f} GB free"
     if free and free < LITTLE_MEMORY:
         return Finding("memory", "note", f"{text}: little is free, close other programs before a job", facts=facts)
     return Finding("memory", "ok", text, facts=facts)

@@ -28,8 +28,7 @@ def memory_plan(folder: Path) -> dict[str, Any]:
     plans = _plans(models, budget)
     lines = [f"TRELLIS.2-4B with {(budget.device or 0) / GIB:.1f} GB of memory to use:"]
     for job, kinds in plans.items():
-        each = (f"{plan.kind} {WORDS[plan.mode]} ({plan.peak_bytes / GIB:.1f} GB)" for plan in kinds)
-        lines.append(f"  {job}: {', '.join(each)}")
+        lines += [f"{job}, {plan.kind}: {WORDS[plan.mode]}, {plan.peak_bytes / GIB:.1f} GB" for plan in kinds]
     return {"budget": budget.device, "plans": _facts(plans), "text": "\n".join(lines)}
 
 

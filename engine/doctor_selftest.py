@@ -173,8 +173,10 @@ def check_convolution(_folder: Path) -> dict[str, Any]:
             f"The sparse convolution differs from torch's by {difference:.1e} on this device. Update the graphics "
             "driver, and report this.",
         )
-    kernels = f"; {why_not(feats.to(device).device) or 'the Triton kernels serve'}" if device == "cuda" else ""
-    return {"difference": difference, "text": f"sparse convolution equals torch's ({difference:.0e} apart){kernels}"}
+    text = f"sparse convolution equals torch's ({difference:.0e} apart)"
+    if device == "cuda":
+        text = f"{text}\n{why_not(feats.to(device).device) or 'the Triton kernels serve'}"
+    return {"difference": difference, "text": text}
 
 
 def generate(folder: Path) -> dict[str, Any]:

@@ -10,6 +10,18 @@ from ..languages import iface_, told
 from ..session import session
 from .text import draw_progress, draw_sentence, megabytes, settings_column
 
+# What the self-test looks at, as the engine calls it, and what its marks mean.
+CHECKS = {
+    "system": "System",
+    "device": "Device",
+    "memory": "Memory",
+    "data": "Data Folder",
+    "packages": "Packages",
+    "backends": "Optional Packages",
+    "models": "Models",
+    "self-test": "Trial Run",
+}
+MARKS = {"ok": "CHECKMARK", "note": "INFO", "broken": "ERROR"}
 STATES = {"ready": "CHECKMARK", "partial": "SORTTIME", "damaged": "ERROR", "missing": "BLANK1"}
 
 
@@ -116,10 +128,20 @@ def _draw_self_test(box, context):
     row = box.row()
     row.label(text="Self-Test", icon="CHECKMARK")
     row.operator(ids.OP_SELF_TEST, icon="PLAY")
-    if session.task is not None and session.task.name == "doctor":
+    is_running = session.task is not None and session.task.name == "doctor"
+    if is_running:
         draw_progress(box, session.task.fraction, "Looking at this computer", ids.OP_CANCEL_TASK)
-    lines = session.task.lines if session.task is not None and session.task.name == "doctor" else session.findings
+    for event in session.task.events if is_running else session.findings:
+        if event["event"] == "finding":
+            _draw_finding(box, context, event)
+        elif event["event"] == "verdict":
+            draw_sentence(box, str(event.get("text", "")), context, "CHECKMARK" if event.get("usable") else "ERROR")
+
+
+def _draw_finding(box, context, event):
+    """What one check found: its name with a mark where something costs or is broken, then all that it says."""
     column = box.column(align=True)
-    column.scale_y = 0.8
-    for line in lines:
-        column.label(text=line, translate=False)
+    name = str(event.get("name"))
+    column.label(text=iface_(CHECKS.get(name, name)), icon=MARKS.get(event.get("state"), "BLANK1"), translate=False)
+    for line in event.get("lines", ()):
+        draw_sentence(column, str(line), context, "BLANK1")

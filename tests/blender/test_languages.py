@@ -84,15 +84,23 @@ def entries():
     return [(text, translated) for (_, text), translated in languages.messages(german).items()]
 
 
-def test_every_text_of_the_interface_has_a_translation(words):
+def missing_words(words):
+    """What of the interface's texts German lacks, and where it is."""
     known = languages.messages(german)
-    missing = {key: where for key, where in words.items() if key not in known and key[1] not in SAME}
-    assert not missing
+    return {key: where for key, where in words.items() if key not in known and key[1] not in SAME}
+
+
+def missing_sentences():
+    """What of the sentences that client, scene and engine make German lacks, and where it is."""
+    return {text: where for text, where in visible_text.told_sentences().items() if text not in german.TOLD}
+
+
+def test_every_text_of_the_interface_has_a_translation(words):
+    assert not missing_words(words)
 
 
 def test_every_sentence_of_client_scene_and_engine_has_a_translation():
-    missing = {text: where for text, where in visible_text.told_sentences().items() if text not in german.TOLD}
-    assert not missing
+    assert not missing_sentences()
 
 
 def test_no_translation_is_of_a_text_that_nobody_sees(words):
@@ -109,11 +117,10 @@ def test_texts_that_stay_the_same_are_still_there(words):
 
 def test_a_missing_translation_is_noticed(words, monkeypatch):
     monkeypatch.delitem(german.OPERATORS, "Generate")
-    with pytest.raises(AssertionError, match="Generate"):
-        test_every_text_of_the_interface_has_a_translation(words)
+    monkeypatch.delitem(german.OWN, "Fine")
     monkeypatch.delitem(german.TOLD, "The job was cancelled.")
-    with pytest.raises(AssertionError, match="The job was cancelled"):
-        test_every_sentence_of_client_scene_and_engine_has_a_translation()
+    assert {("Operator", "Generate"), ("Espalier", "Fine")} <= missing_words(words).keys()
+    assert "The job was cancelled." in missing_sentences()
 
 
 def test_translations_have_the_values_of_their_texts_and_end_like_them():
@@ -140,7 +147,9 @@ def test_sentences_with_values_are_found_again_and_keep_them(in_german):
     for text, translated in german.TOLD.items():
         named = sorted(fields(text))
         are_parts = {name for _, name, spec, _ in string.Formatter().parse(translated) if spec == "told"}
-        values = [parts[name] if name in are_parts else f"/home/x.y/{name} z" for name in named]
+        # Where nothing but a space stands between two values, the first has none.
+        value = "/home/{}.y" if "} {" in text else "/home/x.y/{} z"
+        values = [parts[name] if name in are_parts else value.format(name) for name in named]
         expected = translated.format(*map(languages._Value, values))
         assert languages.told(text.format(*values)) == expected
         for name, value in zip(named, values, strict=True):

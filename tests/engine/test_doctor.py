@@ -145,7 +145,7 @@ def test_memory_plan_follows_the_memory_there_is(tmp_path, monkeypatch):
         modes[amount] = [plan["mode"] for kinds in found["plans"].values() for plan in kinds.values()]
     assert set(modes[400]) == {"fits"}
     assert set(modes[1]) == {"too_big"}
-    assert found["text"].count(" fits (") == len(modes[400])
+    assert found["text"].count(": fits, ") == len(modes[400])
 
 
 def test_failing_and_hanging_checks_do_not_stop_the_others(tmp_path):

@@ -6,9 +6,9 @@ dictionary may have in another sense. ``TOLD`` are sentences that come with thei
 engine, with numbered fields.
 """
 
-from . import addon_told, engine_told, messages, operators, panels, properties
+from . import addon_told, doctor_told, engine_told, messages, operators, panels, properties
 
 WORDS = {**properties.WORDS, **operators.WORDS, **panels.WORDS, **messages.WORDS}
 OPERATORS = operators.OPERATORS
 OWN = properties.OWN
-TOLD = {**addon_told.TOLD, **engine_told.TOLD}
+TOLD = {**addon_told.TOLD, **engine_told.TOLD, **doctor_told.TOLD}

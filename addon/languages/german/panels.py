@@ -132,6 +132,12 @@ WORDS = {
     "{count} results, {size}": "{count} Ergebnisse, {size}",
     "Self-Test": "Selbsttest",
     "Looking at this computer": "Rechner wird geprüft",
+    "System": "System",
+    "Device": "Gerät",
+    "Memory": "Speicher",
+    "Packages": "Pakete",
+    "Optional Packages": "Optionale Pakete",
+    "Trial Run": "Probelauf",
     # Questions
     "Delete Result": "Ergebnis löschen",
     "“{name}”. Objects in scenes stay.": "„{name}“. Objekte in Szenen bleiben.",
