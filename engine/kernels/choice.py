@@ -7,6 +7,7 @@ import contextlib
 import functools
 import importlib.util
 import os
+import subprocess
 from collections.abc import Iterator
 
 import torch
@@ -14,6 +15,10 @@ from torch import Tensor
 
 from . import architecture
 
+_NO_COMPILER = (
+    "Triton starts its kernels with the help of gcc and Python's header files: plain torch computes, which is slower, "
+    "until both are installed (on Debian and Ubuntu the packages gcc and python3-dev)."
+)
 _switched_off = False
 
 
@@ -46,7 +51,9 @@ def why_not(device: torch.device) -> str:
         return f"Triton cannot be loaded ({error}): plain torch computes, which is slower."
     try:
         wrong = difference(device)
-    except Exception as error:  # no C compiler, a driver too old for this Triton: whatever it is, torch still computes
+    except Exception as error:  # a driver too old for this Triton, a full disk: whatever it is, torch still computes
+        if isinstance(error, subprocess.CalledProcessError) or "C compiler" in str(error):
+            return _NO_COMPILER
         wrong = f"{type(error).__name__}: {error}".splitlines()[0]
     return f"The Triton kernels fail on this device ({wrong}): plain torch computes, which is slower." if wrong else ""
 

@@ -3,6 +3,7 @@
 
 import contextlib
 import importlib
+import subprocess
 
 import pytest
 import torch
@@ -167,6 +168,23 @@ def test_kernels_that_cannot_run_leave_the_work_to_torch(a_card):
     a_card(9, 0)
     assert not choice.serve(CARD)
     assert choice.why_not(CARD).startswith("The Triton kernels fail on this device (")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [RuntimeError("Failed to find C compiler. Please specify it."), subprocess.CalledProcessError(1, ["gcc", "x.c"])],
+    ids=["no compiler", "no headers"],
+)
+def test_a_missing_compiler_is_said_with_what_to_install(a_card, monkeypatch, error):
+    self_check = pytest.importorskip("espalier.engine.kernels.self_check")
+    a_card(9, 0)
+
+    def fails(device):
+        raise error
+
+    monkeypatch.setattr(self_check, "difference", fails)
+    assert not choice.serve(CARD)
+    assert "gcc and python3-dev" in choice.why_not(CARD)
 
 
 def test_a_processor_computes_by_plain_torch():
