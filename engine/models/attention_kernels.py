@@ -8,7 +8,7 @@ all accumulate in float32. Kernels that add up in float16 are never used: they e
 from __future__ import annotations
 
 import functools
-import importlib.util
+import importlib
 from collections.abc import Callable
 
 import torch
@@ -25,26 +25,24 @@ def by_torch(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, key_mask).transpose(1, 2)
 
 
-def by_flash_attn_2(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """flash-attn 2, where it is installed; half precision, no mask."""
-    from flash_attn import flash_attn_func
-
-    return flash_attn_func(q, k, v)
+FLASH = {"flash-attn 3": "flash_attn_interface", "flash-attn 2": "flash_attn"}
+"""Kernels that may be installed beside torch, for half precision without a mask: name and module."""
 
 
-def by_flash_attn_3(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
-    """flash-attn 3, where it is installed; half precision, no mask."""
-    from flash_attn_interface import flash_attn_func
+@functools.cache
+def by_flash_attn(name: str) -> Kernel | None:
+    """That kernel of ``FLASH``; None where it is not installed, or was built for another torch."""
+    try:
+        attend = importlib.import_module(FLASH[name]).flash_attn_func
+    except (ImportError, OSError):
+        return None
 
-    out = flash_attn_func(q, k, v)
-    return out[0] if isinstance(out, tuple) else out  # earlier builds also return the log-sum of the softmax
+    def kernel(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+        out = attend(q, k, v)
+        return out[0] if isinstance(out, tuple) else out  # earlier builds also return the log-sum of the softmax
 
+    return kernel
 
-FLASH: dict[str, tuple[str, Kernel]] = {
-    "flash-attn 3": ("flash_attn_interface", by_flash_attn_3),
-    "flash-attn 2": ("flash_attn", by_flash_attn_2),
-}
-"""Name of each kernel that may be installed beside torch: its module, and the kernel."""
 
 FASTER_THAN_TORCH: dict[tuple[int, int], tuple[str, ...]] = {(9, 0): ("flash-attn 3",)}
 """By compute capability, kernels that beat torch's own, the fastest first.
@@ -58,13 +56,12 @@ def kernel_for(q: Tensor, mask: Tensor | None) -> Kernel:
     """The kernel for these queries: a matter of device, precision and whether there is a mask, never of time."""
     if q.device.type != "cuda" or mask is not None or q.dtype not in (torch.float16, torch.bfloat16):
         return by_torch
-    return _fastest(q.device)
+    name = fastest(q.device)
+    return (by_flash_attn(name) if name else None) or by_torch
 
 
 @functools.cache
-def _fastest(device: torch.device) -> Kernel:
-    for name in FASTER_THAN_TORCH.get(torch.cuda.get_device_capability(device), ()):
-        module, kernel = FLASH[name]
-        if importlib.util.find_spec(module) is not None:
-            return kernel
-    return by_torch
+def fastest(device: torch.device) -> str:
+    """Name of the kernel beside torch's that serves a CUDA device in half precision; "" where torch's does."""
+    names = FASTER_THAN_TORCH.get(torch.cuda.get_device_capability(device), ())
+    return next((name for name in names if by_flash_attn(name) is not None), "")

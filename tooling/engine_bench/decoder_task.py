@@ -14,7 +14,7 @@ from ...engine.sparse import Sites, SparseTensor
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench import objects
 from ..finishing_bench.watch import answer, request_of
-from .measure import ceiling, counted, measured
+from .measure import ceiling, measured, measured_and_counted
 from .networks import prepare, random_network
 
 
@@ -32,9 +32,7 @@ def main(arguments: list[str]) -> int:
 def _structure(request: dict[str, Any], device: torch.device) -> dict[str, Any]:
     decoder, side = random_network("sparse_structure_decoder", device), request["resolution"]
     z = torch.randn(1, decoder.config.latent_channels, side, side, side, device=device)
-    with counted() as arithmetic:
-        decoder(z)
-    row = {**measured(lambda: decoder(z), device), **vars(arithmetic)}
+    row = measured_and_counted(lambda: decoder(z), device)
     return {"tokens": side**3, "dtype": _name(decoder.dtype), "rows": {"structure decoder": row}}
 
 
@@ -54,9 +52,7 @@ def _on_object(request: dict[str, Any], device: torch.device) -> dict[str, Any]:
             # Anew each time: neighbour maps are part of the work.
             return decoder.raw(_latent(grid.coords, decoder.levels, device))[0]
 
-        with counted() as arithmetic:
-            decode()
-        rows[name] = {**measured(decode, device), **vars(arithmetic)}
+        rows[name] = measured_and_counted(decode, device)
         if serve(device):
             with plain_torch():
                 switches[f"{name}: Triton kernels"] = {"shipped": True, **measured(decode, device)}

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -15,14 +14,14 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...engine.kernels.choice import plain_torch, serve
 from ...engine.models import attention
-from ...engine.models.attention_kernels import FLASH, by_torch, kernel_for
+from ...engine.models.attention_kernels import FLASH, by_flash_attn, by_torch, fastest
 from ...engine.models.bound_flow import BoundFlow, State, is_short
 from ...engine.models.transformer import FlowTransformer
 from ...engine.sparse import SparseTensor
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench.watch import answer, request_of
 from .guided_step import NAMES, Savings, guided_step
-from .measure import ceiling, counted, measured
+from .measure import ceiling, measured, measured_and_counted
 from .networks import prepare, random_network
 
 TORCH_KERNELS = {
@@ -50,9 +49,7 @@ def main(arguments: list[str]) -> int:
 
     rows = {}
     for name, call in (("conditional pass", lambda: bound(x, t, bound.positive)), ("guided step", guided)):
-        with counted() as arithmetic:
-            call()
-        rows[name] = {**measured(call, device), **vars(arithmetic)}
+        rows[name] = measured_and_counted(call, device)
     tokens = flow.tokens(x) if concat is None else torch.cat([flow.tokens(x), flow.tokens(concat)], -1)
     short = is_short(request["tokens"], device)
     shipped = Savings(together=short, recorded=short)
@@ -114,13 +111,13 @@ def _attention_kernels(device: torch.device) -> Iterator[tuple[str, contextlib.A
     """Every kernel that could serve, with a context in which it does. On a CPU there is no choice."""
     if device.type != "cuda":
         return
-    chosen = kernel_for(torch.empty(1, 1, 1, 1, device=device, dtype=torch.bfloat16), None)
-    yield f"as shipped ({chosen.__name__.replace('_', ' ')})", contextlib.nullcontext()
+    yield f"as shipped ({fastest(device) or 'torch'})", contextlib.nullcontext()
     for name, backend in TORCH_KERNELS.items():
         stack = contextlib.ExitStack()
         stack.enter_context(patch.object(attention, "kernel_for", lambda q, mask: by_torch))
         stack.enter_context(sdpa_kernel(backend))
         yield name, stack
-    for name, (module, kernel) in FLASH.items():
-        if importlib.util.find_spec(module) is not None:
+    for name in FLASH:
+        kernel = by_flash_attn(name)
+        if kernel is not None:
             yield name, patch.object(attention, "kernel_for", lambda q, mask, kernel=kernel: kernel)

@@ -7,7 +7,7 @@ import torch
 
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench.watch import answer, request_of
-from .measure import ceiling, counted, measured
+from .measure import ceiling, measured_and_counted
 from .networks import prepare, random_network
 
 
@@ -20,9 +20,8 @@ def main(arguments: list[str]) -> int:
     layers = NETWORKS["image_encoder"].args["num_hidden_layers"]
     encoder = random_network("image_encoder", device, num_hidden_layers=request["blocks"] or layers)
     image = torch.randn(1, 3, request["size"], request["size"], device=device)
-    with counted() as arithmetic:
-        tokens = encoder(image).shape[1]
-    row = {**measured(lambda: encoder(image), device), **vars(arithmetic)}
+    tokens = encoder(image).shape[1]
+    row = measured_and_counted(lambda: encoder(image), device)
     about = {"tokens": tokens, "blocks": len(encoder.layer), "of_blocks": layers, "dtype": "float32"}
     answer(folder, {**about, "ceiling": ceiling(device, torch.bfloat16), "rows": {"image encoder": row}})
     return 0

@@ -62,15 +62,15 @@ SMALL = Plan(
     (
         Flow("structure", "sparse_structure_flow_model", 6**3, 69),
         Flow("shape-short", "shape_slat_flow_model_512", 256, 69),
-        Flow("shape-long", "shape_slat_flow_model_1024", 1024, 261),
-        Flow("material-long", "tex_slat_flow_model_1024", 1024, 261),
+        Flow("shape-long", "shape_slat_flow_model_1024", 640, 261),
+        Flow("material-long", "tex_slat_flow_model_1024", 640, 261),
     ),
     (128, 256),
     (("knot", 64),),
     ("knot", 64, 1500, 256),
     structure_side=6,
     blocks=2,
-    levels=(1, 1, 1, 1, 0),
+    levels=(0, 1, 1, 1, 0),
     detail=0.12,
 )
 

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attention in half precision; that the blocks round where the reference rounds is compared in tests/parity."""
 
+import sys
+
 import pytest
 import torch
-from espalier.engine.models import attention
+from espalier.engine.models import attention, attention_kernels
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -16,3 +18,41 @@ def test_attention_accumulates_in_float32(dtype):
     out = attention.attend(q, k, v, None)
     assert out.dtype == dtype
     torch.testing.assert_close(out[0].double(), mean, rtol=torch.finfo(dtype).eps, atol=0)
+
+
+@pytest.fixture
+def asked_anew(monkeypatch):
+    """What is installed, and what serves a device, is found out anew, and again after the test."""
+    cached = (attention_kernels.by_flash_attn, attention_kernels.fastest)
+    forget = [function.cache_clear for function in cached]
+    for clear in forget:
+        clear()
+    monkeypatch.delitem(sys.modules, "flash_attn_interface", raising=False)
+    yield
+    sys.modules.pop("flash_attn_interface", None)
+    for clear in forget:
+        clear()
+
+
+def test_a_kernel_that_does_not_load_leaves_attention_to_torch(asked_anew, tmp_path, monkeypatch):
+    (tmp_path / "flash_attn_interface.py").write_text("raise ImportError('built for another torch')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+    assert attention_kernels.fastest(torch.device("cuda:0")) == ""
+
+
+@pytest.mark.parametrize("returns", ["q", "(q, None)"])
+def test_an_installed_kernel_serves_the_chips_on_which_it_is_faster(returns, asked_anew, tmp_path, monkeypatch):
+    (tmp_path / "flash_attn_interface.py").write_text(f"def flash_attn_func(q, k, v):\n    return {returns}\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for capability, expected in (((9, 0), "flash-attn 3"), ((8, 9), "")):
+        attention_kernels.fastest.cache_clear()
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, answer=capability: answer)
+        assert attention_kernels.fastest(torch.device("cuda:0")) == expected
+    q = torch.zeros(1, 2, 1, 4)
+    assert attention_kernels.by_flash_attn("flash-attn 3")(q, q, q, None) is q
+
+
+def test_masks_and_float32_are_left_to_torch():
+    q = torch.zeros(1, 2, 1, 4)
+    assert attention_kernels.kernel_for(q, None) is attention_kernels.by_torch
