@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import random
 import shutil
 import tempfile
@@ -126,6 +127,9 @@ def _run(part: Part, kept: Path) -> None:
     """Run one part and keep what it came to; one that hangs is a figure of its own."""
     say(f"{part.name}: {part.about}")
     begun, place = time.monotonic(), Path(tempfile.mkdtemp(prefix=f"espalier-{part.name}-"))
+    (place / "tmp").mkdir()
+    # Engines wait for each other by a file in there: those of other programs are not to be waited for.
+    os.environ["TMPDIR"] = str(place / "tmp")
     try:
         outcome = part.run(place / "trial", write_tiny_set(place / "set"))
     except CommandError as error:
