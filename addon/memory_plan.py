@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a quality of the published model fits the memory of this computer, as the engine has planned it.
 
-The plan is ``session.plan``: what the engine's command ``models plan`` says, None until it was asked.
+The plan is ``session.planning.plan``: what the engine's command ``models plan`` says, None until it was asked.
 """
 
 from . import ids
@@ -20,8 +20,8 @@ def too_big(kind, quality):
     if plan is None or plan["mode"] != "too_big":
         return ""
     name = iface_(LABELS[quality], ids.CONTEXT)
-    values = {"name": name, "needed": plan["peak_bytes"] / GIB, "there": session.plan["total"] / GIB}
-    if session.plan["device"] == "cuda":
+    values = {"name": name, "needed": plan["peak_bytes"] / GIB, "there": session.planning.plan["total"] / GIB}
+    if session.planning.plan["device"] == "cuda":
         return iface_(
             "{name} does not fit: it needs {needed:.1f} GB at once, and this card has {there:.1f} GB", **values
         )
@@ -35,8 +35,8 @@ def in_words(kind, quality):
     plan = _plan(kind, quality)
     if plan is None or plan["mode"] == "too_big":
         return too_big(kind, quality)
-    takes, there = plan["peak_bytes"] / GIB, session.plan["total"] / GIB
-    if session.plan["device"] == "cuda":
+    takes, there = plan["peak_bytes"] / GIB, session.planning.plan["total"] / GIB
+    if session.planning.plan["device"] == "cuda":
         if plan["mode"] == "turns":
             return iface_("{there:.0f} GB card: its networks take turns in {takes:.1f} GB", there=there, takes=takes)
         return iface_("{there:.0f} GB card: it fits, in {takes:.1f} GB", there=there, takes=takes)
@@ -47,6 +47,6 @@ def in_words(kind, quality):
 
 def _plan(kind, quality):
     """What the engine says of a quality, None while it has said nothing."""
-    if session.plan is None:
+    if session.planning.plan is None:
         return None
-    return session.plan["plans"].get(kind, {}).get(KINDS[kind][quality])
+    return session.planning.plan["plans"].get(kind, {}).get(KINDS[kind][quality])

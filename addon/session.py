@@ -20,6 +20,7 @@ from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobSto
 from .client.install import EngineInstall
 from .client.store import StoredJob
 from .languages import rpt_, told
+from .planning import Planning
 
 if TYPE_CHECKING:
     from .intake import Intake
@@ -90,7 +91,7 @@ class Message:
 class Session:
     """``opened`` counts the files opened since Blender started: a result belongs to the file it was asked for in.
     ``models`` is the engine's list of model sets, None until it was asked; ``findings`` what the self-test said;
-    ``plan`` how much memory the published model takes on this machine, None until the engine has said it.
+    ``planning`` how much memory the published model takes on this machine.
     """
 
     def __init__(self):
@@ -100,17 +101,13 @@ class Session:
         self.task: EngineTask | None = None
         self.models: list[dict] | None = None
         self.findings: list[dict] = []
-        self.plan: dict | None = None
+        self.planning = Planning()
         self.orders: dict[str, AnyOrder] = {}
         self.ready: list[str] = []
         self.intake: Intake | None = None
         self.messages: list[Message] = []
         self.opened = 0
         self._idle_since: float | None = None
-        self._planning: EngineTask | None = None
-        # The engine that was asked for a plan, so that it is asked once; True while somebody wants to see one.
-        self._planned_by: Path | None = None
-        self._plan_wanted = False
         self._room_wanted = False
 
     # --------------------------------------------------------------------------------------------------- for operators
@@ -187,10 +184,6 @@ class Session:
         folder = preferences.data() / "jobs"
         if self.shelf is None or self.shelf.store.folder != folder:
             self.shelf = Shelf(JobStore(folder))
-
-    def want_plan(self) -> None:
-        """Have the engine say, once, how much memory the published model takes: the panel shows it."""
-        self._plan_wanted = True
 
     def begin(self, name: str, arguments: list[str]) -> EngineTask:
         """Start a command of the engine beside its jobs; one at a time. Raises ClientError."""
@@ -282,7 +275,8 @@ class Session:
             changed |= self.task.poll()
             if self.task.done:
                 self._task_ended(self.task)
-        changed |= self._plan()
+        if self.install is None:
+            changed |= self.planning.poll()
         if self.queue is not None:
             state = self.queue.engine.state, self.queue.engine.problem
             for job in self.queue.poll(max_seconds):
@@ -312,28 +306,6 @@ class Session:
             for sentence in self.intake.refused:
                 self.refuse(sentence)
             self.intake = None
-
-    def _plan(self) -> bool:
-        """Ask the engine for the plan, or take its answer; without one the panel shows nothing."""
-        if self._planning is not None:
-            self._planning.poll()
-            if not self._planning.done:
-                return False
-            plans = [event for event in self._planning.events if event["event"] == "plans"]
-            self._planning, self.plan = None, plans[-1] if plans else None
-            return bool(plans)
-        if not self._plan_wanted or self.install is not None:
-            return False
-        self._plan_wanted = False
-        with contextlib.suppress(ClientError):
-            python = preferences.engine_python()
-            if python is not None and python.path != self._planned_by:
-                self._planned_by = python.path
-                data = preferences.data()
-                arguments = ["--models", str(data / "models"), "plan"]
-                log = data / "logs" / "plan.log"
-                self._planning = EngineTask("models", arguments, python.path, preferences.EXTENSION, log)
-        return False
 
     def make_room(self) -> None:
         """Have an engine without work give back the graphics memory that it holds, at the next ``poll``: a render
@@ -404,7 +376,7 @@ class Session:
 
     def _installed(self) -> None:
         install, self.install = self.install, None
-        self._planned_by = None
+        self.planning.forget()
         if install.problem is not None:
             self.tell(install.problem)
         elif install.cancelled:
@@ -420,9 +392,7 @@ class Session:
         if self.task is not None:
             self.task.cancel()
             self.task = None
-        if self._planning is not None:
-            self._planning.cancel()
-            self._planning = None
+        self.planning.close()
         if self.queue is not None:
             self.queue.shutdown()
             self.queue = None

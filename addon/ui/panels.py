@@ -124,7 +124,7 @@ def _draw_model(column, settings, context):
         label.label(text="Quality")
         row.label(text="Grid of 64")
     else:
-        session.want_plan()
+        session.planning.want()
         _draw_qualities(column, settings, kind, context)
     note = column.column()
     note.active = False

@@ -75,7 +75,7 @@ def test_before_the_engine_has_said_anything_every_quality_can_be_chosen(panel):
 
 
 def test_a_quality_too_big_for_the_card_is_grey_and_the_panel_says_why(panel):
-    session.plan = plans()
+    session.planning.plan = plans()
     calls, labels = drawn(panel)
     assert (calls["DRAFT"], calls["STANDARD"], calls["FINE"]) == (True, True, False)
     reason = "Fine does not fit: it needs 21.4 GB at once, and this card has 16.0 GB"
@@ -86,7 +86,7 @@ def test_a_quality_too_big_for_the_card_is_grey_and_the_panel_says_why(panel):
 
 
 def test_texturing_has_a_plan_of_its_own(panel):
-    session.plan = plans()
+    session.planning.plan = plans()
     panel.mode, panel.quality = "TEXTURE", "FINE"
     calls, labels = drawn(panel)
     assert calls["FINE"] and "its networks take turns in 12.0 GB" in labels
@@ -95,16 +95,16 @@ def test_texturing_has_a_plan_of_its_own(panel):
 
 
 def test_without_a_card_the_plan_is_about_the_computer():
-    session.plan = plans("cpu")
+    session.planning.plan = plans("cpu")
     assert in_words("generate", "DRAFT") == "16 GB of memory: it fits, in 9.1 GB"
     assert too_big("generate", "FINE").endswith("this computer has 16.0 GB")
 
 
 def test_the_starter_needs_no_plan(panel):
-    session.plan = plans()
+    session.planning.plan = plans()
     panel.model, panel.quality = "STARTER", "FINE"
     assert why_not(bpy.context.scene) == "" and "card" not in drawn(panel)[1]
-    assert not session._plan_wanted
+    assert not session.planning._wanted
 
 
 def test_the_engine_is_asked_once_and_says_what_fits(panel, monkeypatch):
@@ -112,13 +112,13 @@ def test_the_engine_is_asked_once_and_says_what_fits(panel, monkeypatch):
     monkeypatch.setattr(preferences, "engine_python", lambda: EnginePython(Path(sys.executable), "preferences"))
     drawn(panel)
     deadline = time.monotonic() + 120
-    while session.plan is None and time.monotonic() < deadline:
+    while session.planning.plan is None and time.monotonic() < deadline:
         tick()
         time.sleep(0.1)
-    assert set(session.plan["plans"]) == {"generate", "texture"} and session.plan["total"] > 0
+    assert set(session.planning.plan["plans"]) == {"generate", "texture"} and session.planning.plan["total"] > 0
     drawn(panel)
     tick()
-    assert session._planning is None
+    assert session.planning._task is None
 
 
 def test_an_engine_that_cannot_be_asked_is_no_failure_to_tell_of(panel, monkeypatch):
@@ -126,4 +126,4 @@ def test_an_engine_that_cannot_be_asked_is_no_failure_to_tell_of(panel, monkeypa
     for _ in range(3):
         drawn(panel)
         tick()
-    assert session.plan is None and session._planning is None and not session.messages
+    assert session.planning.plan is None and session.planning._task is None and not session.messages
