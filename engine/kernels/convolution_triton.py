@@ -98,40 +98,40 @@ def _convolve(
     tile_counts,
     out,
     count,
+    given_channels,
+    out_channels,
     TAPS: tl.constexpr,
-    IN: tl.constexpr,
-    OUT: tl.constexpr,
     ROWS: tl.constexpr,
     COLUMNS: tl.constexpr,
     DEPTH: tl.constexpr,
 ):
-    tile = tl.program_id(0) // tl.cdiv(OUT, COLUMNS)
-    channel = tl.program_id(0) % tl.cdiv(OUT, COLUMNS) * COLUMNS + tl.arange(0, COLUMNS)
+    tile = tl.program_id(0) // tl.cdiv(out_channels, COLUMNS)
+    channel = tl.program_id(0) % tl.cdiv(out_channels, COLUMNS) * COLUMNS + tl.arange(0, COLUMNS)
     place = tile.to(tl.int64) * ROWS + tl.arange(0, ROWS)
     exists = place < count
     row = tl.load(order + place, mask=exists, other=0).to(tl.int64)
-    steps: tl.constexpr = tl.cdiv(IN, DEPTH)
+    steps = tl.cdiv(given_channels, DEPTH)
     total = tl.zeros((ROWS, COLUMNS), tl.float32)
     for step in range(tl.load(tile_counts + tile) * steps):
         tap = tl.load(tile_taps + tile * TAPS + step // steps)
         depth = step % steps * DEPTH + tl.arange(0, DEPTH)
         neighbour = tl.load(neighbours + row * TAPS + tap, mask=exists, other=count)
-        inside = depth < IN
+        inside = depth < given_channels
         given = tl.load(
-            feats + neighbour.to(tl.int64)[:, None] * IN + depth[None, :],
+            feats + neighbour.to(tl.int64)[:, None] * given_channels + depth[None, :],
             mask=(neighbour < count)[:, None] & inside[None, :],
             other=0.0,
         )
         factors = tl.load(
-            weight + (channel.to(tl.int64) * TAPS + tap)[None, :] * IN + depth[:, None],
-            mask=(channel < OUT)[None, :] & inside[:, None],
+            weight + (channel.to(tl.int64) * TAPS + tap)[None, :] * given_channels + depth[:, None],
+            mask=(channel < out_channels)[None, :] & inside[:, None],
             other=0.0,
         )
         total = tl.dot(given, factors, total, input_precision="ieee")
     if bias is not None:
-        total += tl.load(bias + channel, mask=channel < OUT, other=0.0).to(tl.float32)[None, :]
-    place_out = out + row[:, None] * OUT + channel[None, :]
-    tl.store(place_out, total.to(out.dtype.element_ty), mask=exists[:, None] & (channel < OUT)[None, :])
+        total += tl.load(bias + channel, mask=channel < out_channels, other=0.0).to(tl.float32)[None, :]
+    place_out = out + row[:, None] * out_channels + channel[None, :]
+    tl.store(place_out, total.to(out.dtype.element_ty), mask=exists[:, None] & (channel < out_channels)[None, :])
 
 
 def convolve(
@@ -149,10 +149,9 @@ def convolve(
         out = feats.new_empty(count, out_channels)
     if count:
         _convolve[(len(tiles.counts) * triton.cdiv(out_channels, columns),)](
-            *(feats, weight, bias, neighbours, tiles.order, tiles.taps, tiles.counts, out, count),
+            *(feats, weight, bias, neighbours, tiles.order, tiles.taps, tiles.counts, out),
+            *(count, in_channels, out_channels),
             TAPS=taps,
-            IN=in_channels,
-            OUT=out_channels,
             ROWS=tile.rows,
             COLUMNS=columns,
             DEPTH=min(tile.depth, max(triton.next_power_of_2(in_channels), 16)),

@@ -125,10 +125,10 @@ def launches(kernels):
 CHANGES = {
     "a tap": ("range(tl.load(tile_counts + tile) * steps)", "range((tl.load(tile_counts + tile) - 1) * steps)"),
     "the mask of absent neighbours": ("mask=(neighbour < count)[:, None] & inside[None, :]", "mask=inside[None, :]"),
-    "the mask of channels": ("inside = depth < IN", "inside = depth < IN + 32"),
+    "the mask of channels": ("inside = depth < given_channels", "inside = depth < given_channels + 32"),
     "the bias": ("if bias is not None:", "if False:"),
     "the order of rows": ("row = tl.load(order + place, mask=exists, other=0)", "row = place"),
-    "the last channels": ("steps: tl.constexpr = tl.cdiv(IN, DEPTH)", "steps: tl.constexpr = IN // DEPTH"),
+    "the last channels": ("steps = tl.cdiv(given_channels, DEPTH)", "steps = given_channels // DEPTH"),
     "float32 sums": (
         'total = tl.dot(given, factors, total, input_precision="ieee")',
         'total = tl.dot(given, factors, total, input_precision="ieee").to(tl.float16).to(tl.float32)',
@@ -175,7 +175,7 @@ def test_a_part_left_out_is_noticed(interpreter, change):
 
 
 def test_offsets_of_32_bits_are_noticed(interpreter):
-    change = ("neighbour.to(tl.int64)[:, None] * IN", "neighbour[:, None] * IN")
+    change = ("neighbour.to(tl.int64)[:, None]", "neighbour[:, None]")
     interpreter.check_notices("convolution_triton", reaches_features_beyond_two_to_the_31, change)
 
 
