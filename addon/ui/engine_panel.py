@@ -11,8 +11,10 @@ def draw_engine(layout):
     """The state in the header, so that it can be seen while the section is closed; details and buttons below."""
     header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
     engine = session.queue.engine if session.queue is not None else None
-    header.label(text="Engine")
-    header.label(text=summary(engine), translate=False)
+    # The heading is short, and the rest of the line long.
+    row = header.split(factor=0.25)
+    row.label(text="Engine")
+    row.label(text=summary(engine), translate=False)
     if body is None:
         return
     column = body.column(align=True)
@@ -41,7 +43,7 @@ def summary(engine):
     device = _short(engine.hello["device"].get("name", "")) if on_card else "CPU"
     if not memory.get(used):
         return device or iface_("Ready")
-    text = "{device} · {used:.1f} GB used, {free:.1f} free"
+    text = "{device} · {used:.1f} GB, {free:.1f} free"
     return iface_(text, device=device, used=memory[used] / 2**30, free=memory.get(free, 0) / 2**30)
 
 

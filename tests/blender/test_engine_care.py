@@ -24,7 +24,7 @@ HELLO = {
 
 def test_the_header_tells_what_the_card_holds_and_the_section_what_is_free(engine):
     engine.hello, engine.memory = HELLO, {"used": 2**30, "free": 2**33, "device_used": 3 * 2**30, "device_free": 2**31}
-    assert summary(engine) == "Card 8 GB · 3.0 GB used, 2.0 free"
+    assert summary(engine) == "Card 8 GB · 3.0 GB, 2.0 free"
     lines = describe(engine)
     assert lines[0] == "Card 8 GB" and "3.0 GB used, 2.0 GB free (card)" in lines
     assert "1.0 GB used, 8.0 GB free (computer)" in lines
@@ -34,7 +34,7 @@ def test_without_a_card_the_header_tells_of_the_computers_memory(engine):
     engine.hello = {**HELLO, "device": {"type": "cpu", "name": "Some Processor 3000"}}
     assert summary(engine) == "CPU"
     engine.memory = {"used": 2**30, "free": 2**33}
-    assert summary(engine) == "CPU · 1.0 GB used, 8.0 free"
+    assert summary(engine) == "CPU · 1.0 GB, 8.0 free"
 
 
 def render():

@@ -43,7 +43,7 @@ WORDS = {
     "Nothing waits": "Nichts wartet",
     "Not made on this computer yet": "Auf diesem Rechner noch nicht erzeugt",
     "Memory: not known yet": "Speicher: noch nicht bekannt",
-    "{device} · {used:.1f} GB used, {free:.1f} free": "{device} · {used:.1f} GB belegt, {free:.1f} frei",
+    "{device} · {used:.1f} GB, {free:.1f} free": "{device} · {used:.1f} GB, {free:.1f} frei",
     "{count} more images to be read": "Noch {count} zu lesende Bilder",
     "Cancel again to end the engine": "Noch einmal abbrechen beendet die Engine",
     "Cancelling": "Wird abgebrochen",
