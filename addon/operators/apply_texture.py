@@ -7,6 +7,7 @@ from .. import ids, placing
 from ..languages import rpt_, told
 from ..session import session
 from ..stages import duration
+from .build_result import show_in_local_views
 
 
 class ESPALIER_OT_apply_texture(bpy.types.Operator):
@@ -55,6 +56,7 @@ def _apply(context, job, order):
     textured, _, more = apply_texture(item, read_texture(job.folder), target, job.folder, provenance, scene)
     if textured != item:
         make_active(context.view_layer if scene == context.scene else scene.view_layers[0], textured)
+        show_in_local_views(context, textured)
     item = textured
     sharing = sum(other.data == item.data for other in bpy.data.objects) - 1
     notes = [*order.notes, *more]

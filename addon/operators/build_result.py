@@ -65,11 +65,11 @@ def build(context, job, order):
     item = build_object(scene, job.name, asset, placement, provenance, layer)
     if order.is_asset:
         mark_asset(item, job.folder / PREVIEW_FILE, describe(provenance), order.tags)
-    _show_in_local_views(context, item)
+    show_in_local_views(context, item)
     return item, asset, provenance.seed
 
 
-def _show_in_local_views(context, item):
+def show_in_local_views(context, item):
     """A viewport in local view shows only what was there when it began; the user wants to see what just arrived."""
     for window in context.window_manager.windows:
         for area in window.screen.areas:

@@ -8,6 +8,7 @@ import bpy
 import pytest
 from espalier.addon import preferences, pump, results
 from espalier.addon.client import ClientError, JobQueue, JobStore
+from espalier.addon.history import is_job_name
 from espalier.addon.orders import GAP
 from espalier.addon.session import session
 from espalier.addon.ui.jobs import describe
@@ -378,3 +379,8 @@ def test_nothing_is_read_before_the_panel_is_looked_at(engine):
     tick()
     assert session.shelf is None
     assert pump._tick() == pump.IDLE_SECONDS
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../other", "a/b", "/etc", "a\0b"])
+def test_the_name_of_a_job_leads_nowhere_else(name):
+    assert not is_job_name(name) and is_job_name("20260101-000000-cup-abcdef")
