@@ -140,6 +140,16 @@ def test_a_part_is_measured_once_and_told_in_the_tables(tmp_path):
     assert all(figure["reached"] is None for figure in record["figures"])
 
 
+def test_geometry_is_told_with_and_without_the_kernels():
+    rows = {"mesh to O-Voxels": {**measured(0.05), "without": measured(4.0)}, "O-Voxels to mesh": measured(0.01)}
+    part = {"status": "finished", "steps": {}, "answer": {"resolution": 1024, "geometry": rows}}
+    results = {"geometry": part}
+    assert "| mesh to O-Voxels | 50 ms | 0 % | 1.00 GB | 4 s |" in markdown("one", "", [], results)
+    assert "| O-Voxels to mesh | 10 ms | 0 % | 1.00 GB | – |" in markdown("one", "", [], results)
+    found = {figure.name: figure.value for figure in figures.figures_of(results)}
+    assert found["Mesh to O-Voxels at 1024³"] == 0.05 and found["O-Voxels to mesh at 1024³"] == 0.01
+
+
 def test_a_saving_that_is_not_shipped_is_told_as_such():
     results = {"shape": answer({"conditional pass": measured(1.0), "guided step": measured(2.0)})}
     results["shape"]["answer"] |= {
@@ -148,3 +158,9 @@ def test_a_saving_that_is_not_shipped_is_told_as_such():
         "of_blocks": 2,
     }
     assert "| shape | batch | off | 1.5 s | 2 s | 25.0 % |" in markdown("one", "", [], results)
+
+
+@pytest.mark.parametrize(("within", "told"), [(True, "2.00 GB |"), (False, "2.00 GB, **not enough** |")])
+def test_the_tables_say_whether_what_is_planned_was_enough(within, told):
+    results = {"shape": answer({"conditional pass": {**measured(1.0), "planned": 2e9, "within": within}})}
+    assert told in markdown("one", "", [], results)

@@ -60,11 +60,13 @@ def figures_of(results: Results) -> list[Figure]:
     finishing = results.get("finishing", {})
     about, steps = finishing.get("answer", {}), finishing.get("steps", {})
     full = about.get("resolution") == 1024
-    for name, step, limit in (
-        ("Mesh to O-Voxels at 1024³", "mesh → grid", 0.1),
-        ("O-Voxels to mesh at 1024³", "grid → mesh", 0.015),
+    geometry = results.get("geometry", {}).get("answer", {})
+    rows = geometry.get("geometry", {}) if geometry.get("resolution") == 1024 else {}
+    for name, call, limit in (
+        ("Mesh to O-Voxels at 1024³", "mesh to O-Voxels", 0.1),
+        ("O-Voxels to mesh at 1024³", "O-Voxels to mesh", 0.015),
     ):
-        figures.append(Figure(name, steps[step]["seconds"] if full and step in steps else None, " s", limit))
+        figures.append(Figure(name, rows[call]["median"] if rows else None, " s", limit))
     rest = [step["seconds"] for name, step in steps.items() if "→" not in name]
     finish = sum(rest) if full and rest else None
     return [*figures, Figure("Finishing: repair to gutter, 4096 texels, 1 million faces", finish, " s", 3.0)]

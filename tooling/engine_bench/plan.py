@@ -28,7 +28,8 @@ class Flow:
 class Plan:
     """Sizes of a run. ``blocks``: of the flows' and the image encoder's equal blocks so many are kept, 0 for all;
     ``levels``: blocks of each level of the decoders, () for all; ``objects``: (object of the finishing bench, its
-    resolution) for the decoders; ``finishing``: object, resolution, faces, texels; ``limit`` of a part in seconds."""
+    resolution) for the decoders; ``finishing``: object, resolution, faces, texels, of
+    the geometry too; ``limit`` of a part in seconds."""
 
     device: str
     flows: tuple[Flow, ...]
@@ -91,6 +92,8 @@ def parts_of(plan: Plan) -> list[Part]:
     for name, resolution in plan.objects:
         parts.append(_task(plan, f"decoders-{name}-{resolution}", "decoder_task", object=name, resolution=resolution))
     name, resolution, faces, texels = plan.finishing
+    size = {"object": name, "resolution": resolution, "faces": faces, "texels": texels}
+    parts.append(_task(plan, "geometry", "geometry_task", **size))
     settings = {"target_faces": faces, "texture_size": texels, "repair": "clean"}
     request = {"object": name, "resolution": resolution, "detail": plan.detail, "settings": settings}
     parts.append(Part("finishing", lambda folder: run_task("finish_task", folder, plan.limit, **request)))

@@ -21,6 +21,7 @@ def markdown(machine: str, kind: str, figures: list[Figure], results: Results) -
         titled(
             "Attention: a guided step with each kernel", table(("part", "kernel", "time", "spread"), _kernels(results))
         ),
+        titled("Geometry, with and without the Triton kernels", table(_GEOMETRY, _geometry(results))),
         titled("Finishing", table(("step", "time", "processor time", "peak memory"), _finishing(results))),
         _problems(results),
     ]
@@ -28,7 +29,8 @@ def markdown(machine: str, kind: str, figures: list[Figure], results: Results) -
 
 
 _NETWORKS = ("part", "what", "tokens", "blocks", "precision", "time", "spread", "GFLOP", "GFLOP/s", "of the ceiling")
-_NETWORKS += ("bytes", "peak memory")
+_NETWORKS += ("bytes", "peak memory", "planned")
+_GEOMETRY = ("what", "time", "spread", "peak memory", "without")
 _SWITCHES = ("part", "saving", "shipped", "with", "without", "saved")
 
 
@@ -47,8 +49,15 @@ def _networks(results: Results) -> Iterator[tuple[str, ...]]:
             yield (
                 *(part, name, tokens, blocks, about["dtype"], time_of(row), spread_of(row)),
                 *(number(row["flops"] / 1e9), number(rate / 1e9), f"{100 * rate / about['ceiling']:.0f} %"),
-                *(f"{row['bytes'] / 1e9:.2f} GB", f"{row['peak'] / 1e9:.2f} GB"),
+                *(f"{row['bytes'] / 1e9:.2f} GB", f"{row['peak'] / 1e9:.2f} GB", _planned(row)),
             )
+
+
+def _planned(row: dict[str, Any]) -> str:
+    """What the memory plan counts on, on a GPU, and whether that was enough."""
+    if "planned" not in row:
+        return ""
+    return f"{row['planned'] / 1e9:.2f} GB{'' if row['within'] else ', **not enough**'}"
 
 
 def _switches(results: Results) -> Iterator[tuple[str, ...]]:
@@ -64,6 +73,12 @@ def _kernels(results: Results) -> Iterator[tuple[str, ...]]:
     for part, about in _answers(results):
         for name, row in about.get("attention", {}).items():
             yield part, name, row.get("problem") or time_of(row), "" if "problem" in row else spread_of(row)
+
+
+def _geometry(results: Results) -> Iterator[tuple[str, ...]]:
+    for name, row in results.get("geometry", {}).get("answer", {}).get("geometry", {}).items():
+        without = time_of(row["without"]) if "without" in row else "–"
+        yield name, time_of(row), spread_of(row), f"{row['peak'] / 1e9:.2f} GB", without
 
 
 def _finishing(results: Results) -> Iterator[tuple[str, ...]]:
