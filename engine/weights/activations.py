@@ -47,15 +47,16 @@ def of_image_encoder(encoder: DINOv3ViT, tokens: int) -> int:
 def of_flow(flow: FlowTransformer, tokens: int, cond_tokens: int, device: torch.device) -> int:
     """Keys and values of the picture for all blocks, kept through the stage, the phases, and one block over all tokens.
 
-    A block is widest either in attention (queries, keys and values, turned in float32) or in its hidden layer; a short
-    sample takes both sides of guidance at once. The unconditional side alone keeps one vector a block: next to nothing.
+    A block is widest either in attention (queries, keys and values, turned in float32) or in its hidden layer. A short
+    sample takes both sides of guidance at once, and its steps without guidance are recorded beside that, in memory of
+    their own. The unconditional side alone keeps one vector a block: next to nothing.
     """
     config, half = flow.config, flow.dtype.itemsize
     keys_values = config.num_blocks * cond_tokens * 2 * config.model_channels * half
     hidden = int(config.model_channels * config.mlp_ratio)
     attention = config.model_channels * (7 * half + 4 * FLOAT)
     feed_forward = config.model_channels * 3 * half + 2 * hidden * half
-    sides = 2 if is_short(tokens, device) else 1
+    sides = 3 if is_short(tokens, device) else 1
     return keys_values + tokens * (flow.head_dim * FLOAT + sides * max(attention, feed_forward))
 
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,11 @@ import torch
 from ...engine.kernels.choice import plain_torch, serve
 from ...engine.ovoxel import mesh_to_dual_grid
 from ...engine.sparse import Sites, SparseTensor
+from ...engine.weights import activations
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench import objects
 from ..finishing_bench.watch import answer, request_of
-from .measure import ceiling, measured, measured_and_counted
+from .measure import ceiling, measured, measured_and_counted, planned
 from .networks import prepare, random_network
 
 
@@ -32,7 +34,8 @@ def main(arguments: list[str]) -> int:
 def _structure(request: dict[str, Any], device: torch.device) -> dict[str, Any]:
     decoder, side = random_network("sparse_structure_decoder", device), request["resolution"]
     z = torch.randn(1, decoder.config.latent_channels, side, side, side, device=device)
-    row = measured_and_counted(lambda: decoder(z), device)
+    call, memory = partial(decoder, z), activations.of_structure_decoder(decoder, side)
+    row = {**measured_and_counted(call, device), **planned(call, decoder, memory, device)}
     return {"tokens": side**3, "dtype": _name(decoder.dtype), "rows": {"structure decoder": row}}
 
 
@@ -52,11 +55,12 @@ def _on_object(request: dict[str, Any], device: torch.device) -> dict[str, Any]:
             # Anew each time: neighbour maps are part of the work.
             return decoder.raw(_latent(grid.coords, decoder.levels, device))[0]
 
-        rows[name] = measured_and_counted(decode, device)
+        tokens = len(_latent(grid.coords, decoder.levels, device))
+        memory = activations.of_sparse_decoder(decoder, tokens, device)
+        rows[name] = {**measured_and_counted(decode, device), **planned(decode, decoder, memory, device)}
         if serve(device):
             with plain_torch():
                 switches[f"{name}: Triton kernels"] = {"shipped": True, **measured(decode, device)}
-        tokens = len(_latent(grid.coords, decoder.levels, device))
         about |= {"tokens": tokens, "blocks": sum(decoder.config.num_blocks), "dtype": _name(decoder.dtype)}
     about["of_blocks"] = sum(NETWORKS["shape_slat_decoder"].args["num_blocks"])
     return {**about, "rows": rows, "switches": switches}

@@ -18,10 +18,11 @@ from ...engine.models.attention_kernels import FLASH, by_flash_attn, by_torch, f
 from ...engine.models.bound_flow import BoundFlow, State, is_short
 from ...engine.models.transformer import FlowTransformer
 from ...engine.sparse import SparseTensor
+from ...engine.weights import activations
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench.watch import answer, request_of
 from .guided_step import NAMES, Savings, guided_step
-from .measure import ceiling, measured, measured_and_counted
+from .measure import ceiling, measured, measured_and_counted, planned
 from .networks import prepare, random_network
 
 TORCH_KERNELS = {
@@ -47,9 +48,10 @@ def main(arguments: list[str]) -> int:
     def guided() -> Any:
         return bound(x, t, bound.both) if bound.both else (bound(x, t, bound.positive), bound(x, t, bound.negative))
 
+    memory = activations.of_flow(flow, request["tokens"], request["image_tokens"], device)
     rows = {}
     for name, call in (("conditional pass", lambda: bound(x, t, bound.positive)), ("guided step", guided)):
-        rows[name] = measured_and_counted(call, device)
+        rows[name] = {**measured_and_counted(call, device), **planned(call, flow, memory, device)}
     tokens = flow.tokens(x) if concat is None else torch.cat([flow.tokens(x), flow.tokens(concat)], -1)
     short = is_short(request["tokens"], device)
     shipped = Savings(together=short, recorded=short)

@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 
+from ...engine.weights import activations
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench.watch import answer, request_of
-from .measure import ceiling, measured_and_counted
+from .measure import ceiling, measured_and_counted, planned
 from .networks import prepare, random_network
 
 
@@ -21,7 +24,9 @@ def main(arguments: list[str]) -> int:
     encoder = random_network("image_encoder", device, num_hidden_layers=request["blocks"] or layers)
     image = torch.randn(1, 3, request["size"], request["size"], device=device)
     tokens = encoder(image).shape[1]
-    row = measured_and_counted(lambda: encoder(image), device)
+    memory = activations.of_image_encoder(encoder, tokens)
+    call = partial(encoder, image)
+    row = {**measured_and_counted(call, device), **planned(call, encoder, memory, device)}
     about = {"tokens": tokens, "blocks": len(encoder.layer), "of_blocks": layers, "dtype": "float32"}
     answer(folder, {**about, "ceiling": ceiling(device, torch.bfloat16), "rows": {"image encoder": row}})
     return 0

@@ -51,6 +51,26 @@ def measured_and_counted(call: Callable[[], Any], device: torch.device) -> dict[
     return {**measured(call, device), **vars(arithmetic)}
 
 
+def planned(call: Callable[[], Any], network: nn.Module, activations: int, device: torch.device) -> dict[str, Any]:
+    """What the memory plan counts on for a call: ``planned`` bytes, weights included, and whether the call succeeds
+    ``within`` them, when torch may take no more. Only on a GPU; empty on a CPU."""
+    if device.type != "cuda":
+        return {}
+    size = sum(tensor.nbytes for tensor in network.state_dict().values()) + activations
+    total = torch.cuda.get_device_properties(device).total_memory
+    torch.cuda.empty_cache()
+    torch.cuda.set_per_process_memory_fraction(min(size / total, 1.0), device)
+    try:
+        call()
+        torch.cuda.synchronize(device)
+        within = True
+    except torch.cuda.OutOfMemoryError:
+        within = False
+    finally:
+        torch.cuda.set_per_process_memory_fraction(1.0, device)
+    return {"planned": size, "within": within}
+
+
 def _now(device: torch.device) -> float:
     return time.perf_counter() if device.type == "cuda" else time.process_time()
 
