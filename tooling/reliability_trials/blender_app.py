@@ -161,5 +161,5 @@ def wait_for(condition: Callable[[], Any], process: subprocess.Popen[bytes], sec
             process.kill()
             process.wait()
             raise CommandError(f"Blender did nothing that was waited for in {seconds:.0f} s.")
-        time.sleep(0.002)
+        time.sleep(0.01)
     return True

@@ -96,7 +96,7 @@ def blender_kills(folder: Path, model: Path, count: int, rng: random.Random) -> 
 
 def two_blenders(folder: Path, model: Path, count: int) -> Outcome:
     """Let two Blenders take up the same ``count`` forsaken jobs at once, and order as many more each."""
-    blender = Blender(folder)
+    blender = Blender(folder, window=False)
     store, go = JobStore(blender.data / "jobs"), folder / "go"
     try:
         for number in range(count):
@@ -124,7 +124,8 @@ def two_blenders(folder: Path, model: Path, count: int) -> Outcome:
             Figure("Two Blenders: jobs that did not end in a scene", orphans + codes, 0, "", f"of {3 * count}"),
             Figure("Two Blenders: jobs that both took up", len(done[0].keys() & done[1].keys()), 0, "", f"of {count}"),
             Figure("Two Blenders: half files", half, 0),
-        ]
+        ],
+        [f"The two Blenders were {blender.kind}."],
     )
 
 
