@@ -14,8 +14,11 @@ FLOATER_SIZE = 0.02
 FLOATER_VOXELS = 1.5
 FLOATER_SHARE = 0.05
 
-# Open pieces of at most so many faces that come off where more than two faces met are no part of any surface.
+# Open pieces of at most so many faces that come off where more than two faces met are no part of any surface. Nor are
+# strips of less than this width (voxels) that hung there by more than this share of their rim.
 FLAKE_FACES = 8
+FLAKE_VOXELS = 0.75
+FLAKE_HANGS = 0.4
 
 # A triangle thinner than this fraction of its longest side has no usable normal.
 SLIVER_RATIO = 1e-6

@@ -82,7 +82,7 @@ def repair(
     floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
     parts = _take_apart(vertices, faces, hints[~floating])
-    parts, counts["flakes"] = _without_flakes(parts)
+    parts, counts["flakes"] = _without_flakes(parts, voxel)
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
         parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), _cut_half_edges(parts)
     )
@@ -96,7 +96,7 @@ def repair(
         faces, hints = faces[kept], hints[kept]
         kept = ~clean.find_duplicates(faces)
         faces, hints = faces[kept], hints[kept]
-        parts, flakes = _without_flakes(_take_apart(vertices, faces, hints))
+        parts, flakes = _without_flakes(_take_apart(vertices, faces, hints), voxel)
         counts["flakes"] += flakes
     return _wind(parts, counts)
 
@@ -265,16 +265,25 @@ def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _
     return _Parts(vertices, surface, table, turned, np.where(turned, -hints, hints), origin, seams)
 
 
-def _without_flakes(parts: _Parts) -> tuple[_Parts, int]:
+def _without_flakes(parts: _Parts, voxel: float) -> tuple[_Parts, int]:
     """Drop the open pieces of a few faces that stay over where crowded edges were taken apart; returns their number.
 
-    Where they are more than crumbs of the surface they all stay.
+    So do strips narrower than ``FLAKE_VOXELS`` that hung by one of their long sides: fins that the grid leaves where a
+    sharp edge runs along it. Where all this is more than crumbs of the surface it stays.
     """
     surface = parts.surface
     size = np.bincount(surface.piece)
+    rim = parts.edges.boundary()
     open_piece = np.zeros(len(size), dtype=bool)
-    open_piece[surface.piece[parts.edges.boundary() // 3]] = True
+    open_piece[surface.piece[rim // 3]] = True
     flake = open_piece & (size <= clean.FLAKE_FACES)
+    strip = open_piece & ~flake & (_widths(parts, rim) < clean.FLAKE_VOXELS * voxel)
+    if strip.any():
+        of = surface.piece[rim // 3]
+        hung = np.bincount(of, _cut_edges(parts)[rim], minlength=len(size)) / np.maximum(
+            np.bincount(of, minlength=len(size)), 1
+        )
+        flake |= strip & (hung > clean.FLAKE_HANGS)
     if not flake.any() or size[flake].sum() > clean.FLOATER_SHARE * len(surface.faces):
         return parts, 0
     kept = ~flake[surface.piece]
@@ -301,11 +310,38 @@ def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) ->
     return np.where(hinted > 0, 0.1 * fold, np.where(hinted < 0, 10.0 + fold, 1.0 + fold))
 
 
+def _widths(parts: _Parts, rim: np.ndarray) -> np.ndarray:
+    """How wide a strip each open piece would be, by its area and the length of its ``rim`` (half-edges of ``edges``).
+
+    float64 [P], infinite for closed pieces.
+    """
+    corners = _corners_of_edges(parts)
+    tail, head = corners[rim // 3, rim % 3], corners[rim // 3, (rim + 1) % 3]
+    count = len(parts.surface.orientable)
+    length = np.bincount(
+        parts.surface.piece[rim // 3],
+        np.linalg.norm(parts.vertices[head] - parts.vertices[tail], axis=1),
+        minlength=count,
+    )
+    inside = np.flatnonzero((length > 0)[parts.surface.piece])
+    size = np.linalg.norm(face_vectors(parts.vertices, corners[inside]), axis=1)
+    area = np.bincount(parts.surface.piece[inside], size, minlength=count)
+    return np.where(length > 0, 2.0 * area / np.where(length > 0, length, 1.0), np.inf)
+
+
+def _corners_of_edges(parts: _Parts) -> np.ndarray:
+    """The faces int64 [F, 3] whose half-edges ``parts.edges`` numbers: as they were before any was turned over."""
+    return np.where(parts.turned[:, None], parts.surface.faces[:, ::-1], parts.surface.faces)
+
+
+def _cut_edges(parts: _Parts) -> np.ndarray:
+    """Tell which half-edges of ``parts.edges`` are open only because a crowded edge or a seam was taken apart [3F]."""
+    before, after = edge_table(parts.origin[_corners_of_edges(parts)]), parts.edges
+    return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
+
+
 def _cut_half_edges(parts: _Parts) -> np.ndarray:
-    """Tell which half-edges are open only because a crowded edge or a seam was taken apart, bool [3F]."""
-    corners = np.where(parts.turned[:, None], parts.surface.faces[:, ::-1], parts.surface.faces)
-    before, after = edge_table(parts.origin[corners]), parts.edges
-    cut = (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
+    """The same for the half-edges of the faces as they are wound now, bool [3F]."""
+    cut = _cut_edges(parts).reshape(-1, 3)
     # Of a face that was turned over, the half-edges change places.
-    cut = cut.reshape(-1, 3)
     return np.where(parts.turned[:, None], cut[:, [1, 0, 2]], cut).reshape(-1)

@@ -112,3 +112,18 @@ def test_where_nothing_closed_could_be_made_the_account_says_so():
     counts = replace_by_skin(vertices, faces, material.coords, RESOLUTION)[2]
     assert counts["closed_pieces"] == 1
     assert counts["events"] == []
+
+
+@pytest.mark.parametrize(("width", "kept"), [(0.3, False), (3.0, True)])
+def test_a_fin_narrower_than_a_voxel_goes_and_a_wide_one_stays(width, kept):
+    steps = np.linspace(-0.4, 0.4, 21)
+    x, y = np.meshgrid(steps, steps, indexing="ij")
+    plate = np.stack([x, y, np.zeros_like(x)], -1).reshape(-1, 3)
+    line = np.arange(21) * 21 + 10
+    above = plate[line] + [0, 0, width / RESOLUTION]
+    low, high = line, np.arange(21) + len(plate)
+    fin = np.concatenate([np.stack([low[:-1], low[1:], high[1:]], 1), np.stack([low[:-1], high[1:], high[:-1]], 1)])
+    vertices, faces = np.concatenate([plate, above]), np.concatenate([shapes.grid_faces(21, 21, False, False), fin])
+    _, left, counts = repair(vertices, faces, np.zeros((0, 3), int), RESOLUTION)
+    assert len(left) == len(faces) - (0 if kept else len(fin))
+    assert counts["flakes"] == (0 if kept else 1)
