@@ -68,6 +68,8 @@ def told(sentence):
     It stays as it is where no dictionary knows it. A value is only put in its new place, unless the translation says
     with ``{0:told}`` that it is a sentence or a part of one itself.
     """
+    if bpy.app.translations.locale not in LANGUAGES:
+        return sentence
     translated = _translated(sentence)
     if translated is None:
         parts = [_translated(part) for part in _BETWEEN_SENTENCES.split(sentence)]

@@ -59,6 +59,8 @@ def words():
 class Dictionary:
     """Blender's look-up of German, for a Blender that is built without it."""
 
+    locale = "de_DE"
+
     def __init__(self):
         self.messages = languages.messages(german)
 

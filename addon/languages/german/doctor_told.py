@@ -87,8 +87,8 @@ TOLD = {
     ),
     "Triton starts its kernels with the help of gcc and Python's header files: plain torch computes, which is slower, "
     "until both are installed (on Debian and Ubuntu the packages gcc and python3-dev).": (
-        "Triton braucht für seine Kernels gcc und die Header-Dateien von Python: einfaches torch rechnet, was langsamer "
-        "ist, bis beide installiert sind (unter Debian und Ubuntu die Pakete gcc und python3-dev)."
+        "Triton braucht für seine Kernels gcc und die Header-Dateien von Python: einfaches torch rechnet, was "
+        "langsamer ist, bis beide installiert sind (unter Debian und Ubuntu die Pakete gcc und python3-dev)."
     ),
     "the Triton kernels serve": "die Triton-Kernels werden benutzt",
     "starter model: {0} faces in {1} s ({2}), all numbers finite": (
