@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Commands that run jobs: what they tell of them, and an engine that does not start."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from espalier.addon import preferences
+from espalier.addon import cli, preferences
 from espalier.addon.client import JobQueue, JobStore
 from espalier.addon.client.engine import Event
 from espalier.addon.commands.job_command import Input, JobCommand
@@ -73,7 +72,7 @@ def test_a_model_is_named_by_its_folder_or_as_it_was_downloaded(tmp_path, monkey
     name = {"named": "mine", "downloaded": "TRELLIS.2-4B", "nowhere": "other"}[place]
     (tmp_path / "mine").mkdir()
     command = Told(tmp_path / "jobs", works=True)
-    command.options = SimpleNamespace(model=Path(name), quality=None, texture_size=512, matting="auto")
+    command.options = cli.parser().parse_args(["generate", "cup.png", "--output", "out", "--model", name])
     choices = command.choices()
     assert choices["model"] == name
     assert choices["model_path"] == (downloaded if place == "downloaded" else tmp_path / name)
