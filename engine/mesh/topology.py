@@ -19,6 +19,9 @@ from .compilation import load_loops
 # Faces or pairs below which the compiled loops are not worth loading.
 WORTHWHILE = 100_000
 
+# Faces at once: temporaries of this size stay in the processor's cache.
+_CHUNK = 65_536
+
 
 @dataclass(frozen=True)
 class EdgeTable:
@@ -111,8 +114,12 @@ def vertex_components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
 
 def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Return the area vectors (half the cross product of two edges, by winding) of faces, float64 [F, 3]."""
-    a, b, c = (vertices[faces[:, i]].astype(np.float64) for i in range(3))
-    return 0.5 * np.cross(b - a, c - a)
+    vectors = np.empty((len(faces), 3))
+    for start in range(0, len(faces), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        a, b, c = (vertices[faces[part, i]].astype(np.float64, copy=False) for i in range(3))
+        vectors[part] = 0.5 * np.cross(b - a, c - a)
+    return vectors
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:

@@ -52,3 +52,12 @@ def test_compiled_loops_give_the_same_tables_pieces_and_corners(shape, monkeypat
     for compiled, plain in zip(*results, strict=True):
         assert compiled.dtype == plain.dtype
         assert (compiled == plain).all()
+
+
+def test_area_vectors_do_not_depend_on_how_many_faces_are_taken_at_once(monkeypatch):
+    vertices, faces = torus()
+    whole = topology.face_vectors(vertices, faces)
+    a, b, c = (vertices[faces[:, corner]] for corner in range(3))
+    assert np.array_equal(whole, 0.5 * np.cross(b - a, c - a))
+    monkeypatch.setattr(topology, "_CHUNK", 1000)
+    assert np.array_equal(topology.face_vectors(vertices, faces), whole)
