@@ -33,7 +33,7 @@ SHARED_MEMORY = {75: 64, 80: 163, 86: 99, 89: 99, 90: 227, 100: 227, 120: 99}
 
 TENSOR_MEMORY_COLUMNS = 512
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300
 
 
 class TritonProcess:
@@ -163,9 +163,11 @@ def _process(processes, version, interpret):
     return processes(version, interpret)
 
 
-@pytest.fixture(params=VERSIONS)
-def interpreter(request, processes):
-    return Interpreter(_process(processes, request.param, True))
+@pytest.fixture
+def interpreter(processes):
+    """Of the newest version there is: that a change is noticed does not depend on it."""
+    version = next((version for version in VERSIONS if not _why_absent(version)), next(iter(VERSIONS)))
+    return Interpreter(_process(processes, version, True))
 
 
 @pytest.fixture(params=VERSIONS)
