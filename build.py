@@ -18,6 +18,7 @@ USAGE = """usage: python3 build.py COMMAND [arguments]
   extension              write dist/espalier-<version>.zip, for Blender's "Install from Disk"
   wheels                 make the engine's lock files in wheels/ anew from requirements/engine.txt
   bench                  measure what the README states, into build/bench
+  bench engine           measure the networks at full size on a GPU, at small sizes without one
   bench finishing        measure finishing on a fixed set of objects, beside other tools
   reliability            kill engine and Blender at random moments, run for long, count what is lost
   train --preset NAME    train a model set
