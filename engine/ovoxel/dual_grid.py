@@ -13,7 +13,7 @@ from torch import Tensor
 from ..errors import EspalierError
 from .compilation import kernels, on_gpu
 from .crossings import Crossings, grid_crossings
-from .grid import UNIT_BOX, Grid, VoxelTable, take
+from .grid import UNIT_BOX, Grid, VoxelTable, lengths, take
 from .overlap import edge_voxels, open_edges, overlapping_voxels
 from .quadric import Quadrics
 
@@ -196,8 +196,11 @@ def _add_on_gpu(
 def _unit_normals(triangles: Tensor) -> Tensor:
     """Unit normals float64 [F, 3] of triangles, zero where a triangle has no area."""
     corners = triangles.double()
-    normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 1])
-    length = normal.norm(dim=1, keepdim=True)
+    ax, ay, az = (corners[:, 1] - corners[:, 0]).unbind(1)
+    bx, by, bz = (corners[:, 2] - corners[:, 1]).unbind(1)
+    # Not torch's cross product: a card multiplies and adds in one rounding there.
+    normal = torch.stack([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx], 1)
+    length = lengths(normal).unsqueeze(1)
     return normal / torch.where(length == 0, 1.0, length)
 
 
@@ -212,6 +215,6 @@ def _add_open_edges(
     for some in edges.split(_EDGES_AT_ONCE):
         start, end = (take(position, some[:, side]).double() for side in (0, 1))
         row, edge = edge_voxels(start, end, table, grid)
-        directions = take(torch.nn.functional.normalize(end - start, dim=1), edge)
+        directions = take((end - start) / lengths(end - start).clamp_min(1e-12).unsqueeze(1), edge)
         points = take(start / grid.voxel_size.double(), edge)
         quadrics.add_lines(row, directions, points, weight)

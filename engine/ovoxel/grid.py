@@ -213,6 +213,12 @@ def take(values: Tensor, rows: Tensor) -> Tensor:
     return values.index_select(0, rows)
 
 
+def lengths(vectors: Tensor) -> Tensor:
+    """Lengths [P] of vectors [P, 3], each product and sum rounded by itself: the same bits on every device."""
+    x, y, z = vectors.unbind(1)
+    return (x * x + y * y + z * z).sqrt()
+
+
 def expand(counts: Tensor) -> tuple[Tensor, Tensor]:
     """Segmented expansion: for counts [n] return (owner, offset), each [counts.sum()].
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from .compilation import on_gpu
-from .grid import Grid, VoxelTable, chunks_by_count, expand, take
+from .grid import Grid, VoxelTable, chunks_by_count, expand, lengths, take
 
 _CELLS_AT_ONCE = 1 << 20
 MARGIN = 1e-3
@@ -186,7 +186,7 @@ def edge_voxels(start: Tensor, end: Tensor, table: VoxelTable, grid: Grid) -> tu
     """
     size = grid.voxel_size.double()
     direction = end - start
-    length = direction.norm(dim=1)
+    length = lengths(direction)
     edge = (length >= _SHORTEST_EDGE).nonzero().squeeze(1)
     start, length = start[edge], length[edge]
     direction = direction[edge] / length.unsqueeze(1)

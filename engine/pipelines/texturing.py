@@ -11,6 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import EspalierError
+from ..kernels.host_arrays import on_best_device
 from ..mesh.cluster import cluster_vertices
 from ..models.shape_vae import shape_features
 from ..ovoxel import DualGrid, mesh_to_dual_grid
@@ -72,9 +73,9 @@ class Texturing(Stages):
         report("decode", 1, 1)
         return VoxelAsset(
             resolution=route.resolution,
-            coords=grid.coords.numpy(),
-            vertices=grid.local.numpy(),
-            intersected=grid.intersected.numpy(),
+            coords=on_host(grid.coords),
+            vertices=on_host(grid.local),
+            intersected=on_host(grid.intersected),
             split_weight=None,
             attrs=on_host(attrs.clamp(0, 1)),
             latents={
@@ -102,7 +103,11 @@ def voxelise(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> DualGr
     """
     if len(faces) > DENSE_FACES:
         vertices, faces = cluster_vertices(vertices, faces, VERTICES_A_VOXEL * resolution)
-    grid = mesh_to_dual_grid(torch.from_numpy(vertices), torch.from_numpy(faces), resolution) if len(faces) else None
+
+    def convert(device: torch.device) -> DualGrid:
+        return mesh_to_dual_grid(torch.from_numpy(vertices).to(device), torch.from_numpy(faces).to(device), resolution)
+
+    grid = on_best_device(convert) if len(faces) else None
     if grid is None or len(grid.coords) == 0:
         raise EspalierError(
             "bad_input", "The mesh has no area to be textured: all its triangles are thin as a line. Check the mesh."
