@@ -133,6 +133,7 @@ class Server:
             work = self._work.get()
             if isinstance(work, _Submitted):
                 self._run_job(work)
+                machine.give_back_memory()
             elif work == "release" and self._release is not None:
                 try:
                     self._release()

@@ -1,6 +1,7 @@
 """Which Python runs the engine, in what environment, and where data lies."""
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
@@ -118,3 +119,25 @@ def test_the_data_folder_follows_the_platform(tmp_path, monkeypatch):
     assert data_folder("", {}, "darwin") == tmp_path / "Library" / "Application Support" / "Espalier"
     assert data_folder("~/other") == tmp_path / "other"
     assert os.listdir(tmp_path) == ["tmp"], "asking creates nothing"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the C library of Linux")
+def test_memory_that_is_free_goes_back_to_the_system():
+    code = f"""
+import subprocess
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import fake_engine
+from pathlib import Path
+from espalier.engine import machine
+def resident():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
+held = [bytes(2000) for _ in range(50_000)]
+last = held[-1]
+del held
+before = resident()
+machine.give_back_memory()
+print(before - resident())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(done.stdout) > 50_000_000
