@@ -80,7 +80,7 @@ def parts(share: float, seed: int) -> list[Part]:
         Part(
             "main-thread",
             "the add-on's ticks are timed",
-            lambda folder, model: main_thread(folder, model, some(6), some(3), some(3)),
+            lambda folder, model: main_thread(folder, model, some(4), some(1), some(3)),
         ),
     ]
 

@@ -21,7 +21,7 @@ from ..demo import SAMPLE
 
 RESULTS = ("result.npz", "base_color.png", "orm.png", "result.json")
 # A machine that is busy with other things may take its time.
-PATIENCE = 600.0
+PATIENCE = 1800.0
 # An engine whose Blender was killed leaves at once, and so do the helpers of an engine that was killed.
 OUTLIVES = 20.0
 
