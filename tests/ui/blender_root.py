@@ -295,7 +295,8 @@ def enter(root, cmd, cwd=None):
 
 def base_env(suite, extra=None):
     e = {k: v for k, v in os.environ.items() if not k.startswith(("PYENV", "PYTHON", "LD_"))}
-    e["PATH"] = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    # Last the Python of this machine: Install Engine looks for one that Espalier has an engine for.
+    e["PATH"] = f"/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:{sys.base_prefix}/bin"
     e["LANG"] = "C.UTF-8"
     # installs and saved preferences go here, with --factory-startup too: keep them out of the user's own folder
     e.setdefault("BLENDER_USER_RESOURCES", str(ROOTS / f"user-{suite}"))

@@ -40,9 +40,9 @@ def reason_to_skip():
 class Blender:
     """One Blender release with a user folder of its own, in which the extension's zip is installed."""
 
-    def __init__(self, suite, folder):
+    def __init__(self, suite, folder, data=None):
         self.suite, self.folder = suite, folder
-        self.user = folder / "user"
+        self.user, self.data = folder / "user", data or folder / "share"
 
     def set_up(self):
         """Fetch and unpack the release unless it is there; skips the test with the reason when that fails."""
@@ -62,7 +62,7 @@ class Blender:
 
     def _call(self, arguments, timeout, check, environment=None):
         # Data folder, caches and temporary files of the user must not decide what a test sees.
-        env = {**os.environ, "BLENDER_USER_RESOURCES": str(self.user), "XDG_DATA_HOME": str(self.folder / "share")}
+        env = {**os.environ, "BLENDER_USER_RESOURCES": str(self.user), "XDG_DATA_HOME": str(self.data)}
         env.update(environment or {})
         command = [sys.executable, str(TOOL), *arguments]
         done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, env=env, cwd=self.folder)
@@ -133,12 +133,8 @@ def engine_python():
 @pytest.fixture(scope="session")
 def image(tmp_path_factory):
     """A picture that no model was trained on and no demo shows: a round little house, from the front and above."""
-    from espalier.engine.starter.asset import make_asset
-    from espalier.engine.starter.preview import render_picture, view_camera
-
-    house = make_asset(UNSEEN, "house")
     path = tmp_path_factory.mktemp("image") / "little house.png"
-    render_picture(house, view_camera(house, YAW, ELEVATION), 512, UNSEEN).save(path)
+    paint(UNSEEN, "house", path)
     return path
 
 
@@ -146,14 +142,21 @@ def image(tmp_path_factory):
 def twins(tmp_path_factory):
     """A picture of a vase in two colours and its mesh without them, ``vertices`` and ``faces`` in an .npz file."""
     import numpy as np
+
+    folder = tmp_path_factory.mktemp("twins")
+    vase = paint(UNSEEN + 1, "vase", folder / "painted vase.png")
+    np.savez(folder / "vase.npz", vertices=vase.vertices, faces=vase.faces)
+    return folder / "painted vase.png", folder / "vase.npz"
+
+
+def paint(seed, family, path):
+    """Write the picture of an object of the training set's families, and return the object."""
     from espalier.engine.starter.asset import make_asset
     from espalier.engine.starter.preview import render_picture, view_camera
 
-    vase = make_asset(UNSEEN + 1, "vase")
-    folder = tmp_path_factory.mktemp("twins")
-    render_picture(vase, view_camera(vase, YAW, ELEVATION), 512, UNSEEN + 1).save(folder / "painted vase.png")
-    np.savez(folder / "vase.npz", vertices=vase.vertices, faces=vase.faces)
-    return folder / "painted vase.png", folder / "vase.npz"
+    asset = make_asset(seed, family)
+    render_picture(asset, view_camera(asset, YAW, ELEVATION), 512, seed).save(path)
+    return asset
 
 
 def _tiny_starter(folder):
