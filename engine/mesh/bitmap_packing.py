@@ -12,6 +12,7 @@ import numpy as np
 
 from . import compiled_packing as compiled
 from .packing import lay_down
+from .widen import widened
 
 # Places are searched on a grid of at most this many cells a side; a cell is then a few texels.
 _LARGEST_GRID = 2048
@@ -29,11 +30,15 @@ _CLOSE = (1.03, 1.02, 1.01, 1.0, 0.99, 0.98, 0.965, 0.95)
 _LESS = 0.9
 _LEAST = 0.05
 
+# Charts are at least so many texels wide, at a scale below the one that is expected.
+_WIDTH_TEXELS, _WIDTH_SCALE = 4.2, 0.97
+
 
 def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> np.ndarray | None:
     """Place charts (face label int [F]) in ``size`` x ``size`` texels, as large as they fit, all at one scale.
 
-    uv: [F, 3, 2] in any unit common to all charts; each chart is turned, never mirrored. Between the texels that
+    uv: [F, 3, 2] in any unit common to all charts; each chart is turned, never mirrored, and those that would be
+    narrower than about 4 texels are stretched to that. Between the texels that
     ``raster.rasterise`` covers for two charts at least ``padding`` stay free in every direction, half of it to the
     border. Returns float64 [F, 3, 2] in texels, or None when the charts are too many for that.
     """
@@ -49,6 +54,7 @@ def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> 
         estimates = list(threads.map(lambda order: work.estimate(coarse, order), range(_ORDERS)))
         order = int(np.argmax(estimates))
         first = scale = estimates[order] * shrink
+        work.widen(_WIDTH_TEXELS / (_WIDTH_SCALE * scale * texels))
         while scale > _LEAST * first:
             for one, other in zip(_CLOSE[::2], _CLOSE[1::2], strict=True):
                 scales = [scale * one, scale * other]
@@ -72,13 +78,21 @@ class _Packing:
     """Charts waiting for a place: their faces in a frame of their own, and how large they are."""
 
     def __init__(self, points: np.ndarray, chart: np.ndarray) -> None:
-        self.points, self.chart = points, chart
+        self.chart = chart
         self.count = int(chart.max()) + 1
+        self._measure(points)
+
+    def widen(self, least: float) -> None:
+        """Stretch the charts that are narrower than ``least``."""
+        self._measure(widened(self.points, self.chart, self.count, least))
+
+    def _measure(self, points: np.ndarray) -> None:
+        self.points = points
         self.extent = np.zeros((self.count, 2))
-        np.maximum.at(self.extent, chart, points.max(axis=1))
+        np.maximum.at(self.extent, self.chart, points.max(axis=1))
         edges = points[:, 1:] - points[:, :1]
         area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
-        self.area = np.bincount(chart, area)
+        self.area = np.bincount(self.chart, area)
 
     def estimate(self, grid: _Grid, order: int) -> float:
         """The scale, in cells per unit, at which the strip is about as high as wide."""
