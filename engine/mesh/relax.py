@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import numpy as np
@@ -28,8 +29,9 @@ _PATCHED_EDGES = 24.0
 _CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
 _CUTS = 7
 
-# Charts are flattened together until they have so many faces: a constant, so that memory is bounded.
+# Charts are flattened together until they have so many faces, two such portions at a time: memory is bounded.
 _FACES_AT_ONCE = 50_000
+_PORTIONS_AT_ONCE = 2
 
 # A chart flattens well when no face is mirrored and hardly any of its area is stretched or squeezed more than this.
 _STRETCH = 2.0
@@ -158,10 +160,15 @@ class _Relaxation:
         position[points.corner] = vertices[self.faces[members]]
         exact[points.corner] = self.exact[self.faces[members]]
         flat = np.empty((len(position), 2))
-        for inside, begin, end in _portions(label, points.first):
+
+        def lay(portion: tuple[np.ndarray, int, int]) -> None:
             self.rest()
+            inside, begin, end = portion
             corners = points.corner[inside] - begin
             flat[begin:end] = flatten(position[begin:end], corners, label[inside] - label[inside].min())
+
+        with ThreadPoolExecutor(_PORTIONS_AT_ONCE) as threads:
+            list(threads.map(lay, _portions(label, points.first)))
         count = len(points.first) - 1
         # Faces that only close an opening may lie as they like.
         real = members < self.count
