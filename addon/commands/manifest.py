@@ -335,6 +335,7 @@ _NEEDED = {
 _MODEL_SETTINGS = {
     "quality": _text,
     "matting": _one_of(MATTINGS),
+    "fast": _flag,
 }
 _TEXTURE_SETTINGS = {"texture_size": _whole(64, 8192)}
 _FINISH_SETTINGS = {

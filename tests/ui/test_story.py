@@ -35,7 +35,13 @@ def user_data(tmp_path_factory):
     return tmp_path_factory.mktemp("story-data")
 
 
-@pytest.fixture(scope="session", params=["sid", "trixie"], ids=["blender-5.2", "blender-4.3"])
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param("sid", id="blender-5.2"),
+        pytest.param("trixie", id="blender-4.3", marks=pytest.mark.thorough),
+    ],
+)
 def told(request, package, images, user_data, engine_python, tmp_path_factory):
     """Tell the story once in each Blender; return what was found in the first and in the second part."""
     if not (STARTER / "pipeline.json").is_file():
