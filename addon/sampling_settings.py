@@ -60,6 +60,12 @@ class ESPALIER_PG_sampling(bpy.types.PropertyGroup):
     structure: bpy.props.PointerProperty(type=ESPALIER_PG_sampler)
     shape: bpy.props.PointerProperty(type=ESPALIER_PG_sampler)
     material: bpy.props.PointerProperty(type=ESPALIER_PG_sampler)
+    fast: bpy.props.BoolProperty(
+        name="Fast, Approximate",
+        description=(
+            "Compute guidance at every other step only, and steps of second order. The result differs a little"
+        ),
+    )
 
 
 def asked(sampling, kind):

@@ -112,6 +112,7 @@ class JobCommand:
             "matting": options.matting,
             "models_folder": preferences.data() / "models",
             "samplers": samplers_asked(options),
+            "fast": options.fast,
         }
 
     def refuse(self, about, code, sentence, hint="", log=""):

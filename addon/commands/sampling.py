@@ -28,6 +28,11 @@ def add_sampling(command, kind):
         metavar=form,
         help=f"strength of guidance of every stage{for_stage}; 1 is without (default: the model's own)",
     )
+    group.add_argument(
+        "--fast",
+        action="store_true",
+        help="compute guidance at every other step only, and steps of second order: the result differs a little",
+    )
 
 
 def samplers_asked(options):

@@ -145,6 +145,7 @@ def choices(settings, kind):
         "model_path": None if starter else preferences.trellis2_folder(),
         "quality": STARTER if starter else KINDS[kind][settings.quality],
         "samplers": sampling_settings.asked(settings.sampling, kind),
+        "fast": settings.sampling.fast,
         "texture_size": int(settings.finish.texture_size),
         "matting": settings.matting.lower(),
         "models_folder": preferences.data() / "models",

@@ -29,5 +29,6 @@ class ESPALIER_OT_add_sampling_preset(AddPresetBase, bpy.types.Operator):
     preset_defines = ["sampling = bpy.context.scene.espalier.sampling"]
     # Whether a value counts comes before the value, which is set to the model's own then.
     preset_values = [
-        f"sampling.{stage}.{name}" for stage in STAGES["generate"] for name in ESPALIER_PG_sampler.__annotations__
+        *(f"sampling.{stage}.{name}" for stage in STAGES["generate"] for name in ESPALIER_PG_sampler.__annotations__),
+        "sampling.fast",
     ]

@@ -34,6 +34,7 @@ def recall(panel, made, result):
         panel.seed = request.get("seed", 0)
         panel.lock_seed = True
         sampling_settings.take(panel.sampling, settings.get("samplers") or {})
+        panel.sampling.fast = settings.get("fast") is True
         if texture:
             target = request.get("target") or {}
             panel.texture_on = "COPY" if target.get("on_copy") is True else "OBJECT"

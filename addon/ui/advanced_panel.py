@@ -35,6 +35,7 @@ def draw_advanced(layout, settings):
         column.label(text=LABELS[stage])
         for value, name, use in VALUES:
             _draw_value(column, getattr(settings.sampling, stage), name, use, own[stage][value])
+    settings_column(body).prop(settings.sampling, "fast")
 
 
 def _draw_value(column, sampler, name, use, own):

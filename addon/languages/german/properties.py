@@ -220,6 +220,11 @@ WORDS = {
         "Die Stärke der Führung wählen; sonst nimmt das Modell seine eigene"
     ),
     "Guidance": "Führung",
+    "Fast, Approximate": "Schnell, angenähert",
+    "Compute guidance at every other step only, and steps of second order. The result differs a little": (
+        "Die Führung nur bei jedem zweiten Schritt berechnen, mit Schritten zweiter Ordnung. Das Ergebnis weicht "
+        "etwas ab"
+    ),
     "How strongly the result follows the image. 1 is without guidance and takes half the time; high values "
     "exaggerate": (
         "Wie stark das Ergebnis dem Bild folgt. 1 ist ohne Führung und dauert halb so lange; hohe Werte übertreiben"
