@@ -2,8 +2,10 @@
 """Finds what people read in Blender: in the classes as Blender knows them, and in the sources, without running them."""
 
 import ast
+import inspect
 import itertools
 import re
+import textwrap
 from pathlib import Path
 
 import bpy
@@ -168,13 +170,22 @@ def operator_of(cls):
     return getattr(bpy.ops.espalier, cls.bl_idname.partition(".")[2])
 
 
+def _written_label(cls):
+    """The label in the class's source: Blender gives a panel of presets the name of the one that was chosen last."""
+    body = ast.parse(textwrap.dedent(inspect.getsource(cls))).body[0].body
+    for statement in body:
+        if isinstance(statement, ast.Assign) and statement.targets[0].id == "bl_label":
+            return ast.literal_eval(statement.value)
+    return cls.bl_label
+
+
 def _of_class(cls):
     where = cls.__name__
     if issubclass(cls, bpy.types.Operator):
         yield ("Operator", cls.bl_label), where
         yield ("*", cls.bl_description), where
     elif hasattr(cls, "bl_label"):
-        yield ("*", cls.bl_label), where
+        yield ("*", _written_label(cls)), where
     properties = cls.bl_rna.properties
     if issubclass(cls, bpy.types.Operator):
         properties = operator_of(cls).get_rna_type().properties
