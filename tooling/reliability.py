@@ -21,7 +21,8 @@ from pathlib import Path
 
 from ..engine.machine import describe
 from ..tests.tiny_set import write_tiny_set
-from .console import BUILD, ROOT, CommandError, say
+from .bench_record import DOCUMENT, document
+from .console import BUILD, CommandError, say
 from .reliability_trials.blender_trials import blender_kills, long_run, two_blenders
 from .reliability_trials.engine_kills import engine_kills
 from .reliability_trials.figures import Figure, Outcome, table
@@ -29,7 +30,6 @@ from .reliability_trials.fuzzed_frames import fuzzed_frames
 from .reliability_trials.main_thread import main_thread
 
 FOLDER = BUILD / "reliability"
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- reliability -->\n", "<!-- end of reliability -->")
 
 
@@ -118,7 +118,7 @@ def main(arguments: list[str]) -> int:
     (folder / "reliability.md").write_text(text, encoding="utf-8")
     say("\n" + text)
     if options.document:
-        document(DOCUMENT, text)
+        document(DOCUMENT, text, MARKS)
         say(f"The table is in {DOCUMENT}.")
     return 0 if outcomes and all(outcome.good for outcome in outcomes) else 1
 
@@ -150,12 +150,3 @@ def machine() -> str:
     """This machine and Python in one line."""
     facts = describe()
     return f"{facts['device']['name']}, Python {facts['python']}, torch {facts['torch']}"
-
-
-def document(path: Path, text: str) -> None:
-    """Put ``text`` in place of what stands between the marks in the document. Raises CommandError without marks."""
-    head, begin, rest = path.read_text(encoding="utf-8").partition(MARKS[0])
-    _, end, tail = rest.partition(MARKS[1])
-    if not begin or not end:
-        raise CommandError(f"{path.name} lacks the marks {MARKS[0]} and {MARKS[1]} that the table belongs between.")
-    path.write_text(f"{head}{begin}\n{text}{end}{tail}", encoding="utf-8")

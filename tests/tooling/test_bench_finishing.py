@@ -8,10 +8,13 @@ import time
 
 import numpy as np
 import pytest
+from espalier.tooling import reliability
+from espalier.tooling.bench_record import DOCUMENT, document
 from espalier.tooling.console import ROOT, CommandError
+from espalier.tooling.engine_bench import command as engine
+from espalier.tooling.finishing_bench import command as finishing
 from espalier.tooling.finishing_bench import objects, parts, rerender, surfaces
 from espalier.tooling.finishing_bench.atlas import measure_atlas
-from espalier.tooling.finishing_bench.command import MARKS, document
 from espalier.tooling.finishing_bench.figures import figures_of
 from espalier.tooling.finishing_bench.painting import paint
 from espalier.tooling.finishing_bench.rerender import Voxels, decibels, map_fidelity, seen_pixels
@@ -209,15 +212,17 @@ def test_an_unknown_part_is_refused_with_the_names_of_all():
     ]
 
 
-def test_the_tables_take_their_place_in_the_document_and_nothing_else_changes(tmp_path):
-    path = tmp_path / "benchmarks.md"
-    path.write_text(f"before\n{MARKS[0]}old\n{MARKS[1]}\nafter\n", encoding="utf-8")
+@pytest.mark.parametrize("owner", [finishing, engine, reliability])
+def test_the_tables_take_their_place_in_the_document_and_nothing_else_changes(tmp_path, owner):
+    path, marks = tmp_path / "benchmarks.md", owner.MARKS
+    path.write_text(f"before\n{marks[0]}old\n{marks[1]}\nafter\n", encoding="utf-8")
     for text in ("new\n", "newer\n"):
-        document(path, text)
-    assert path.read_text(encoding="utf-8") == f"before\n{MARKS[0]}\nnewer\n{MARKS[1]}\nafter\n"
+        document(path, text, marks)
+    assert path.read_text(encoding="utf-8") == f"before\n{marks[0]}\nnewer\n{marks[1]}\nafter\n"
+    assert all(mark in DOCUMENT.read_text(encoding="utf-8") for mark in marks)
     path.write_text("no marks", encoding="utf-8")
     with pytest.raises(CommandError, match="lacks the marks"):
-        document(path, "new")
+        document(path, "new", marks)
 
 
 def bench(*arguments):

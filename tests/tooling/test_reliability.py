@@ -6,7 +6,6 @@ import random
 import pytest
 from espalier.addon.client import JobStore
 from espalier.tests.tiny_set import write_tiny_set
-from espalier.tooling import reliability
 from espalier.tooling.reliability_trials import blender_app, rig
 from espalier.tooling.reliability_trials.blender_trials import blender_kills, two_blenders
 from espalier.tooling.reliability_trials.engine_kills import engine_kills
@@ -71,13 +70,3 @@ def test_what_misses_its_limit_is_told_and_a_kept_record_comes_back():
     text = table([Outcome.of(outcome.record())])
     assert "| Lost | 0 | ≤ 0 | reached |" in text and "| Tick | 21.5 ms | ≤ 20 ms | **missed** | finish |" in text
     assert "* Done twice." in text
-
-
-def test_the_table_takes_the_place_of_the_one_before(tmp_path):
-    page = tmp_path / "benchmarks.md"
-    page.write_text("Head\n<!-- reliability -->\nold\n<!-- end of reliability -->\nTail\n")
-    reliability.document(page, "new\n")
-    assert page.read_text() == "Head\n<!-- reliability -->\n\nnew\n<!-- end of reliability -->\nTail\n"
-    page.write_text("Head\n")
-    with pytest.raises(reliability.CommandError):
-        reliability.document(page, "new\n")

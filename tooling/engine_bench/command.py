@@ -7,19 +7,16 @@ import argparse
 import json
 import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from ...engine.machine import cuda_device, torch_has_cuda
-from ..console import BUILD, ROOT, CommandError, say
-from ..finishing_bench.command import document
-from .figures import Results, figures_of
-from .plan import FULL, SMALL, Plan, chosen, parts_of
+from ..bench_record import DOCUMENT, RESULT_FILE, document, kept_results, report
+from ..console import BUILD, CommandError, say
+from .figures import figures_of
+from .plan import FULL, SMALL, chosen, parts_of
 from .tables import markdown
 
 FOLDER = BUILD / "bench" / "engine"
-RESULT_FILE = "result.json"
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- engine -->\n", "<!-- end of engine -->")
 KINDS = {
     FULL: "Full-size networks with random weights. Times are of the device, medians of several repetitions.",
@@ -62,27 +59,11 @@ def main(arguments: list[str], machine: str) -> int:
         result = {"machine": machine, **part.run(folder / part.name)}
         kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
         say(f"  {part.name}: {time.monotonic() - began:.0f} s ({result['status']})")
-    text = _report(machine, plan, folder, [part.name for part in parts])
+    results = kept_results(folder, [part.name for part in parts], machine)
+    figures = figures_of(results if plan is FULL else {})
+    text = markdown(machine, KINDS[plan], figures, results)
+    report(machine, folder, figures, results, text)
     if options.document:
         document(DOCUMENT, text, MARKS)
         say(f"The tables are in {DOCUMENT}.")
     return 0
-
-
-def _report(machine: str, plan: Plan, folder: Path, names: list[str]) -> str:
-    """Print and write the tables of all results there are; return them."""
-    paths = [(name, folder / name / RESULT_FILE) for name in names]
-    results: Results = {name: json.loads(path.read_text("utf-8")) for name, path in paths if path.exists()}
-    others = sorted({result["machine"] for result in results.values()} - {machine})
-    if others:
-        say(f"Some kept results are of another machine ({', '.join(others)}): --fresh measures them again.")
-    figures = figures_of(results if plan is FULL else {})
-    text = markdown(machine, KINDS[plan], figures, results)
-    record = {"machine": machine, "figures": [{**asdict(f), "reached": f.reached} for f in figures], "parts": results}
-    folder.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    folder.with_suffix(".md").write_text(text, encoding="utf-8")
-    say("\n" + text)
-    missed = [figure.name for figure in figures if figure.reached is False]
-    say(f"Missed: {'; '.join(missed)}." if missed else "No measured figure misses its limit.")
-    say(f"Written to {folder.with_suffix('.md')} and {folder.with_suffix('.json').name}.")
-    return text

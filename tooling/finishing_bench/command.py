@@ -7,15 +7,15 @@ import argparse
 import json
 import shutil
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from ...addon.client import ClientError
 from ...engine.weights.configuration import read_configuration
+from ..bench_record import DOCUMENT, RESULT_FILE, document, kept_results, report
 from ..console import BUILD, ROOT, CommandError, say
 from ..demo import SAMPLE, generate
-from .figures import Results, ended_early, figures_of
+from .figures import ended_early, figures_of
 from .parts import FULL, QUICK, Part, chosen, parts_of
 from .pictures import make_picture
 from .tables import markdown
@@ -23,8 +23,6 @@ from .watch import NOT_BEGUN
 
 FOLDER = BUILD / "bench" / "finishing"
 STARTER_WEIGHTS = ROOT / "engine" / "starter" / "weights"
-RESULT_FILE = "result.json"
-DOCUMENT = ROOT / "docs" / "benchmarks.md"
 MARKS = ("<!-- finishing -->\n", "<!-- end of finishing -->")
 
 
@@ -66,9 +64,12 @@ def main(arguments: list[str], machine: str) -> int:
         kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
         ended = ", ".join(f"{n} {r['status']}" for n, r in result.items() if isinstance(r, dict))
         say(f"  {part.name}: {time.monotonic() - began:.0f} s ({ended})")
-    text = _report(machine, folder, _results(folder, [part.name for part in parts]))
+    results = kept_results(folder, [part.name for part in parts], machine)
+    figures = figures_of(results)
+    text = markdown(machine, figures, results)
+    report(machine, folder, figures, results, text)
     if options.document:
-        document(DOCUMENT, text)
+        document(DOCUMENT, text, MARKS)
         say(f"The tables are in {DOCUMENT}.")
     return 0
 
@@ -79,37 +80,6 @@ def _run(part: Part, folder: Path) -> dict[str, Any]:
         return part.run(folder)
     except CommandError as error:
         return {"finish": {**NOT_BEGUN, "status": f"did not begin ({error})"}}
-
-
-def document(path: Path, text: str, marks: tuple[str, str] = MARKS) -> None:
-    """Put ``text`` in place of what stands between the marks in the document."""
-    head, begin, rest = path.read_text(encoding="utf-8").partition(marks[0])
-    _, end, tail = rest.partition(marks[1])
-    if not begin or not end:
-        raise CommandError(f"{path.name} lacks the marks {marks[0]} and {marks[1]} that the tables belong between.")
-    path.write_text(f"{head}{begin}\n{text}{end}{tail}", encoding="utf-8")
-
-
-def _results(folder: Path, names: list[str]) -> Results:
-    paths = [(name, folder / name / RESULT_FILE) for name in names]
-    return {name: json.loads(path.read_text(encoding="utf-8")) for name, path in paths if path.exists()}
-
-
-def _report(machine: str, folder: Path, results: Results) -> str:
-    """Print and write the tables of all results there are; return them."""
-    others = sorted({result["machine"] for result in results.values()} - {machine})
-    if others:
-        say(f"Some kept results are of another machine ({', '.join(others)}): --fresh measures them again.")
-    figures = figures_of(results)
-    text = markdown(machine, figures, results)
-    record = {"machine": machine, "figures": [{**asdict(f), "reached": f.reached} for f in figures], "parts": results}
-    folder.with_suffix(".json").write_text(json.dumps(record, indent=1), encoding="utf-8")
-    folder.with_suffix(".md").write_text(text, encoding="utf-8")
-    say("\n" + text)
-    missed = [figure.name for figure in figures if figure.reached is False]
-    say(f"Missed: {'; '.join(missed)}." if missed else "No measured figure misses its limit.")
-    say(f"Written to {folder.with_suffix('.md')} and {folder.with_suffix('.json').name}.")
-    return text
 
 
 def _pictures(folder: Path) -> None:
