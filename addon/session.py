@@ -74,8 +74,8 @@ AnyOrder = Order | TextureOrder | ReplaceOrder
 @dataclass(frozen=True)
 class Message:
     """Something to tell the user. ``job`` is the job that it is about, if any; without ``can_retry``, running it again
-    would not help; ``is_kept`` says that what it had so far can become an object, ``is_cancelled`` that
-    it is about something that the user has ended.
+    would not help; ``is_kept`` says that what it had so far can become an object, ``is_cancelled`` that it is about
+    something that the user has ended.
     """
 
     text: str
@@ -203,9 +203,7 @@ class Session:
         job = self.queue.jobs.get(stored.id) if self.queue is not None else None
         if job is not None and not job.ended:
             return rpt_("“{name}” is in the queue. Cancel it first.", name=stored.name)
-        runs = stored.state == "running" and not stored.interrupted
-        waits = stored.state == "waiting" and not stored.forsaken
-        if not runs and not waits:
+        if not stored.in_hands:
             return ""
         return rpt_("Another Blender works on “{name}”. Cancel it there first.", name=stored.name)
 
@@ -225,10 +223,10 @@ class Session:
             return None
         return self.queue.running or self.queue.waiting[0]
 
-    def waiting(self) -> int:
-        """How many jobs wait behind the current one, or for an engine that can be started."""
-        jobs = self.queue.waiting if self.queue is not None else []
-        return len([job for job in jobs if job is not self.current()])
+    def waiting(self) -> list[Job]:
+        """The jobs that wait behind the current one, or for an engine that can be started, in their order."""
+        current = self.current()
+        return [job for job in self.queue.waiting if job is not current] if self.queue is not None else []
 
     def tell(self, problem: Problem, job: str = "") -> None:
         """Show a failure in the panel."""
@@ -240,8 +238,7 @@ class Session:
 
     def built(self, job_id: str, text: str) -> None:
         """Record that a result stands in the scene."""
-        self.ready.remove(job_id)
-        self.orders.pop(job_id, None)
+        self.leave(job_id)
         job = self.queue.jobs.get(job_id) if self.queue is not None else None
         notes = " ".join(map(told, job.notes)) if job is not None else ""
         self.messages.append(Message(text, notes, job=job_id))

@@ -76,6 +76,7 @@ STATES = (WAITING, RUNNING, *ENDED)
 REQUEST_FILE = "request.json"
 STATE_FILE = "state.json"
 RESULT_FILE = "result.json"
+PREVIEW_FILE = "preview.png"
 LOG_FILE = "log.txt"
 
 

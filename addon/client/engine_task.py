@@ -14,23 +14,22 @@ from typing import Any
 from .errors import Problem
 from .process import kill, start_process
 
-# An engine gone wild must not fill the panel.
-MAX_LINES = 200
+# An engine gone wild must not fill the memory.
+MAX_EVENTS = 200
 _UNEXPLAINED = "The engine stopped by itself. Open the log to see why."
 
 
 class EngineTask:
     """``engine/__main__.py NAME ARGUMENTS``, moved on by ``poll`` without ever waiting.
 
-    ``text`` is the last line for people and ``fraction`` (0 to 1, None while unknown) how far it is; ``lines`` all
-    lines; ``events`` what the engine said, as dictionaries with ``event``. Once ``done``, ``problem`` says why it
-    failed, if it did. Raises ClientError where the process cannot be started.
+    ``text`` is the last line for people and ``fraction`` (0 to 1, None while unknown) how far it is; ``events`` what
+    the engine said, as dictionaries with ``event``. Once ``done``, ``problem`` says why it failed, if it did. Raises
+    ClientError where the process cannot be started.
     """
 
     def __init__(self, name: str, arguments: Sequence[str], python: Path, extension: Path, log_file: Path) -> None:
         self.name, self.log_file = name, log_file
         self.text = ""
-        self.lines: list[str] = []
         self.events: list[dict[str, Any]] = []
         self.done = self.cancelled = False
         self.problem: Problem | None = None
@@ -82,14 +81,12 @@ class EngineTask:
             return
         if not isinstance(kind, str) or not isinstance(text, str):
             return
-        self.events = [*self.events, event][-MAX_LINES:]
+        self.events = [*self.events, event][-MAX_EVENTS:]
         done, total = event.get("done"), event.get("total")
         if kind == "progress" and isinstance(done, int | float) and isinstance(total, int | float) and total > 0:
             self.fraction = min(max(done / total, 0.0), 1.0)
         if text:
             self.text = text
-            if kind != "progress":
-                self.lines = [*self.lines, *text.splitlines()][-MAX_LINES:]
         if kind in ("failed", "bad_input"):
             sentence, hint = event.get("sentence"), event.get("hint")
             self.problem = Problem(

@@ -63,7 +63,7 @@ class Shelf:
     def ended(self) -> list[Entry]:
         """The jobs to which nothing more happens by itself, newest first."""
         if self._ended is None:
-            self._ended = sorted((entry for entry in self.entries.values() if _has_ended(entry)), key=_age)
+            self._ended = sorted((entry for entry in self.entries.values() if entry.job.ended), key=_age)
         return self._ended[::-1]
 
     def forsaken(self) -> list[StoredJob]:
@@ -128,15 +128,11 @@ class Shelf:
         if before == now:
             return False
         if before is None and self._ended is not None:
-            if _has_ended(now):
+            if now.job.ended:
                 bisect.insort(self._ended, now, key=_age)
         else:
             self._ended = None
         return True
-
-
-def _has_ended(entry: Entry) -> bool:
-    return entry.job.state in protocol.ENDED or entry.job.interrupted
 
 
 def _age(entry: Entry) -> tuple[float, str]:

@@ -67,6 +67,18 @@ class StoredJob:
         return self.folder.name
 
     @property
+    def in_hands(self) -> bool:
+        """Whether somebody works on the job or is about to."""
+        if self.state == protocol.WAITING:
+            return not self.forsaken
+        return self.state == protocol.RUNNING and not self.interrupted
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more comes of the job by itself."""
+        return self.state in protocol.ENDED or self.interrupted
+
+    @property
     def name(self) -> str:
         """The name a person gave the job, usually the image's."""
         return str(self.request.get("name") or self.id)
@@ -83,7 +95,7 @@ class StoredJob:
     @property
     def preview(self) -> Path | None:
         """The preview picture, when there is one."""
-        path = self.folder / "preview.png"
+        path = self.folder / protocol.PREVIEW_FILE
         return path if path.is_file() else None
 
 
@@ -130,8 +142,7 @@ class JobStore:
         """Whether another process that lives runs the job, or is going to."""
         if self._claim is not None and stored.owner == self._claim.name:
             return False
-        waits = stored.state == protocol.WAITING and not stored.forsaken
-        return waits or (stored.state == protocol.RUNNING and not stored.interrupted)
+        return stored.in_hands
 
     def create(
         self,

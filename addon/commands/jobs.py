@@ -16,7 +16,6 @@ from ..client.store import StoredJob
 from ..request import FINISHING, MATTINGS
 from ..stages import duration
 
-# A waiting or running job is somebody's work.
 _DAY = 86_400.0
 
 
@@ -108,7 +107,7 @@ class Jobs:
         if options.older_than is None and options.keep is None:
             return self._refuse("", "Say which jobs: those --older-than DAYS, or all but the newest --keep N.")
         before = time.time() - (options.older_than or 0.0) * _DAY
-        ended = [job for job in self.store.list() if job.state in protocol.ENDED or job.interrupted]
+        ended = [job for job in self.store.list() if job.ended]
         chosen = [job for job in ended[options.keep or 0 :] if job.created <= before]
         if not options.yes:
             sizes = [self.store.size(job.folder) for job in chosen]
@@ -131,12 +130,9 @@ class Jobs:
 
     def _is_running(self, job):
         """Whether somebody works on the job or is about to, which is reported then."""
-        running = job.state == protocol.RUNNING and not job.interrupted
-        waiting = job.state == protocol.WAITING and not job.forsaken
-        if running or waiting:
-            what = "running" if running else "waiting"
-            self._refuse(job.id, f"The job {job.id} is {what}. Cancel it first, in the Blender that has it.")
-        return running or waiting
+        if job.in_hands:
+            self._refuse(job.id, f"The job {job.id} is {job.state}. Cancel it first, in the Blender that has it.")
+        return job.in_hands
 
     def _remove(self, job):
         """Delete a job and say so; False when that cannot be, which is reported then."""

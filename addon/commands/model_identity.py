@@ -10,7 +10,6 @@ from pathlib import Path
 from ...engine import protocol
 from .. import preferences
 
-STARTER_FOLDER = preferences.EXTENSION / "engine" / "starter" / "weights"
 # The note that a download or an import leaves in the folder of a set: what was verified.
 _RECEIPT = "espalier.json"
 _KINDS = {".json", ".safetensors", ".onnx"}
@@ -30,7 +29,7 @@ class ModelIdentity:
         """What identifies the set in ``folder`` (None: the starter): ``sha256`` over all files, the SHA-256 of each,
         and the ``revisions`` it was downloaded in. Raises OSError.
         """
-        folder = folder or STARTER_FOLDER
+        folder = folder or preferences.STARTER_FOLDER
         if folder not in self._known:
             self._known[folder] = self._identify(folder)
         return self._known[folder]

@@ -50,16 +50,16 @@ class TextureFiles(JobCommand):
         from ..scene import Provenance
         from ..scene.asset import BadResult, read_texture
         from ..scene.extract import Refused
-        from ..scene.library import PREVIEW_FILE, describe, mark_asset
+        from ..scene.library import describe, mark_asset
         from ..scene.retexture import apply_texture, find_object
 
-        (target, notes), request = self.targets[job.id], self.queue.store.read(job.folder).request
+        (target, notes), stored = self.targets[job.id], self.queue.store.read(job.folder)
         item = find_object(about.fields["object"])
         try:
-            texture, provenance = read_texture(job.folder), Provenance.of(request, job.id)
+            texture, provenance = read_texture(job.folder), Provenance.of(stored.request, job.id)
             _, layer, more = apply_texture(item, texture, target, job.folder, provenance)
             if self.options.format == "blend":
-                mark_asset(item, job.folder / PREVIEW_FILE, describe(provenance))
+                mark_asset(item, stored.preview, describe(provenance))
             self.queue.mark_built(job.id)
         except (BadResult, Refused) as error:
             return self.refuse(about, "bad_result", str(error))
@@ -72,7 +72,7 @@ class TextureFiles(JobCommand):
             text=" ".join([f"{about.label}: textured.", *notes]),
             **about.fields,
             job=job.id,
-            seed=request.get("seed"),
+            seed=stored.request.get("seed"),
             uv_layer=layer,
             notes=notes,
             seconds=job.seconds,

@@ -54,17 +54,18 @@ def build(context, job, order):
     """Build a job's result in the scene; return the object, the result and its seed. Raises BadResult."""
     from ..client.store import JobStore
     from ..scene import Placement, Provenance, build_object, read_result
-    from ..scene.library import PREVIEW_FILE, describe, mark_asset
+    from ..scene.library import describe, mark_asset
 
     asset = read_result(job.folder)
-    request = JobStore(job.folder.parent).read(job.folder).request
+    stored = JobStore(job.folder.parent).read(job.folder)
+    request = stored.request
     scene = placing.target_scene(order, context)
     layer = context.view_layer if scene == context.scene else scene.view_layers[0]
     provenance = Provenance.of(request, job.id)
     placement = Placement(order.location, order.size, order.collection)
     item = build_object(scene, job.name, asset, placement, provenance, layer)
     if order.is_asset:
-        mark_asset(item, job.folder / PREVIEW_FILE, describe(provenance), order.tags)
+        mark_asset(item, stored.preview, describe(provenance), order.tags)
     show_in_local_views(context, item)
     return item, asset, provenance.seed
 

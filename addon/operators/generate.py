@@ -130,20 +130,19 @@ def generation(settings, image_name):
     return {**request, "live": preferences.live_preview()}
 
 
-def model_and_quality(settings):
-    """The model set and the kind of it that the panel asks for, as a request names them."""
-    kinds = KINDS[settings.mode.lower()]
-    return (STARTER, STARTER) if settings.model == "STARTER" else (TRELLIS2, kinds[settings.quality])
+def model_and_quality(settings, kind):
+    """The model set and the quality of it that the panel asks for, as a request of ``kind`` names them."""
+    return (STARTER, STARTER) if settings.model == "STARTER" else (TRELLIS2, KINDS[kind][settings.quality])
 
 
 def choices(settings, kind):
     """What a request of ``kind`` ("generate", "texture") takes from the panel, whichever it is."""
-    starter = settings.model == "STARTER"
+    model, quality = model_and_quality(settings, kind)
     return {
         "seed": settings.seed,
-        "model": STARTER if starter else TRELLIS2,
-        "model_path": None if starter else preferences.trellis2_folder(),
-        "quality": STARTER if starter else KINDS[kind][settings.quality],
+        "model": model,
+        "model_path": None if model == STARTER else preferences.trellis2_folder(),
+        "quality": quality,
         "samplers": sampling_settings.asked(settings.sampling, kind),
         "fast": settings.sampling.fast,
         "texture_size": int(settings.finish.texture_size),

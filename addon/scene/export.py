@@ -8,10 +8,11 @@ from pathlib import Path
 
 import bpy
 
+from ...engine import protocol
 from .asset import BadResult, Provenance, read_result
 from .build import Placement, build_object
 from .formats import export_scene
-from .library import PREVIEW_FILE, describe, mark_asset
+from .library import describe, mark_asset
 from .lods import lods_of
 
 
@@ -35,7 +36,7 @@ def write(folder, request, job, target, size):
     """
     asset = read_result(folder)
     with _whole(target) as path:
-        return _write_asset(asset, request, job, path, size, folder / PREVIEW_FILE)
+        return _write_asset(asset, request, job, path, size, folder / protocol.PREVIEW_FILE)
 
 
 def write_open_file(target):
@@ -52,7 +53,7 @@ def write_as_it_goes(folder, request, job, path, size):
     with the picture of it that lies beside the result. For background use: after a .blend an empty file is open.
     Raises BadResult, OSError.
     """
-    return _write_asset(read_result(folder), request, job, path, size, folder / PREVIEW_FILE)
+    return _write_asset(read_result(folder), request, job, path, size, folder / protocol.PREVIEW_FILE)
 
 
 def write_open_file_as_it_goes(path):

@@ -6,8 +6,6 @@ from pathlib import Path
 import bpy
 import numpy as np
 
-# The picture of a result, in its folder.
-PREVIEW_FILE = "preview.png"
 PREVIEW_SIDE = 256
 
 

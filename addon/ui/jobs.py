@@ -20,8 +20,7 @@ STATES = {"built": "In a scene", "finished": "Not in a scene yet", "failed": "Fa
 
 def draw_queue(layout, context):
     """Jobs that wait, in their order, and those that waited when a Blender ended; nothing when there are none."""
-    queue = session.queue
-    waiting = [job for job in queue.waiting if job is not session.current()] if queue is not None else []
+    queue, waiting = session.queue, session.waiting()
     _draw_forsaken(layout, context)
     if not waiting:
         return

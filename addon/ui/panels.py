@@ -129,7 +129,7 @@ def _draw_model(column, settings, context):
     note = column.column()
     note.active = False
     samplers, own = asked(settings.sampling, kind), own_samplers(settings)
-    before = expectation(session.shelf, kind, *model_and_quality(settings), samplers, own)
+    before = expectation(session.shelf, kind, *model_and_quality(settings, kind), samplers, own)
     # A line each from the beginning, so that the buttons below stay where they are when the answers come.
     draw_sentence(note, before or "Not made on this computer yet", context, "TIME")
     if not starter:

@@ -18,6 +18,7 @@ from ..mesh.finish import FinishedAsset, finish
 from ..mesh.finish_settings import FinishSettings, true_or_false
 from ..mesh.lod import Lod
 from ..mesh.png import encode_png
+from ..protocol import PREVIEW_FILE
 from .asset import VoxelAsset
 from .draft import DraftAsset, make_draft
 from .job import Report, counts_of, setting, write_maps, write_result
@@ -101,12 +102,12 @@ def _write(
     **more: Any,
 ) -> None:
     """Write what finished objects and drafts have alike, result.json with ``more`` last."""
-    job.write_bytes("preview.png", encode_png(preview))
+    job.write_bytes(PREVIEW_FILE, encode_png(preview))
     counts = {**counts, **counts_of(asset), "notes": list(notes)}
     bounds = {"min": result.vertices.min(axis=0).tolist(), "max": result.vertices.max(axis=0).tolist()}
     write_result(job, request, kind, result.alpha_mode, maps, counts, bounds=bounds, **more)
     _forget_others(job, {*maps.values(), *(lod["file"] for lod in more.get("lods", ()))})
-    report.preview("finish", "preview.png")
+    report.preview("finish", PREVIEW_FILE)
 
 
 def _write_lods(job: JobFolder, shares: Sequence[float], finished: FinishedAsset) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ from ..mesh.bake import MaterialVoxels
 from ..mesh.bake_mesh import bake_mesh
 from ..mesh.finish_settings import FinishSettings
 from ..mesh.png import encode_png
+from ..protocol import PREVIEW_FILE
 from ..weights.memory_plan import run_within_memory
 from .asset import VoxelAsset
 from .job import (
@@ -67,7 +68,7 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     baked = bake_mesh(vertices, faces, mesh.uv, material, size.texture_size, partial(report, "finish"))
     maps = write_maps(job, baked.maps)
     preview = render_preview(vertices, faces, mesh.uv, baked.maps["base_color"])
-    job.write_bytes("preview.png", encode_png(preview))
+    job.write_bytes(PREVIEW_FILE, encode_png(preview))
     counts = {
         "faces": len(faces),
         "covered_share": round(baked.covered_share, 4),
@@ -75,5 +76,5 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
         "notes": list(prepared.notes),
     }
     write_result(job, request, kind, baked.alpha_mode, maps, counts, texture=True)
-    report.preview("finish", "preview.png")
+    report.preview("finish", PREVIEW_FILE)
     return {"result": "result.json"}

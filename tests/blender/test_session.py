@@ -67,10 +67,10 @@ def test_second_press_queues_and_cancel_ends_the_first(engine):
     bpy.ops.espalier.generate()
     bpy.ops.espalier.generate()
     tick()
-    assert session.waiting() == 1
+    assert len(session.waiting()) == 1
     bpy.ops.espalier.cancel()
     tick()
-    assert session.waiting() == 0 and session.current().id == engine.submitted[1][0]
+    assert not session.waiting() and session.current().id == engine.submitted[1][0]
     engine.finish()
     tick()
     assert [item.name for item in bpy.data.objects] == ["red mug"]

@@ -52,7 +52,7 @@ def test_the_list_of_models_arrives_as_events(begin, tmp_path):
     assert sets["starter"]["state"] == "ready" and sets["TRELLIS.2-4B"]["state"] == "missing"
     parts = sets["TRELLIS.2-4B"]["repositories"]
     assert parts and all(part["licence"] and part["terms"].endswith(".") for part in parts)
-    assert any("starter" in line for line in task.lines)
+    assert any("starter" in event.get("text", "") for event in task.events)
 
 
 def test_a_refused_import_is_a_sentence(begin, tmp_path):
@@ -63,7 +63,7 @@ def test_a_refused_import_is_a_sentence(begin, tmp_path):
 
 
 def test_progress_is_a_fraction_and_what_is_no_event_is_passed_over(slow):
-    assert slow.fraction == 0.5 and slow.text == "half" and slow.lines == [] and not slow.done
+    assert slow.fraction == 0.5 and slow.text == "half" and not slow.done
 
 
 def test_cancel_ends_the_process_at_once(slow):

@@ -167,7 +167,7 @@ def queue_three(ui, found):
     x, y = yield from in_viewport(ui, place=(0.35, 0.7))
     yield from drop(ui, [HOUSE.parent / f"{name}.png" for name in names], x, y)
     yield from tap(ui, "g")
-    yield from until(lambda: session.waiting() == 2, "not all three images are in the queue")
+    yield from until(lambda: len(session.waiting()) == 2, "not all three images are in the queue")
     yield from away(ui)
     yield from settled(ui)
     shot(ui, "story-10-queue")
