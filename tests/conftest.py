@@ -40,3 +40,13 @@ def pytest_configure(config):
         raise pytest.UsageError(f"{folder} holds no reference cases (folders with a case.json).")
     config.option.golden = str(folder)
     config.pluginmanager.register(GoldenReport(lines=given is not None), "golden-report")
+
+
+@pytest.fixture
+def same_numbers_without_gradients():
+    """Torch as a test of networks wants it."""
+    import torch
+
+    torch.manual_seed(0)
+    with torch.no_grad():
+        yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sparse tensors for tests."""
+"""Sparse tensors and networks for tests."""
 
 import torch
 from espalier.engine.sparse import SparseTensor
@@ -9,3 +9,11 @@ def batch_of(samples):
     """A batch from (feats [N, C], coords [N, 3]) per sample."""
     coords = [torch.nn.functional.pad(xyz.int(), (1, 0), value=batch) for batch, (_, xyz) in enumerate(samples)]
     return SparseTensor(torch.cat([feats for feats, _ in samples]), torch.cat(coords))
+
+
+def lively(model):
+    """The model with values in every parameter: a fresh one returns zero."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.2)
+    return model.eval()

@@ -13,13 +13,14 @@ import pytest
 import torch
 from espalier.engine.models.registry import build_model
 from espalier.engine.models.sparse_blocks import SparseConvNeXtBlock3d
-from espalier.tests.samples import batch_of
+from espalier.tests.samples import batch_of, lively
 from espalier.tooling.console import CommandError
 from espalier.tooling.engine_bench import figures, plan
 from espalier.tooling.engine_bench.guided_step import NAMES, Savings, guided_step
 from espalier.tooling.engine_bench.measure import counted
 from espalier.tooling.engine_bench.tables import markdown
 
+pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
 ROOT = Path(__file__).parents[2]
 WIDTH, BLOCKS, CONDITION, HIDDEN = 48, 3, 24, 192
 FLOW = {
@@ -33,18 +34,8 @@ FLOW = {
 }
 
 
-@pytest.fixture(autouse=True)
-def same_numbers_without_gradients():
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
-
-
 def network(name):
-    model = build_model(name, FLOW).eval()
-    for parameter in model.parameters():
-        parameter.copy_(torch.randn_like(parameter) * 0.2)
-    return model
+    return lively(build_model(name, FLOW))
 
 
 def test_a_pass_counts_the_flops_of_the_cost_model():

@@ -9,9 +9,11 @@ from espalier.engine.models import bound_flow
 from espalier.engine.models.bound_flow import BoundFlow
 from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import SparseTensor
-from espalier.tests.samples import batch_of
+from espalier.tests.samples import batch_of, lively
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
+
+pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
 
 SIZES = {
     "resolution": 4,
@@ -32,18 +34,8 @@ WAITING = {
 """Operations whose result, or its size, the host has to wait for."""
 
 
-@pytest.fixture(autouse=True)
-def same_numbers_without_gradients():
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
-
-
 def network(name, out_channels=4, dtype=torch.float32):
-    """A fresh model returns zero: give every parameter a value."""
-    model = build_model(name, SIZES | {"out_channels": out_channels}).eval()
-    for parameter in model.parameters():
-        parameter.copy_(torch.randn_like(parameter) * 0.2)
+    model = lively(build_model(name, SIZES | {"out_channels": out_channels}))
     model.convert_to(dtype)
     return model
 

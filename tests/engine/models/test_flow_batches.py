@@ -4,7 +4,9 @@
 import pytest
 import torch
 from espalier.engine.models.registry import build_model
-from espalier.tests.samples import batch_of
+from espalier.tests.samples import batch_of, lively
+
+pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
 
 SIZES = {
     "resolution": 4,
@@ -17,19 +19,8 @@ SIZES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def same_numbers_without_gradients():
-    torch.manual_seed(0)
-    with torch.no_grad():
-        yield
-
-
 def network(name):
-    """A fresh model returns zero: give every parameter a value."""
-    model = build_model(name, SIZES).eval()
-    for parameter in model.parameters():
-        parameter.copy_(torch.randn_like(parameter) * 0.2)
-    return model
+    return lively(build_model(name, SIZES))
 
 
 def test_a_batch_gives_what_its_samples_give_alone():

@@ -13,7 +13,7 @@ from espalier.engine.flow.sampler import FlowEulerGuidanceIntervalSampler, Sampl
 from espalier.engine.models import attention
 from espalier.engine.models.bound_flow import BoundFlow
 from espalier.engine.models.registry import build_model
-from espalier.tests.samples import batch_of
+from espalier.tests.samples import batch_of, lively
 
 SIZES = {
     "resolution": 64,
@@ -58,10 +58,7 @@ def adding_in_half(q, k, v, mask):
 def sampled(dtype, kernel=None):
     """The latent of the wire's first cells, sampled by a random network whose torso runs in ``dtype``."""
     torch.manual_seed(0)
-    model = build_model("SLatFlowModel", SIZES).eval()
-    with torch.no_grad():
-        for parameter in model.parameters():
-            parameter.copy_(torch.randn_like(parameter) * 0.2)
+    model = lively(build_model("SLatFlowModel", SIZES))
     model.convert_to(dtype)
     x, cond = wire(), torch.randn(1, 5, 16)
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
