@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """``build.py test``: formatting, lint, the real Blender application where it can be had, and the whole pytest suite.
 
-With ``--golden DIR`` it compares with the reference cases of that folder and runs nothing else.
+The suite runs in two processes side by side, for half of it mostly waits. With files or folders of tests named it runs
+these in one; with ``--golden DIR`` it compares with the reference cases of that folder and runs nothing else.
 """
 
 from __future__ import annotations
@@ -18,7 +19,11 @@ from .console import LOGS, ROOT, clean_environment, run, say
 
 # Debian releases that carry Blender 5.2 and 4.3.
 SUITES = ("sid", "trixie")
+TESTS = ROOT / "tests"
 PARITY = "tests/parity/test_golden.py"
+# Tests of the add-on start programs and wait for them; the real application in a window runs in this process alone.
+WAITING = ("blender", "client", "ui")
+NO_TESTS = 5  # pytest's status where the arguments select nothing
 BLENDER_TOOL = ROOT / "tests" / "ui" / "blender_root.py"
 
 
@@ -67,6 +72,30 @@ def parity(python: Path, folder: str, pytest_arguments: list[str]) -> int:
     return run([python, "-P", "-m", "pytest", PARITY, golden, *pytest_arguments], clean_environment())
 
 
+def suite(python: Path, pytest_arguments: list[str], variables: dict[str, str]) -> int:
+    """Run the tests that the arguments name, or all, those of the add-on beside the others; pytest's exit status."""
+    command = [python, "-P", "-m", "pytest", *pytest_arguments]
+    if any((ROOT / argument.split("::")[0]).exists() for argument in pytest_arguments if not argument.startswith("-")):
+        return run(command, variables)
+    folders = sorted(path.name for path in TESTS.iterdir() if any(path.glob("**/test_*.py")))
+    add_on = [TESTS / name for name in folders if name in WAITING]
+    others = [TESTS / name for name in folders if name not in WAITING]
+    threads = str(max(1, (os.cpu_count() or 2) // 2))
+    variables = {**variables, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+    LOGS.mkdir(parents=True, exist_ok=True)
+    with (LOGS / "test-engine.log").open("w+", encoding="utf-8", errors="replace") as log:
+        beside = [str(part) for part in (*command, "-p", "no:cacheprovider", *others)]
+        process = subprocess.Popen(beside, cwd=ROOT, env=variables, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            statuses = [run([*command, *add_on], variables), process.wait()]
+        finally:
+            process.kill()
+        log.seek(0)
+        shutil.copyfileobj(log, sys.stdout)
+    found = [status for status in statuses if status != NO_TESTS]
+    return max(found) if found else NO_TESTS
+
+
 def main(python: Path, arguments: list[str]) -> int:
     """Run everything, or with ``--golden DIR`` the comparison alone.
 
@@ -90,4 +119,4 @@ def main(python: Path, arguments: list[str]) -> int:
     if reason:
         say(f"Tests in a real Blender window are skipped: {reason}")
     variables = clean_environment(**({"ESPALIER_NO_BLENDER": reason} if reason else {}))
-    return run([python, "-P", "-m", "pytest", *rest], variables)
+    return suite(python, rest, variables)
