@@ -53,19 +53,19 @@ def chart_points(label: np.ndarray, left: np.ndarray, right: np.ndarray) -> Char
 
 @dataclass(frozen=True)
 class Trouble:
-    """Places that keep charts from lying flat: of which chart each is, int64 [N], and where, float64 [N, 3]."""
+    """Places that keep charts from lying flat: faces there, int64 [N], and where each of them touches it [N, 3]."""
 
-    chart: np.ndarray
+    face: np.ndarray
     place: np.ndarray
 
     @staticmethod
     def none() -> Trouble:
         return Trouble(np.zeros(0, dtype=np.int64), np.zeros((0, 3)))
 
-    def of(self, kept: np.ndarray) -> Trouble:
-        """The places in the charts where ``kept`` bool [C] holds, which are numbered anew."""
-        inside = kept[self.chart]
-        return Trouble((np.cumsum(kept) - 1)[self.chart[inside]], self.place[inside])
+    def of(self, number: np.ndarray) -> Trouble:
+        """The places at faces that have a new ``number`` int64 [F] >= 0, with the new numbers."""
+        face = number[self.face]
+        return Trouble(face[face >= 0], self.place[face >= 0])
 
 
 def cut_through(
@@ -80,8 +80,9 @@ def cut_through(
     count = int(label.max()) + 1
     order = np.argsort(label, kind="stable")
     start = np.searchsorted(label[order], np.arange(count + 1))
-    spots = np.argsort(trouble.chart, kind="stable")
-    first = np.searchsorted(trouble.chart[spots], np.arange(count + 1))
+    owner = label[trouble.face]
+    spots = np.argsort(owner, kind="stable")
+    first = np.searchsorted(owner[spots], np.arange(count + 1))
     upper = np.zeros(len(label), dtype=np.int64)
     for chart in range(count):
         members = order[start[chart] : start[chart + 1]]

@@ -29,6 +29,9 @@ _PATCHED_EDGES = 24.0
 _CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
 _CUTS = 7
 
+# So often the faces where a chart covers itself are taken away to see whether what is left lies well as it is.
+_PEELS = 4
+
 # Charts are flattened together until they have so many faces, two such portions at a time: memory is bounded.
 _FACES_AT_ONCE = 50_000
 _PORTIONS_AT_ONCE = 2
@@ -82,7 +85,7 @@ class _Relaxation:
         self.flat, self.width = np.zeros(0, dtype=bool), np.zeros(0)
 
     def lay_flat(self) -> None:
-        """Find charts and flatten those that can be, cutting those that cannot."""
+        """Find charts and flatten those that can be; of the others take the parts that lie well and cut the rest."""
         members, left, right = np.arange(len(self.faces)), self.left, self.right
         label, trouble = self._find(members, left, right, _CONE), Trouble.none()
         for turn in range(_CUTS + 3):
@@ -90,18 +93,49 @@ class _Relaxation:
                 label = self._find(members, left, right, _SECOND_CONE)
             elif turn > 2:
                 label = cut_through(label, self.middle[members], left, right, trouble)
-            vertices = self.smooth if turn == 1 else self.exact
-            uv, good, trouble = self._flatten(vertices, members, label, left, right)
-            self._keep(members[good[label]], label[good[label]], uv[good[label]], True)
+            uv = self._flatten(self.smooth if turn == 1 else self.exact, members, label, left, right)
+            sound, trouble = self._sound_parts(uv, members, label, left, right)
+            self._keep(members[sound >= 0], sound[sound >= 0], uv[sound >= 0], True)
+            over = sound < 0
+            f, g = left // 3, right // 3
+            same = over[f] & over[g] & (label[f] == label[g])
+            part = label_components(len(members), f[same], g[same])
             # Faces that only close an opening need no place.
-            bad = ~good & (np.bincount(label, members < self.count) > 0)
-            over = bad[label]
+            over &= (np.bincount(part, over & (members < self.count)) > 0)[part]
+            if not over.any():
+                return
             place = np.where(over, np.cumsum(over) - 1, -1)
             left, right = kept_pairs(place, left, right)
-            members, label, trouble = members[over], (np.cumsum(bad) - 1)[label[over]], trouble.of(bad)
-            if len(members) == 0:
-                return
-        self._keep(members, label, uv[over], False)
+            members, uv, label = members[over], uv[over], np.unique(part[over], return_inverse=True)[1].reshape(-1)
+            trouble = trouble.of(place)
+        self._keep(members, label, uv, False)
+
+    def _sound_parts(
+        self, uv: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+    ) -> tuple[np.ndarray, Trouble]:
+        """Label the parts of charts that lie well, int64 [F] (-1 elsewhere): whole charts, or what is left of a chart
+        without the faces at places where it covers itself. Also return those places of the whole charts.
+        """
+        good, trouble = self._judge(uv, members, label, left, right)
+        sound = np.where(good[label], label, -1)
+        inside, first = (sound < 0) & (members < self.count), trouble
+        for _ in range(_PEELS):
+            inside[trouble.face] = False
+            chosen = np.flatnonzero(inside)
+            if len(trouble.face) == 0 or len(chosen) == 0:
+                break
+            of = label[chosen]
+            one, other = kept_pairs(np.where(inside, np.cumsum(inside) - 1, -1), left, right)
+            same = of[one // 3] == of[other // 3]
+            one, other = one[same], other[same]
+            part = label_components(len(chosen), one // 3, other // 3)
+            good, found = self._judge(uv[chosen], members[chosen], part, one, other)
+            wide = least_widths(uv[chosen], part, len(good)) >= _THIN_TEXELS * self.texel
+            kept = (good & wide)[part]
+            sound[chosen[kept]] = sound.max() + 1 + part[kept]
+            inside[chosen[(good | ~wide)[part]]] = False
+            trouble = Trouble(chosen[found.face], found.place)
+        return sound, first
 
     def join_thin(self) -> None:
         """Join charts that are thin, or do not lie flat, to the neighbour along their longest border, if that works."""
@@ -120,7 +154,8 @@ class _Relaxation:
             place = np.full(len(self.faces), -1, dtype=np.int64)
             place[members] = np.arange(len(members))
             left, right = kept_pairs(place, self.left, self.right)
-            uv, good, _ = self._flatten(self.exact, members, label, left, right)
+            uv = self._flatten(self.exact, members, label, left, right)
+            good = self._judge(uv, members, label, left, right)[0]
             self._keep(members[good[label]], label[good[label]], uv[good[label]], True)
             apart.update((int(a), int(b)) for a, b in pairs[~good])
 
@@ -150,15 +185,14 @@ class _Relaxation:
 
     def _flatten(
         self, vertices: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, Trouble]:
+    ) -> np.ndarray:
         """Flatten the charts ``label`` of the faces ``members``; left, right: half-edges by place in ``members``.
 
-        Returns uv [F, 3, 2], which charts lie well bool [C], and the places that keep the others from it.
+        Returns uv [F, 3, 2].
         """
         points = chart_points(label, left, right)
-        position, exact = np.empty((2, len(points.chart), 3))
+        position = np.empty((len(points.chart), 3))
         position[points.corner] = vertices[self.faces[members]]
-        exact[points.corner] = self.exact[self.faces[members]]
         flat = np.empty((len(position), 2))
 
         def lay(portion: tuple[np.ndarray, int, int]) -> None:
@@ -169,6 +203,17 @@ class _Relaxation:
 
         with ThreadPoolExecutor(_PORTIONS_AT_ONCE) as threads:
             list(threads.map(lay, _portions(label, points.first)))
+        return flat[points.corner]
+
+    def _judge(
+        self, uv: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+    ) -> tuple[np.ndarray, Trouble]:
+        """Tell which charts lie well in ``uv`` [F, 3, 2], bool [C], and the places that keep the others from it."""
+        points = chart_points(label, left, right)
+        exact = np.empty((len(points.chart), 3))
+        exact[points.corner] = self.exact[self.faces[members]]
+        flat = np.empty((len(points.chart), 2))
+        flat[points.corner] = uv
         count = len(points.first) - 1
         # Faces that only close an opening may lie as they like.
         real = members < self.count
@@ -188,8 +233,11 @@ class _Relaxation:
             bad[points.chart[point]] = True
         # Where an outline crosses itself next to a point that is too full, the point is the cause.
         caused = np.isin(points.chart[crossing], points.chart[at_rim])
-        spots = np.unique(np.concatenate([folded, crossing[~caused], inside, at_rim]))
-        return flat[points.corner], ~bad, Trouble(points.chart[spots], exact[spots])
+        spot = np.zeros(len(flat), dtype=bool)
+        for point in (folded, crossing[~caused], inside, at_rim):
+            spot[point] = True
+        face, corner = np.nonzero(spot[points.corner])
+        return ~bad, Trouble(face, exact[points.corner[face, corner]])
 
     def _keep(self, members: np.ndarray, label: np.ndarray, uv: np.ndarray, flat: bool) -> None:
         """Take ``uv`` for the faces ``members`` of the charts ``label``, laid ``flat`` or not."""

@@ -65,6 +65,23 @@ def test_a_saddle_cut_from_its_rim_is_divided_where_it_would_lie_over_itself():
     check(uv, chart, faces)
 
 
+def test_a_crumpled_spot_at_the_rim_takes_only_itself_out_of_a_chart():
+    points, faces = saddle()
+    points[:, 2] = 0.0
+    # Around the middle of one side winds a ramp of more than a turn, in steps of 30 degrees.
+    centre, begin = 12 * 25, 13 * 25
+    angle = -np.radians(30) * np.arange(1, 15)
+    ramp = points[centre] + 0.8 / 24 * np.stack([np.cos(angle), np.sin(angle), -0.02 * angle], -1)
+    spoke = np.concatenate([[begin], len(points) + np.arange(len(ramp))])
+    points = np.concatenate([points, ramp])
+    faces = np.concatenate([faces, np.stack([np.full(len(ramp), centre), spoke[1:], spoke[:-1]], -1)])
+    uv, chart, rest = relax(points, faces, 0.004, lambda: None)
+    assert (rest < 0).all()
+    check(uv, chart, faces)
+    assert len(np.unique(chart)) > 1
+    assert np.bincount(chart).max() > 0.95 * len(faces)
+
+
 def test_thin_charts_join_the_neighbour_along_their_longest_border():
     points, faces = saddle()
     points[:, 2] = 0.0
