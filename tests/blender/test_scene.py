@@ -10,6 +10,7 @@ import pytest
 from espalier.addon import ids
 from espalier.addon.scene import Asset, Placement, Provenance, build_object, read_result
 from espalier.addon.scene.asset import BadResult
+from espalier.addon.scene.mesh import build_mesh, is_sound
 from espalier.tooling import bench_blender
 
 PROVENANCE = Provenance("mug.png", 42, "starter", {"quality": "starter"}, "20260101-mug-abc")
@@ -123,6 +124,42 @@ def test_custom_normals_arrive(result_folder, per_corner):
     mesh.corner_normals.foreach_get("vector", got)
     assert mesh.has_custom_normals
     assert np.abs(got.reshape(-1, 3) - expected).max() < 2e-3
+
+
+def test_corners_of_hard_edges_get_the_normals_that_blender_makes_of_all_of_them(result_folder):
+    asset = read_result(result_folder())
+    rng = np.random.default_rng(1)
+    normals = (asset.vertices - asset.vertices.mean(axis=0))[asset.faces]
+    normals[::3] = rng.normal(size=(4, 1, 3))
+    normals = (normals / np.linalg.norm(normals, axis=-1, keepdims=True)).astype(np.float32)
+    mesh = build_mesh("mug", asset.vertices, asset.faces, asset.uv, normals)
+    whole = build_mesh("whole", asset.vertices, asset.faces, asset.uv)
+    whole.attributes.remove(whole.attributes["sharp_edge"])
+    whole.normals_split_custom_set(normals.reshape(-1, 3).tolist())
+    got, expected = np.empty((2, normals.size), dtype=np.float32)
+    mesh.corner_normals.foreach_get("vector", got)
+    whole.corner_normals.foreach_get("vector", expected)
+    assert np.array_equal(got, expected)
+
+
+def test_faces_are_taken_unchecked_only_where_blender_finds_no_fault_in_them():
+    rng = np.random.default_rng(2)
+    vertices = rng.normal(size=(6, 3)).astype(np.float32)
+    verdicts = []
+    for _ in range(200):
+        faces = rng.integers(0, 6, (rng.integers(1, 5), 3)).astype(np.int32)
+        mesh = bpy.data.meshes.new("plain")
+        mesh.from_pydata(vertices.tolist(), [], faces.tolist())
+        verdicts.append((is_sound(vertices, faces), not mesh.validate()))
+        assert not build_mesh("mug", vertices, faces).validate()
+    assert all(ours == blender for ours, blender in verdicts) and len(set(verdicts)) == 2
+
+
+def test_coordinates_that_are_no_numbers_are_seen():
+    vertices, faces = np.eye(3, dtype=np.float32), np.array([[0, 1, 2]], dtype=np.int32)
+    uv = np.zeros((1, 3, 2), dtype=np.float32)
+    assert is_sound(vertices, faces, uv)
+    assert not is_sound(vertices + np.inf, faces, uv) and not is_sound(vertices, faces, uv * np.nan)
 
 
 def test_principled_gets_colour_roughness_and_metallic_from_the_right_channels(result_folder):
