@@ -8,6 +8,8 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import SuperLU, splu
 
+from .compilation import load_loops
+
 _ITERATIONS = 12
 _UNTANGLE_ROUNDS = 8
 _UNTANGLE_STEPS = 10
@@ -27,9 +29,10 @@ def flatten(points: np.ndarray, corners: np.ndarray, chart: np.ndarray) -> np.nd
     uv = _project(points, corners, chart)
     weight = _corner_weights(rest)
     system, link = _laplacian(corners, weight, len(points))
+    loops = load_loops("compiled_flatten")
+    pulled = pull if loops is None else loops.pull
     for _ in range(_ITERATIONS):
-        turned = _rigid(rest, uv[corners], weight)
-        uv = system.solve(_right_side(turned, corners, weight, len(points)) + link[:, None] * uv)
+        uv = system.solve(pulled(rest, uv, corners, weight) + link[:, None] * uv)
     return _untangle(uv, corners, rest)
 
 
@@ -105,29 +108,26 @@ def _laplacian(corners: np.ndarray, weight: np.ndarray, count: int) -> tuple[Sup
     return system, link
 
 
-def _rigid(rest: np.ndarray, flat: np.ndarray, weight: np.ndarray) -> np.ndarray:
-    """Rest shapes turned to lie on the flat triangles as well as they can, [F, 3, 2]."""
+def pull(rest: np.ndarray, uv: np.ndarray, corners: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """The pull [V, 2] of the rest shapes [F, 3, 2] on points ``uv`` [V, 2], each turned to lie there as it best can."""
     cos, sin = np.zeros(len(rest)), np.zeros(len(rest))
+    flat = uv[corners]
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
         p, q = rest[:, j] - rest[:, k], flat[:, j] - flat[:, k]
         cos += weight[:, i] * (p * q).sum(axis=1)
         sin += weight[:, i] * (p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0])
-    length = np.maximum(np.hypot(cos, sin), 1e-30)
+    length = np.maximum(np.sqrt(cos * cos + sin * sin), 1e-30)
     cos, sin = (cos / length)[:, None], (sin / length)[:, None]
-    return np.stack([cos * rest[..., 0] - sin * rest[..., 1], sin * rest[..., 0] + cos * rest[..., 1]], axis=-1)
-
-
-def _right_side(turned: np.ndarray, corners: np.ndarray, weight: np.ndarray, count: int) -> np.ndarray:
-    """The pull [V, 2] of the turned shapes on their points."""
+    turned = np.stack([cos * rest[..., 0] - sin * rest[..., 1], sin * rest[..., 0] + cos * rest[..., 1]], axis=-1)
     force = np.zeros_like(turned)
     for i in range(3):
         j, k = (i + 1) % 3, (i + 2) % 3
-        pull = weight[:, i, None] * (turned[:, j] - turned[:, k])
-        force[:, j] += pull
-        force[:, k] -= pull
+        by = weight[:, i, None] * (turned[:, j] - turned[:, k])
+        force[:, j] += by
+        force[:, k] -= by
     index = corners.reshape(-1)
-    return np.stack([np.bincount(index, force[..., i].reshape(-1), minlength=count) for i in range(2)], axis=1)
+    return np.stack([np.bincount(index, force[..., i].reshape(-1), minlength=len(uv)) for i in range(2)], axis=1)
 
 
 def _double_areas(flat: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from espalier.engine.mesh import flatten as flattening
 from espalier.engine.mesh.charts import find_charts, winding_pairs
 from espalier.engine.mesh.flatten import flatten, stretches
 from espalier.engine.mesh.outlines import (
@@ -103,6 +104,16 @@ def test_a_cap_of_a_sphere_lies_flat_without_folds_and_hardly_stretched():
     _, stretch = stretches(vertices[used], uv, corners)
     assert stretch[:, 1].min() > 0.7
     assert stretch[:, 0].max() < 1.4
+
+
+def test_charts_are_flattened_to_the_same_bits_without_compiled_loops(monkeypatch):
+    vertices, faces = sphere()
+    faces = faces[vertices[faces].mean(axis=1)[:, 2] > 0.1]
+    used, corners = np.unique(faces, return_inverse=True)
+    arguments = vertices[used], corners.reshape(-1, 3), np.zeros(len(faces), dtype=np.int64)
+    compiled = flatten(*arguments)
+    monkeypatch.setattr(flattening, "load_loops", lambda module: None)
+    assert np.array_equal(flatten(*arguments), compiled)
 
 
 def test_flattening_charts_together_gives_what_each_alone_gives():
