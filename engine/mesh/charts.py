@@ -23,6 +23,10 @@ _DUST_LEANS = np.radians(25.0)
 _SHAPE_WEIGHT = 0.2
 _WORST_SHAPE = 3.5
 
+# The gap around charts costs strips narrower than so many texels more room than their shape does: they may be longer.
+_STRIP_TEXELS = 8.0
+_STRIP_SHAPE = 12.0
+
 # Charts narrower than this many texels are merged into a neighbour where one will have them.
 _DUST_TEXELS = 6.0
 
@@ -109,13 +113,13 @@ def find_charts(
         )
 
     clusters = single_faces()
-    _grow(clusters, facing, cone, _WORST_SHAPE, None)
+    _grow(clusters, facing, cone, texel, False)
     label = clusters.label
     for _ in range(_STRAIGHTENINGS):
         label = _straighten(label, vertices[faces].mean(axis=1), facing, f, g)
     clusters = single_faces()
     clusters.merge(label)
-    _grow(clusters, facing, cone + _DUST_LEANS, np.inf, _DUST_TEXELS * texel)
+    _grow(clusters, facing, cone + _DUST_LEANS, texel, True)
     return clusters.label
 
 
@@ -167,8 +171,8 @@ def _distances(
         origin = further
 
 
-def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, worst_shape: float, dust: float | None) -> None:
-    """Merge neighbours while cone and shape allow; with ``dust``, only where one is narrower than that."""
+def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, texel: float, dust: bool) -> None:
+    """Merge neighbours while cone and shape allow; with ``dust``, only where one is narrow."""
     for _ in range(_MOST_ROUNDS):
         if len(clusters.a) == 0:
             return
@@ -179,12 +183,13 @@ def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, worst_shape: flo
         perimeter = clusters.perimeter[a] + clusters.perimeter[b] - 2.0 * clusters.length
         shape = perimeter**2 / (4.0 * np.pi * area)
         angle = _joint_cone(axis, lean, a, b)
-        if dust is None:
+        if not dust:
             rough = np.maximum(_shape(clusters)[a], _shape(clusters)[b])
-            allowed = (angle <= cone) & (shape <= np.maximum(worst_shape, rough))
+            strip = 2.0 * area < _STRIP_TEXELS * texel * perimeter
+            allowed = (angle <= cone) & (shape <= np.maximum(np.where(strip, _STRIP_SHAPE, _WORST_SHAPE), rough))
             cost = angle + _SHAPE_WEIGHT * shape
         else:
-            narrow = 2.0 * clusters.area / np.maximum(clusters.perimeter, 1e-30) < 0.5 * dust
+            narrow = 2.0 * clusters.area / np.maximum(clusters.perimeter, 1e-30) < 0.5 * _DUST_TEXELS * texel
             allowed = (angle <= cone) & (narrow[a] | narrow[b])
             share = clusters.length / np.minimum(
                 np.where(narrow[a], clusters.perimeter[a], np.inf), np.where(narrow[b], clusters.perimeter[b], np.inf)

@@ -51,6 +51,13 @@ def test_a_flat_sheet_is_one_chart_and_a_box_has_no_more_than_sides():
     assert charts_of(*cube())[0].max() < 6
 
 
+def test_a_band_of_few_texels_is_not_cut_across_but_a_wide_one_is():
+    points = np.stack(np.meshgrid(np.linspace(-0.3, 0.3, 121), [-0.01, 0.0, 0.01], [0.0]), -1)[..., 0, :]
+    points, faces = points.reshape(-1, 3), grid_faces(3, 121, False, False)
+    assert charts_of(points, faces, 0.02 / 5)[0].max() == 0
+    assert charts_of(points, faces, 0.02 / 50)[0].max() > 0
+
+
 def test_strips_narrower_than_texels_join_their_neighbours():
     height = np.where(np.arange(12) < 6, 0.0, 0.002)
     points, faces = plate()
