@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Whether a quality of the published model fits the memory of this computer, as the engine has planned it.
 
-The plan is ``session.planning.plan``: what the engine's command ``models plan`` says, None until it was asked.
+The plan is ``session.planning.plan``: what the engine's command ``models plan`` says, None until it was asked. It has a
+plan with the weights as they are and one with 8-bit weights (``int8``).
 """
 
 from . import ids
@@ -14,9 +15,9 @@ GIB = 2**30
 LABELS = {name: label for name, label, _ in QUALITIES}
 
 
-def too_big(kind, quality):
+def too_big(kind, quality, int8):
     """Why a quality ("DRAFT", ...) cannot be had for a job of ``kind`` here, as a sentence; "" when it can."""
-    plan = _plan(kind, quality)
+    plan = _plan(kind, quality, int8)
     if plan is None or plan["mode"] != "too_big":
         return ""
     name = iface_(LABELS[quality], ids.CONTEXT)
@@ -30,11 +31,11 @@ def too_big(kind, quality):
     )
 
 
-def in_words(kind, quality):
+def in_words(kind, quality, int8):
     """How a quality goes with the memory there is, in a few words; "" while nobody knows."""
-    plan = _plan(kind, quality)
+    plan = _plan(kind, quality, int8)
     if plan is None or plan["mode"] == "too_big":
-        return too_big(kind, quality)
+        return too_big(kind, quality, int8)
     takes, there = plan["peak_bytes"] / GIB, session.planning.plan["total"] / GIB
     if session.planning.plan["device"] == "cuda":
         if plan["mode"] == "turns":
@@ -45,8 +46,8 @@ def in_words(kind, quality):
     return iface_("{there:.0f} GB of memory: it fits, in {takes:.1f} GB", there=there, takes=takes)
 
 
-def _plan(kind, quality):
+def _plan(kind, quality, int8):
     """What the engine says of a quality, None while it has said nothing."""
     if session.planning.plan is None:
         return None
-    return session.planning.plan["plans"].get(kind, {}).get(KINDS[kind][quality])
+    return session.planning.plan["int8" if int8 else "plans"].get(kind, {}).get(KINDS[kind][quality])

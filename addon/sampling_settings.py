@@ -66,6 +66,13 @@ class ESPALIER_PG_sampling(bpy.types.PropertyGroup):
             "Compute guidance at every other step only, and steps of second order. The result differs a little"
         ),
     )
+    int8: bpy.props.BoolProperty(
+        name="8-Bit Weights",
+        description=(
+            "Keep large networks at 8 bits a weight, in half the memory: on smaller cards they need not take turns. "
+            "The result differs a little"
+        ),
+    )
 
 
 def asked(sampling, kind):

@@ -34,17 +34,19 @@ def memory_plan(folder: Path) -> dict[str, Any]:
 
 def whole_plan(folder: Path) -> dict[str, Any]:
     """The same in all the memory that the machine has: what cannot be done on it at all. ``total`` in bytes, 0 where it
-    is not known, and ``device``, "cuda" or "cpu".
+    is not known, and ``device``, "cuda" or "cpu"; ``int8`` are the plans with 8-bit weights.
     """
     from .machine import cuda_device, host_memory
     from .weights.memory_plan import USABLE
+    from .weights.model_set import load_model_set
     from .weights.residency import Budget
 
     models = _released(folder)
     card = cuda_device() if models.device.type == "cuda" else None
     total, host = card[1] if card else host_memory()[0], host_memory()[0]
-    plans = _plans(models, Budget(int(USABLE * total) or None, int(USABLE * host) or None))
-    return {"device": models.device.type, "total": total, "plans": _facts(plans)}
+    budget = Budget(int(USABLE * total) or None, int(USABLE * host) or None)
+    plans, int8 = _plans(models, budget), _plans(load_model_set(models.folder, models.device, "int8"), budget)
+    return {"device": models.device.type, "total": total, "plans": _facts(plans), "int8": _facts(int8)}
 
 
 def _released(folder: Path) -> ModelSet:

@@ -113,6 +113,7 @@ class JobCommand:
             "models_folder": preferences.data() / "models",
             "samplers": samplers_asked(options),
             "fast": options.fast,
+            "int8": options.int8,
         }
 
     def refuse(self, about, code, sentence, hint="", log=""):

@@ -336,6 +336,7 @@ _MODEL_SETTINGS = {
     "quality": _text,
     "matting": _one_of(MATTINGS),
     "fast": _flag,
+    "int8": _flag,
 }
 _TEXTURE_SETTINGS = {"texture_size": _whole(64, 8192)}
 _FINISH_SETTINGS = {

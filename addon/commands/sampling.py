@@ -33,6 +33,11 @@ def add_sampling(command, kind):
         action="store_true",
         help="compute guidance at every other step only, and steps of second order: the result differs a little",
     )
+    group.add_argument(
+        "--int8",
+        action="store_true",
+        help="keep the large networks at 8 bits a weight, in half the memory: the result differs a little",
+    )
 
 
 def samplers_asked(options):

@@ -35,7 +35,9 @@ def draw_advanced(layout, settings):
         column.label(text=LABELS[stage])
         for value, name, use in VALUES:
             _draw_value(column, getattr(settings.sampling, stage), name, use, own[stage][value])
-    settings_column(body).prop(settings.sampling, "fast")
+    column = settings_column(body)
+    column.prop(settings.sampling, "fast")
+    column.prop(settings.sampling, "int8")
 
 
 def _draw_value(column, sampler, name, use, own):

@@ -103,7 +103,7 @@ def _draw_qualities(column, settings, kind, context):
     reasons = []
     for name, _, _ in QUALITIES:
         each = row.row(align=True)
-        reason = too_big(kind, name)
+        reason = too_big(kind, name, settings.sampling.int8)
         each.enabled = not reason
         each.prop_enum(settings, "quality", name)
         # That of the chosen one stands where its memory is told.
@@ -133,7 +133,7 @@ def _draw_model(column, settings, context):
     # A line each from the beginning, so that the buttons below stay where they are when the answers come.
     draw_sentence(note, before or "Not made on this computer yet", context, "TIME")
     if not starter:
-        plan = in_words(kind, settings.quality) or "Memory: not known yet"
+        plan = in_words(kind, settings.quality, settings.sampling.int8) or "Memory: not known yet"
         draw_sentence(note, plan, context, "MEMORY")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:

@@ -19,15 +19,17 @@ from ..conditioning.reader import open_image
 from ..errors import EspalierError
 from ..jobs import JobFolder
 from ..kernels.choice import why_not
+from ..mesh.finish_settings import true_or_false
 from ..mesh.png import encode_png
 from ..weights.configuration import FILES
 from ..weights.model_set import ModelSet, load_model_set
+from ..weights.precision import Precision
 from ..weights.registry import STARTER, STARTER_FOLDER
 from .asset import VoxelAsset
 from .stages import MAX_TOKENS, Keep, Settings, refuse_unknown
 
 SETTINGS = (
-    *("quality", "matting", "texture_size", "samplers", "fast"),
+    *("quality", "matting", "texture_size", "samplers", "fast", "int8"),
     *("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness"),
     *("lods", "occlusion", "normal_map", "draft", "max_tokens"),
 )
@@ -73,12 +75,13 @@ def model_set(request: Mapping[str, Any]) -> ModelSet:
     models_folder = request.get("models_folder")
     if not isinstance(models_folder, str | None):
         raise EspalierError("bad_request", "The job's folder for models is no path. Start the job again.")
-    key = (str(folder), str(models_folder), *(file.stat().st_mtime_ns for file in files))
+    precision: Precision = "int8" if choice(request, "int8") else "auto"
+    key = (str(folder), str(models_folder), precision, *(file.stat().st_mtime_ns for file in files))
     if _open_set is None or _open_set[0] != key:
         release()
         device = "cuda" if torch.cuda.is_available() else "cpu"
         elsewhere = Path(models_folder) if models_folder else None
-        _open_set = (key, load_model_set(folder, device, models_folder=elsewhere))
+        _open_set = (key, load_model_set(folder, device, precision, elsewhere))
     return _open_set[1]
 
 
@@ -133,10 +136,7 @@ def sampling_of(request: Mapping[str, Any]) -> Settings:
     samplers = setting(request, "samplers", {})
     if not isinstance(samplers, dict) or not all(isinstance(value, dict) for value in samplers.values()):
         raise EspalierError("bad_request", "The sampler settings of this job cannot be read. Start the job again.")
-    fast = setting(request, "fast", False)
-    if not isinstance(fast, bool):
-        raise EspalierError("bad_request", f"The setting fast is {fast!r} and should be true or false.")
-    return Settings(whole(request, "max_tokens", MAX_TOKENS), samplers, fast)
+    return Settings(whole(request, "max_tokens", MAX_TOKENS), samplers, choice(request, "fast"))
 
 
 def check_settings(request: Mapping[str, Any]) -> None:
@@ -152,6 +152,13 @@ def setting(request: Mapping[str, Any], name: str, default: Any) -> Any:
     settings = request.get("settings") or {}
     value = settings.get(name, default) if isinstance(settings, Mapping) else default
     return default if value is None else value
+
+
+def choice(request: Mapping[str, Any], name: str) -> bool:
+    """A setting that is off unless it is true. Raises EspalierError("bad_request")."""
+    value = setting(request, name, False)
+    true_or_false(name, value)
+    return value
 
 
 def whole(request: Mapping[str, Any], name: str, default: int) -> int:

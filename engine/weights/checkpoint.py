@@ -14,8 +14,9 @@ from torch.overrides import TorchFunctionMode
 
 from ..errors import EspalierError
 from ..models.layers import Torso
+from ..models.quantised import QuantisedLinear, quantise_torso, quantised
 from ..models.registry import build_model
-from .precision import Precision, accumulate_in_float32, run_dtype, stored_dtype
+from .precision import FLOWS, Precision, accumulate_in_float32, run_dtype, stored_dtype
 from .safetensors_file import SafetensorsFile
 
 SCALE = ".scale"
@@ -115,6 +116,8 @@ def sketch_network(name: str, args: dict[str, Any], device: torch.device, precis
         model = build_model(name, args)
     if isinstance(model, Torso):
         model.convert_to(stored_dtype(name, args, device, precision), run_dtype(name, args, device, precision))
+        if precision == "int8" and name in FLOWS:
+            quantise_torso(model)
     return model
 
 
@@ -138,10 +141,10 @@ def fill(model: nn.Module, file: SafetensorsFile, device: torch.device) -> None:
     Strict: a missing, left-over or differently shaped tensor raises EspalierError("bad_weights").
     """
     targets = model.state_dict()
-    quantised = {name + SCALE for name, entry in file.entries.items() if entry.dtype == torch.int8}
-    stored = set(file.entries) - quantised
+    scales = {name + SCALE for name, entry in file.entries.items() if entry.dtype == torch.int8}
+    stored = set(file.entries) - scales
     missing, foreign = sorted(targets.keys() - stored), sorted(stored - targets.keys())
-    missing += sorted(quantised - set(file.entries))
+    missing += sorted(scales - set(file.entries))
     if missing or foreign:
         hint = f"missing: {_some(missing)}; not expected: {_some(foreign)}"
         raise file.problem("belongs to another network than its description says.", hint)
@@ -154,10 +157,17 @@ def fill(model: nn.Module, file: SafetensorsFile, device: torch.device) -> None:
         if not (entry.dtype.is_floating_point or entry.dtype == torch.int8):
             raise file.problem("has weights of a kind that is not supported.", f"{name}: {entry.dtype}")
     tensors = {}
-    for name, target in targets.items():
-        tensor = _dequantised(file, name) if file.entries[name].dtype == torch.int8 else file.read(name)
-        tensors[name] = tensor.to(device, target.dtype)
+    for name, layer in model.named_modules():
+        if isinstance(layer, QuantisedLinear):
+            values, scale = quantised(_read(file, f"{name}.weight").to(device))
+            tensors[f"{name}.weight"], layer.scale = values, scale
+    for name in targets.keys() - tensors.keys():
+        tensors[name] = _read(file, name).to(device, targets[name].dtype)
     model.load_state_dict(tensors, strict=True, assign=True)
+
+
+def _read(file: SafetensorsFile, name: str) -> Tensor:
+    return _dequantised(file, name) if file.entries[name].dtype == torch.int8 else file.read(name)
 
 
 def _dequantised(file: SafetensorsFile, name: str) -> Tensor:

@@ -28,7 +28,8 @@ from typing import Any, Literal
 
 import torch
 
-Precision = Literal["auto", "float32"]
+Precision = Literal["auto", "float32", "int8"]
+"""``int8``: as ``auto``, but the weights of the flows' linear layers are kept at 8 bits (``models.quantised``)."""
 
 FLOWS = ("SparseStructureFlowModel", "SLatFlowModel")
 

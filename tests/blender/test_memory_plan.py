@@ -26,14 +26,20 @@ def plans(device="cuda"):
     generate = {"512": ("fits", 9.1), "1024_cascade": ("turns", 11.5), "1536_cascade": ("too_big", 21.4)}
     texture = {"512": ("fits", 6), "1024": ("fits", 9), "1536": ("turns", 12)}
     kinds = {"generate": generate, "texture": texture}
+    int8 = {"generate": generate | {"1536_cascade": ("turns", 14.5)}, "texture": texture}
     return {
         "event": "plans",
         "device": device,
         "total": 16 * GIB,
-        "plans": {
-            job: {name: {"mode": mode, "peak_bytes": int(peak * GIB)} for name, (mode, peak) in each.items()}
-            for job, each in kinds.items()
-        },
+        "plans": facts(kinds),
+        "int8": facts(int8),
+    }
+
+
+def facts(kinds):
+    return {
+        job: {name: {"mode": mode, "peak_bytes": int(peak * GIB)} for name, (mode, peak) in each.items()}
+        for job, each in kinds.items()
     }
 
 
@@ -96,8 +102,17 @@ def test_texturing_has_a_plan_of_its_own(panel):
 
 def test_without_a_card_the_plan_is_about_the_computer():
     session.planning.plan = plans("cpu")
-    assert in_words("generate", "DRAFT") == "16 GB of memory: it fits, in 9.1 GB"
-    assert too_big("generate", "FINE").endswith("this computer has 16.0 GB")
+    assert in_words("generate", "DRAFT", False) == "16 GB of memory: it fits, in 9.1 GB"
+    assert "this computer has 16.0 GB" in too_big("generate", "FINE", False)
+
+
+def test_a_quality_that_fits_with_8_bit_weights_is_had_with_them(panel):
+    session.planning.plan = plans()
+    panel.quality = "FINE"
+    assert why_not(bpy.context.scene) != "" and not drawn(panel)[0]["FINE"]
+    panel.sampling.int8 = True
+    assert why_not(bpy.context.scene) == "" and "its networks take turns in 14.5 GB" in drawn(panel)[1]
+    assert drawn(panel)[0]["FINE"]
 
 
 def test_the_starter_needs_no_plan(panel):

@@ -278,7 +278,6 @@ TOLD = {
     ),
     "a whole number from {0}": "eine ganze Zahl ab {0}",
     "a whole number from {0} to {1}": "eine ganze Zahl von {0} bis {1}",
-    "The setting fast is {0} and should be true or false.": "Der Wert fast ist {0}; er sollte wahr oder falsch sein.",
     "The setting {0} is {1} and should be a number from 0 to {2}.": (
         "Der Wert {0} ist {1}; er sollte eine Zahl von 0 bis {2} sein."
     ),

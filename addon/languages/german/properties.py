@@ -225,6 +225,12 @@ WORDS = {
         "Die Führung nur bei jedem zweiten Schritt berechnen, mit Schritten zweiter Ordnung. Das Ergebnis weicht "
         "etwas ab"
     ),
+    "8-Bit Weights": "8-Bit-Gewichte",
+    "Keep large networks at 8 bits a weight, in half the memory: on smaller cards they need not take turns. The "
+    "result differs a little": (
+        "Die großen Netzwerke mit 8 Bit je Gewicht halten, in halb so viel Speicher: auf kleineren Karten müssen sie "
+        "sich nicht abwechseln. Das Ergebnis weicht etwas ab"
+    ),
     "How strongly the result follows the image. 1 is without guidance and takes half the time; high values "
     "exaggerate": (
         "Wie stark das Ergebnis dem Bild folgt. 1 ist ohne Führung und dauert halb so lange; hohe Werte übertreiben"

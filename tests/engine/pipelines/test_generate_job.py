@@ -81,6 +81,17 @@ def test_same_request_gives_the_same_bytes_and_another_seed_does_not(tmp_path, t
     assert (folders[0] / "shape.safetensors").read_bytes() != (other / "shape.safetensors").read_bytes()
 
 
+def test_weights_of_8_bits_are_the_job_s_own_choice(tmp_path, tiny_set):
+    exact, smaller, again = (
+        make_job(tmp_path, tiny_set, name, settings={"int8": name == "b"}).path for name in ("a", "b", "c")
+    )
+    for folder in (exact, smaller, again):
+        run(JobFolder(folder))
+    latents = [load_file(folder / "shape.safetensors")["latent"] for folder in (exact, smaller, again)]
+    assert np.array_equal(latents[0], latents[2]) and not np.array_equal(latents[0], latents[1])
+    np.testing.assert_allclose(latents[1], latents[0], atol=0.05 * np.abs(latents[0]).max())
+
+
 def test_models_stay_loaded_between_jobs(tmp_path, tiny_set):
     first = shared.model_set({"model": {"set": "tiny", "path": str(tiny_set)}})
     assert shared.model_set({"model": {"set": "tiny", "path": str(tiny_set)}}) is first
@@ -112,7 +123,8 @@ def test_cancel_ends_the_job_in_any_stage_and_the_next_run_succeeds(tmp_path, ti
         ({"settings": {"texture_size": 3}}, "bad_settings", "texture"),
         ({"settings": {"samplers": {"shape": {"steps": 0}}}}, "bad_request", "shape sampler"),
         ({"settings": {"samplers": {"shape": {"order": 3}}}}, "bad_request", "shape sampler"),
-        ({"settings": {"fast": 1}}, "bad_request", "setting fast"),
+        ({"settings": {"fast": 1}}, "bad_settings", "setting fast"),
+        ({"settings": {"int8": "yes"}}, "bad_settings", "setting int8"),
         (
             {"settings": {"samplers": {"shape": {"step": 1}}}},
             "bad_request",

@@ -88,6 +88,18 @@ def test_weights_count_with_the_published_sizes(published):
         assert published.size(name) / 1e9 == pytest.approx(size, rel=0.04)
 
 
+def test_8_bit_weights_take_half_the_memory_and_let_more_stay(published):
+    smaller = load_model_set(published.folder, "cuda", "int8")
+    for name in ("sparse_structure_flow_model", "shape_slat_flow_model_1024", "tex_slat_flow_model_512"):
+        assert smaller.size(name) < 0.53 * published.size(name)
+    assert smaller.size("shape_slat_decoder") == published.size("shape_slat_decoder")
+    budget = Budget(int(0.92 * 16 * GB))
+    modes = [
+        plan_memory(models, "generate", "1024_cascade", budget, MAX_TOKENS).mode for models in (published, smaller)
+    ]
+    assert modes == ["turns", "fits"]
+
+
 def test_larger_kinds_take_more_and_the_token_budget_bounds_the_largest(published):
     peak = {plan.kind: plan.peak_bytes for plan in memory_plans(published, "generate", Budget(), MAX_TOKENS)}
     assert peak["512"] < peak["1024"] < peak["1024_cascade"] < peak["1536_cascade"]

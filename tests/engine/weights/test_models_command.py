@@ -113,4 +113,9 @@ def test_the_plan_counts_on_all_the_memory_of_the_machine_not_on_what_is_free(ru
         assert code == 0 and event["device"] == "cpu" and event["total"] == amount << 30
         modes[amount] = [plan["mode"] for kinds in event["plans"].values() for plan in kinds.values()]
         assert {*event["plans"]["generate"]} == {"512", "1024", "1024_cascade", "1536_cascade"}
+        for job, kinds in event["plans"].items():
+            for kind, plan in kinds.items():
+                # A network in turns with others need not be the one that is smaller now.
+                smaller = plan["mode"] == "fits"
+                assert event["int8"][job][kind]["peak_bytes"] <= plan["peak_bytes"] - smaller
     assert set(modes[400]) == {"fits"} and set(modes[1]) == {"too_big"} and "fits" in modes[30]
