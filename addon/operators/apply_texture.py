@@ -8,6 +8,7 @@ from ..languages import rpt_, told
 from ..session import session
 from ..stages import duration
 from .build_result import show_in_local_views
+from .texture import targets
 
 
 class ESPALIER_OT_apply_texture(bpy.types.Operator):
@@ -27,7 +28,7 @@ class ESPALIER_OT_apply_texture(bpy.types.Operator):
             self.report({"WARNING"}, "This texture is on its object already, or its job is gone.")
             return {"CANCELLED"}
         try:
-            text = _apply(context, job, session.orders[self.job])
+            text = put_texture(context, job, session.orders[self.job])
         except (BadResult, Refused) as error:
             session.not_built(self.job, str(error), can_retry=isinstance(error, BadResult))
             self.report({"ERROR"}, told(str(error)))
@@ -37,34 +38,46 @@ class ESPALIER_OT_apply_texture(bpy.types.Operator):
         return {"FINISHED"}
 
 
-def _apply(context, job, order):
-    """Apply the result and return the report for the user."""
+def put_texture(context, job, order=None):
+    """Put the texture of a finished job on its object and return the report for the user. Raises BadResult, Refused.
+
+    As long as the file is open in which ``order`` was given, that is the very object that was meant. Otherwise it is
+    the one of its name, or a selected mesh, whose faces and UVs are those that the texture was made for.
+    """
     from ..client.store import JobStore
     from ..scene import Provenance
     from ..scene.asset import read_texture
     from ..scene.build import make_active
     from ..scene.extract import Refused
-    from ..scene.retexture import apply_texture, find_object
+    from ..scene.retexture import apply_texture, find_fitting, find_object, target_of
 
-    item = find_object(order.name, order.uid if order.opened == session.opened else None)
-    if item is None:
-        text = "“{name}” is no longer in the file. Its texture is kept in {folder}."
-        raise Refused(rpt_(text, name=order.name, folder=job.folder))
     request = JobStore(job.folder.parent).read(job.folder).request
-    scene, provenance = placing.target_scene(order, context), Provenance.of(request, job.id)
-    target = request.get("target", {})
+    target = target_of(request, job.folder)
+    if order is not None and order.opened == session.opened:
+        scene, item = placing.target_scene(order, context), find_object(order.name, order.uid)
+        if item is None:
+            raise Refused(
+                rpt_(
+                    "“{name}” is no longer in the file. "
+                    "Its texture is kept: select a mesh like it and press Apply Texture in Results.",
+                    name=order.name,
+                )
+            )
+    else:
+        scene, item = context.scene, find_fitting(job.name, target, targets(context))
+    provenance = Provenance.of(request, job.id)
     textured, _, more = apply_texture(item, read_texture(job.folder), target, job.folder, provenance, scene)
     if textured != item:
         make_active(context.view_layer if scene == context.scene else scene.view_layers[0], textured)
         show_in_local_views(context, textured)
     item = textured
     sharing = sum(other.data == item.data for other in bpy.data.objects) - 1
-    notes = [*order.notes, *more]
+    notes = [*(order.notes if order is not None else ()), *more]
     if sharing == 1:
         notes.append(rpt_("1 more object shares its mesh and the texture."))
     elif sharing:
         notes.append(rpt_("{count} more objects share its mesh and the texture.", count=sharing))
-    seconds = sum(job.seconds.values())
+    seconds = sum(job.seconds.values()) if order is not None else 0
     took = f", {duration(seconds)}" if seconds else ""
     text = rpt_("{name}: textured, seed {seed}{took}.", name=item.name, seed=request.get("seed", 0), took=took)
     return " ".join([text, *map(told, notes)])

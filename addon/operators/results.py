@@ -8,7 +8,7 @@ import bpy
 from .. import ids, preferences
 from ..client import ClientError
 from ..history import generation_behind
-from ..languages import iface_, reported, rpt_, told
+from ..languages import iface_, reported, rpt_, tip_, told
 from ..orders import next_in_row, order_here
 from ..request import new_seed
 from ..session import session
@@ -40,21 +40,34 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
     bl_description = "Put the object into the scene, at the 3D cursor"
     bl_options = {"REGISTER", "UNDO", "INTERNAL"}
 
+    @classmethod
+    def description(cls, _context, properties):
+        entry = session.shelf.entries.get(properties.job) if session.shelf is not None else None
+        if entry is not None and entry.job.request.get("kind") == "texture":
+            return tip_(
+                "Put the texture on the object that it was made for, or on a selected mesh with the same faces and UVs"
+            )
+        return tip_(cls.bl_description)
+
     def execute(self, context):
         from ..scene.asset import BadResult
+        from ..scene.extract import Refused
+        from .apply_texture import put_texture
         from .build_result import amount, build
 
         job = self.stored()
         if job is None:
             return self.gone()
-        if job.request.get("kind") == "texture":
-            self.report({"ERROR"}, "A texture belongs to the object it was made for. Texture the object again.")
-            return {"CANCELLED"}
         try:
             if job.id in session.ready:
-                return bpy.ops.espalier.build_result(job=job.id)
-            item, asset, seed = build(context, job, order_here(context))
-        except (BadResult, RuntimeError) as error:
+                operator = session.orders[job.id].operator.partition(".")[2]
+                return getattr(bpy.ops.espalier, operator)(job=job.id)
+            if job.request.get("kind") == "texture":
+                text = put_texture(context, job)
+            else:
+                item, asset, seed = build(context, job, order_here(context))
+                text = rpt_("{name}: {made}, seed {seed}", name=item.name, made=amount(asset), seed=seed)
+        except (BadResult, Refused, RuntimeError) as error:
             # The report of an operator that is called arrives as an exception.
             self.report({"ERROR"}, told(reported(error)))
             return {"CANCELLED"}
@@ -64,7 +77,6 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
             # The object stands; only the note that it does could not be written.
             self.report({"WARNING"}, told(error.sentence))
         session.shelf.touch(job.id)
-        text = rpt_("{name}: {made}, seed {seed}", name=item.name, made=amount(asset), seed=seed)
         self.report({"INFO"}, text)
         return {"FINISHED"}
 

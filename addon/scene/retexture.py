@@ -10,6 +10,7 @@ from typing import NamedTuple
 import bpy
 import numpy as np
 
+from .arrays import corner_uv
 from .asset import BadResult, Provenance, Texture
 from .copies import copy_in_place
 from .extract import MAX_LAYERS, Refused, fill_slots, find_obstacle, fingerprint
@@ -22,6 +23,38 @@ def find_object(name, uid=None):
     if uid is not None:
         return next((item for item in bpy.data.objects if item.session_uid == uid), None)
     return bpy.data.objects.get(name)
+
+
+def target_of(request, folder):
+    """What the request of a job in ``folder`` says of its object, as ``Subject.target`` gave it. Raises BadResult."""
+    target = request.get("target")
+    if not isinstance(target, dict):
+        raise BadResult(f"The result in {folder} does not say what it was made for: its files are damaged.")
+    return target
+
+
+def find_fitting(name, target, chosen):
+    """Return the object called ``name`` or else the first of ``chosen`` whose faces and UVs are still those that a
+    texture was made for; ``target`` is what ``Subject.target`` gave. Raises Refused when there is none.
+    """
+    named = find_object(name)
+    for item in [*([named] if named is not None else []), *chosen]:
+        if item.type == "MESH" and _fits(item.data, target):
+            return item
+    if named is None:
+        raise Refused(
+            f"“{name}” is not in this file, and no selected mesh has the faces and UVs that its texture was made for. "
+            "Select one that has, or texture an object again."
+        )
+    raise Refused(
+        f"The faces or UVs of “{name}” have changed since its texture was made, and no selected mesh has those of "
+        "then. Select one that has, or texture the object again."
+    )
+
+
+def _fits(mesh, target):
+    layer = "" if target.get("new_layer") else str(target.get("layer", ""))
+    return fingerprint(mesh, layer) == target.get("fingerprint")
 
 
 class Applied(NamedTuple):
@@ -46,13 +79,14 @@ def apply_texture(item, texture: Texture, target, folder, provenance: Provenance
         raise Refused(obstacle)
     mesh, layer = item.data, str(target.get("layer", ""))
     is_new = bool(target.get("new_layer"))
-    if fingerprint(mesh, "" if is_new else layer) != target.get("fingerprint"):
+    if not _fits(mesh, target):
         raise Refused(
             f"The faces or UVs of “{item.name}” were changed while its texture was made, so it no longer fits. "
             "Texture it again."
         )
     uv = _read_layer(folder, len(mesh.loops)) if is_new else None
-    if is_new and len(mesh.uv_layers) >= MAX_LAYERS:
+    there = _layer_with(mesh, uv) if is_new else layer
+    if not there and len(mesh.uv_layers) >= MAX_LAYERS:
         raise Refused(
             f"“{item.name}” has {MAX_LAYERS} UV layers, and no more are possible: remove one, then try again."
         )
@@ -60,8 +94,7 @@ def apply_texture(item, texture: Texture, target, folder, provenance: Provenance
     if on_copy:
         notes.append(f"It is a copy of “{item.name}”, which is hidden in its place.")
         item = copy_in_place(item, scene or bpy.context.scene)
-    if is_new:
-        layer = _add_layer(item, layer, uv)
+    layer = there or _add_layer(item, layer, uv)
     before = list({slot.material: None for slot in item.material_slots if slot.material is not None})
     fill_slots(item, build_material(item.name, texture, layer))
     notes += _keep(before)
@@ -89,6 +122,11 @@ def _read_layer(folder, corners):
     if uv.shape != (corners, 2):
         raise BadResult(f"The UVs in {folder} do not fit the mesh: the job's files are damaged.")
     return uv
+
+
+def _layer_with(mesh, uv):
+    """The name of a layer that has the very UVs [L, 2], from when the texture was put on before; "" if none."""
+    return next((each.name for each in mesh.uv_layers if np.array_equal(corner_uv(mesh, each.name), uv)), "")
 
 
 def _add_layer(item, name, uv):

@@ -209,9 +209,10 @@ def test_deleted_object_is_told_in_a_sentence(painter):
     assert not session.message.can_retry and not session.ready and not bpy.data.materials
 
 
-@pytest.mark.parametrize("new_layer", [False, True])
-def test_mesh_that_was_changed_meanwhile_is_told_in_a_sentence(painter, new_layer):
+@pytest.mark.parametrize(("new_layer", "texture_on"), [(False, "OBJECT"), (True, "OBJECT"), (False, "COPY")])
+def test_mesh_that_was_changed_meanwhile_is_told_in_a_sentence(painter, new_layer, texture_on):
     item = add()
+    bpy.context.scene.espalier.texture_on = texture_on
     if new_layer:
         overlap(item)
     bpy.ops.espalier.texture()
@@ -223,6 +224,7 @@ def test_mesh_that_was_changed_meanwhile_is_told_in_a_sentence(painter, new_laye
     tick()
     assert session.message.is_error and "changed while its texture was made" in session.message.text
     assert len(item.data.uv_layers) == 1 and not item.material_slots
+    assert list(bpy.data.objects) == [item] and not item.hide_get()
 
 
 def test_sculpted_shape_still_gets_its_texture(painter):

@@ -77,19 +77,6 @@ def test_one_undo_takes_the_copy_away_and_shows_the_object(copier):
     assert not item.hide_get() and not item.hide_render
 
 
-def test_a_changed_object_gets_no_copy(copier):
-    item = add()
-    bpy.ops.espalier.texture()
-    tick()
-    bpy.ops.object.mode_set(mode="EDIT")
-    bpy.ops.mesh.subdivide()
-    bpy.ops.object.mode_set(mode="OBJECT")
-    copier.finish()
-    tick()
-    assert session.message.is_error and "changed while its texture was made" in session.message.text
-    assert list(bpy.data.objects) == [item] and not item.hide_get()
-
-
 @pytest.fixture
 def library(tmp_path):
     """A file with a monkey in a collection."""

@@ -270,7 +270,7 @@ def _function(parents):
 
 TRANSLATING = (*HELPERS, "told", "reported")
 # Functions of ours whose results are translated already.
-MADE = ("describe", "summary", "break_lines", "_apply", "_replace")
+MADE = ("describe", "summary", "break_lines", "put_texture", "_replace")
 # What is reported, or shown with ``translate=False``, and is of no language, with the reason.
 NO_TEXT = {
     "addon/ui/advanced_panel.py: f'{own:g}'": "a number",

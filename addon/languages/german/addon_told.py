@@ -194,6 +194,16 @@ TOLD = {
     "The faces or UVs of “{0}” were changed while its texture was made, so it no longer fits. Texture it again.": (
         "Flächen oder UVs von „{0}“ änderten sich, während die Textur entstand; sie passt nicht mehr. Neu texturieren."
     ),
+    "“{0}” is not in this file, and no selected mesh has the faces and UVs that its texture was made for. "
+    "Select one that has, or texture an object again.": (
+        "„{0}“ ist nicht in dieser Datei, und kein ausgewähltes Mesh hat die Flächen und UVs, für die die Textur "
+        "gemacht wurde. Eines auswählen, das sie hat, oder ein Objekt neu texturieren."
+    ),
+    "The faces or UVs of “{0}” have changed since its texture was made, and no selected mesh has those of then. "
+    "Select one that has, or texture the object again.": (
+        "Flächen oder UVs von „{0}“ haben sich geändert, seit die Textur gemacht wurde, und kein ausgewähltes Mesh hat "
+        "die von damals. Eines auswählen, das sie hat, oder das Objekt neu texturieren."
+    ),
     # Notes on what was textured or replaced
     "It had no UVs: they are in the new UV layer “{0}”.": "Es hatte keine UVs: sie sind in der neuen UV-Map „{0}“.",
     "Its UVs {0}, so the texture uses the new UV layer “{1}”.": (
@@ -254,6 +264,9 @@ TOLD = {
     "The result in {0} cannot be read: {1}.": "Das Ergebnis in {0} ist nicht lesbar: {1}.",
     "The result names a file outside its folder: {0}.": "Das Ergebnis nennt eine Datei außerhalb seines Ordners: {0}.",
     "The texture {0} of the result is not a PNG file.": "Die Textur {0} des Ergebnisses ist keine PNG-Datei.",
+    "The result in {0} does not say what it was made for: its files are damaged.": (
+        "Das Ergebnis in {0} sagt nicht, wofür es gemacht wurde: seine Dateien sind beschädigt."
+    ),
     "The UVs that were made for the texture cannot be read in {0}: {1}.": (
         "Die für die Textur gemachten UVs in {0} sind nicht lesbar: {1}."
     ),

@@ -57,8 +57,10 @@ WORDS = {
     "“{name}” is no longer in the file. The new result is kept in {folder}.": (
         "„{name}“ ist nicht mehr in der Datei. Das neue Ergebnis liegt in {folder}."
     ),
-    "“{name}” is no longer in the file. Its texture is kept in {folder}.": (
-        "„{name}“ ist nicht mehr in der Datei. Seine Textur liegt in {folder}."
+    "“{name}” is no longer in the file. "
+    "Its texture is kept: select a mesh like it and press Apply Texture in Results.": (
+        "„{name}“ ist nicht mehr in der Datei. Seine Textur bleibt erhalten: ein gleiches Mesh auswählen und in den "
+        "Ergebnissen „Textur anwenden“ drücken."
     ),
     "Drop one image on a mesh to texture it.": "Zum Texturieren ein einzelnes Bild auf einem Mesh ablegen.",
     "There is no image here. Choose PNG, JPEG, WebP, TIFF or EXR files.": (
@@ -85,9 +87,6 @@ WORDS = {
     ),
     "The log cannot be read: {why}. Open it with Open Log.": (
         "Das Protokoll ist nicht lesbar: {why}. Mit „Protokoll öffnen“ öffnen."
-    ),
-    "A texture belongs to the object it was made for. Texture the object again.": (
-        "Eine Textur gehört zu dem Objekt, für das sie gemacht wurde. Das Objekt neu texturieren."
     ),
     "Only what was generated from an image that is still there can be varied.": (
         "Varianten gibt es nur von dem, was aus einem noch vorhandenen Bild erzeugt wurde."

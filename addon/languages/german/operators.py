@@ -5,6 +5,7 @@ OPERATORS = {
     "Add Advanced Preset": "Erweiterte Voreinstellung hinzufügen",
     "Add Finish Preset": "Voreinstellung hinzufügen",
     "Allow Online Access": "Online-Zugriff erlauben",
+    "Apply Texture": "Textur anwenden",
     "Camera": "Kamera",
     "Cancel": "Abbrechen",
     "Clear Waiting": "Leeren",
@@ -130,6 +131,10 @@ WORDS = {
         "Das Bild aus der Zwischenablage nehmen, oder die Bilddatei, deren Pfad dort steht"
     ),
     "Put the object into the scene, at the 3D cursor": "Das Objekt am 3D-Cursor in die Szene setzen",
+    "Put the texture on the object that it was made for, or on a selected mesh with the same faces and UVs": (
+        "Die Textur auf das Objekt legen, für das sie gemacht wurde, oder auf ein ausgewähltes Mesh mit denselben "
+        "Flächen und UVs"
+    ),
     "Cancel every job that has not begun": "Alle Aufträge abbrechen, die noch nicht begonnen haben",
     "Run the jobs that were waiting when Blender was closed; their objects appear from the 3D cursor on": (
         "Die Aufträge ausführen, die beim Schließen von Blender warteten; ihre Objekte erscheinen ab dem 3D-Cursor"
