@@ -25,10 +25,13 @@ _PATIENCE = 24
 _ORDERS = 3
 
 _FIRST_USE = 0.72
-_ESTIMATES = 3
+_ESTIMATES, _CLOSE_ENOUGH = 3, 0.01
 _CLOSE = (1.03, 1.02, 1.01, 1.0, 0.99, 0.98, 0.965, 0.95)
 _LESS = 0.9
 _LEAST = 0.05
+
+# Where the strip stays so much lower than it is wide (its square root), a larger scale is tried once more.
+_ROOM = 1.008
 
 # Charts are at least so many texels wide, at a scale below the one that is expected.
 _WIDTH_TEXELS, _WIDTH_SCALE = 4.2, 0.97
@@ -51,17 +54,31 @@ def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> 
     coarse = _Grid(grid.side // shrink, -(-grid.gap // shrink), texels * shrink)
     # Tried two at a time whatever the number of cores, so that the answer does not depend on it.
     with ThreadPoolExecutor(2) as threads:
-        estimates = list(threads.map(lambda order: work.estimate(coarse, order), range(_ORDERS)))
-        order = int(np.argmax(estimates))
-        first = scale = estimates[order] * shrink
+        tried, used = work.estimate(coarse)
+        others = threads.map(lambda order: work.attempt(tried, coarse, 2 * coarse.side, order)[1], range(1, _ORDERS))
+        heights = [used, *others]
+        order = int(np.argmin(heights))
+        first = scale = min(tried * np.sqrt(coarse.side / heights[order]), work.largest(coarse)) * shrink
         work.widen(_WIDTH_TEXELS / (_WIDTH_SCALE * scale * texels))
+
+        def attempts(scales: list[float]) -> tuple[np.ndarray, int, float] | None:
+            """The first of the scales that fits: points, the height used, the scale."""
+            for scale, (placed, used) in zip(
+                scales, threads.map(lambda s: work.attempt(s, grid, grid.side, order), scales), strict=True
+            ):
+                if used <= grid.side:
+                    return placed * texels, used, scale
+            return None
+
         while scale > _LEAST * first:
-            for one, other in zip(_CLOSE[::2], _CLOSE[1::2], strict=True):
-                scales = [scale * one, scale * other]
-                tried = threads.map(work.attempt, scales, [grid] * 2, [grid.side] * 2, [order] * 2)
-                for placed, used in tried:
-                    if used <= grid.side:
-                        return placed * texels
+            for pair in zip(_CLOSE[::2], _CLOSE[1::2], strict=True):
+                found = attempts([scale * factor for factor in pair])
+                if found is None:
+                    continue
+                placed, used, scale = found
+                room = np.sqrt(grid.side / used)
+                larger = attempts([scale * room, scale * np.sqrt(room)]) if room > _ROOM else None
+                return placed if larger is None else larger[0]
             scale *= _LESS
     return None
 
@@ -94,17 +111,21 @@ class _Packing:
         area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
         self.area = np.bincount(self.chart, area)
 
-    def estimate(self, grid: _Grid, order: int) -> float:
-        """The scale, in cells per unit, at which the strip is about as high as wide."""
-        largest = (grid.side - 2.0 * grid.margin - grid.gap - 1.0) / max(float(self.extent.max()), 1e-30)
-        scale = min(grid.side * np.sqrt(_FIRST_USE / max(float(self.area.sum()), 1e-30)), largest)
+    def largest(self, grid: _Grid) -> float:
+        """The scale, in cells per unit, at which the longest chart is as long as the square."""
+        return (grid.side - 2.0 * grid.margin - grid.gap - 1.0) / max(float(self.extent.max()), 1e-30)
+
+    def estimate(self, grid: _Grid) -> tuple[float, int]:
+        """A scale, in cells per unit, at which the strip of the first order is about as high as wide; its height."""
+        largest = self.largest(grid)
+        nearer = min(grid.side * np.sqrt(_FIRST_USE / max(float(self.area.sum()), 1e-30)), largest)
         for _ in range(_ESTIMATES):
-            _, used = self.attempt(scale, grid, 2 * grid.side, order)
-            nearer = min(scale * np.sqrt(grid.side / used), largest)
-            if abs(nearer / scale - 1.0) < 0.01:
-                break
             scale = nearer
-        return scale
+            _, used = self.attempt(scale, grid, 2 * grid.side, 0)
+            nearer = min(scale * np.sqrt(grid.side / used), largest)
+            if abs(nearer / scale - 1.0) < _CLOSE_ENOUGH:
+                break
+        return scale, used
 
     def attempt(self, scale: float, grid: _Grid, limit: int, order: int) -> tuple[np.ndarray, int]:
         """Place all charts at ``scale``: points [F, 3, 2] in cells and the height used, above ``limit`` on failure."""

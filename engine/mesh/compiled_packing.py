@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled loops of ``bitmap_packing``: which cells a chart touches, and where it fits.
+"""Compiled loops of packing: how far charts reach, which cells they touch, and where they fit.
 
 Importing this module fails where numba is missing. Plain integer and float64 arithmetic without fast-math: the same
 charts give the same places on every machine.
@@ -7,26 +7,30 @@ charts give the same places on every machine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit
 
 from . import raster
+from .compilation import compiled
 
 # A hair more than what the rasteriser covers: rounding must not make it cover more than was reserved.
 REACH = raster.REACH + 1e-4
 
 
-def _loop(function: Callable) -> Callable:
-    """Compile at the first call, and keep the result for later processes where there is a folder for it."""
-    try:
-        return njit(error_model="numpy", cache=True, nogil=True)(function)
-    except RuntimeError:
-        return njit(error_model="numpy", nogil=True)(function)
+@compiled
+def ranges(uv: np.ndarray, chart: np.ndarray, count: int, cos: float, sin: float) -> tuple[np.ndarray, np.ndarray]:
+    """``packing._ranges``."""
+    low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
+    for face in range(len(uv)):
+        c = chart[face]
+        for corner in range(3):
+            x, y = uv[face, corner, 0], uv[face, corner, 1]
+            along, across = x * cos + y * sin, y * cos - x * sin
+            low[c, 0], high[c, 0] = min(low[c, 0], along), max(high[c, 0], along)
+            low[c, 1], high[c, 1] = min(low[c, 1], across), max(high[c, 1], across)
+    return low, high
 
 
-@_loop
+@compiled
 def touched_cells(
     triangles: np.ndarray, chart: np.ndarray, width: np.ndarray, height: np.ndarray, first: np.ndarray, texels: int
 ) -> np.ndarray:
@@ -77,7 +81,7 @@ def touched_cells(
     return cells
 
 
-@_loop
+@compiled
 def _runs(cells: np.ndarray, width: int, height: int, turn: int, out: np.ndarray) -> int:
     """Write the runs (row, column, length) of a bitmap turned by ``turn`` quarters into ``out``, longest first."""
     rows = height if turn % 2 == 0 else width
@@ -116,7 +120,7 @@ def _runs(cells: np.ndarray, width: int, height: int, turn: int, out: np.ndarray
     return count
 
 
-@_loop
+@compiled
 def _find(
     jump: np.ndarray, widest: np.ndarray, runs: np.ndarray, count: int, columns: int, start: int, stop: int
 ) -> tuple[int, int]:
@@ -154,7 +158,7 @@ def _find(
     return -1, -1
 
 
-@_loop
+@compiled
 def _occupy(jump: np.ndarray, widest: np.ndarray, runs: np.ndarray, count: int, y: int, x: int, gap: int) -> None:
     """Occupy the runs at (y, x), and everything within ``gap`` cells of them."""
     size = jump.shape[1]
@@ -187,7 +191,7 @@ def _occupy(jump: np.ndarray, widest: np.ndarray, runs: np.ndarray, count: int, 
         widest[row] = longest
 
 
-@_loop
+@compiled
 def place(
     cells: np.ndarray,
     width: np.ndarray,
