@@ -45,8 +45,8 @@ def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> 
     ``raster.rasterise`` covers for two charts at least ``padding`` stay free in every direction, half of it to the
     border. Returns float64 [F, 3, 2] in texels, or None when the charts are too many for that.
     """
-    texels = -(-size // _LARGEST_GRID)
-    grid = _Grid(size // texels, -(-padding // texels), texels)
+    grid = _grid(size, padding)
+    texels = grid.texels
     work = _Packing(lay_down(uv.astype(np.float64), chart, int(chart.max()) + 1), chart)
     if work.count * (2.0 + grid.gap) ** 2 > 0.9 * grid.side**2:
         return None
@@ -83,12 +83,61 @@ def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> 
     return None
 
 
+def pack_beside(standing: np.ndarray, uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> np.ndarray | None:
+    """Place further charts (face label int [F]) in the room that a layout of ``pack_bitmaps`` leaves.
+
+    standing: [G, 3, 2], that layout, and uv: [F, 3, 2], all in texels. Returns float64 [F, 3, 2], or None where there
+    is not enough room.
+    """
+    grid = _grid(size, padding)
+    edge, count = grid.gap // 2, int(chart.max()) + 1
+    points = widened(lay_down(uv / grid.texels, chart, count), chart, count, _WIDTH_TEXELS / grid.texels)
+    moved = points + grid.margin
+    box = _boxes(_extents(points, chart, count), 1.0, grid)
+    # The standing layout is one chart that fills the square.
+    side = grid.side - 2 * edge
+    width, height = np.concatenate([[[side, side]], box]).T
+    first = np.concatenate([[0], np.cumsum(width * height)])
+    triangles = np.concatenate([standing / grid.texels - edge, moved])
+    number = np.concatenate([np.zeros(len(standing), dtype=np.int64), chart + 1])
+    cells = compiled.touched_cells(triangles, number, width, height, first, grid.texels)
+    places, used = compiled.place(cells, width, height, first, np.arange(count + 1), side, side, grid.gap, _PATIENCE)
+    return None if used > side else _at_places(moved, chart, places[1:], box, edge) * grid.texels
+
+
 class _Grid:
     """side: cells a side. gap: free cells between charts. texels: texels along the side of a cell."""
 
     def __init__(self, side: int, gap: int, texels: int) -> None:
         self.side, self.gap, self.texels = side, gap, texels
         self.margin = compiled.REACH / texels + 0.5 - 0.5 / texels
+
+
+def _grid(size: int, padding: int) -> _Grid:
+    texels = -(-size // _LARGEST_GRID)
+    return _Grid(size // texels, -(-padding // texels), texels)
+
+
+def _extents(points: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
+    """How far charts that begin at the origin reach, [C, 2]."""
+    extent = np.zeros((count, 2))
+    np.maximum.at(extent, chart, points.max(axis=1))
+    return extent
+
+
+def _boxes(extent: np.ndarray, scale: float, grid: _Grid) -> np.ndarray:
+    """Width and height in cells, int64 [C, 2], of the bitmaps of charts with the extents [C, 2]."""
+    return np.ceil(extent * scale + 2.0 * grid.margin).astype(np.int64)
+
+
+def _at_places(moved: np.ndarray, chart: np.ndarray, places: np.ndarray, box: np.ndarray, edge: int) -> np.ndarray:
+    """Turn and move charts [F, 3, 2], each in its box [C, 2], to their places [C, 3] within ``edge`` cells."""
+    row, column, turn = places[chart].T[..., None]
+    x, y = moved[..., 0], moved[..., 1]
+    w, h = box[chart].T[..., None]
+    turned_x = np.select([turn == 0, turn == 1, turn == 2], [x, h - y, w - x], y)
+    turned_y = np.select([turn == 0, turn == 1, turn == 2], [y, x, h - y], w - x)
+    return np.stack([turned_x + column + edge, turned_y + row + edge], axis=-1)
 
 
 class _Packing:
@@ -105,8 +154,7 @@ class _Packing:
 
     def _measure(self, points: np.ndarray) -> None:
         self.points = points
-        self.extent = np.zeros((self.count, 2))
-        np.maximum.at(self.extent, self.chart, points.max(axis=1))
+        self.extent = _extents(points, self.chart, self.count)
         edges = points[:, 1:] - points[:, :1]
         area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
         self.area = np.bincount(self.chart, area)
@@ -129,7 +177,7 @@ class _Packing:
 
     def attempt(self, scale: float, grid: _Grid, limit: int, order: int) -> tuple[np.ndarray, int]:
         """Place all charts at ``scale``: points [F, 3, 2] in cells and the height used, above ``limit`` on failure."""
-        box = np.ceil(self.extent * scale + 2.0 * grid.margin).astype(np.int64)
+        box = _boxes(self.extent, scale, grid)
         edge = grid.gap // 2
         side, high = grid.side - 2 * edge, limit - 2 * edge
         if box.max() > side:
@@ -143,9 +191,4 @@ class _Packing:
         places, used = compiled.place(cells, width, height, first, line, side, high, grid.gap, _PATIENCE)
         if used > high:
             return self.points, limit + 1
-        row, column, turn = places[self.chart].T[..., None]
-        x, y = moved[..., 0], moved[..., 1]
-        w, h = width[self.chart][:, None], height[self.chart][:, None]
-        turned_x = np.select([turn == 0, turn == 1, turn == 2], [x, h - y, w - x], y)
-        turned_y = np.select([turn == 0, turn == 1, turn == 2], [y, x, h - y], w - x)
-        return np.stack([turned_x + column + edge, turned_y + row + edge], axis=-1), used + 2 * edge
+        return _at_places(moved, self.chart, places, box, edge), used + 2 * edge

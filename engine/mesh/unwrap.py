@@ -14,7 +14,7 @@ from ..errors import Cancelled
 from .box_projection import box_charts
 from .charts import winding_pairs
 from .flatten import alone
-from .outlines import ChartPoints, crossings, overfull_points
+from .outlines import ChartPoints, crossings, least_widths, overfull_points
 from .packing import pack_rectangles
 from .raster import overlapping_texels
 from .relax import kept_pairs, relax
@@ -32,6 +32,9 @@ _SMALLEST_RETRY = 256
 _EXPECTED_USE = 0.65
 
 _UNFOLD_ROUNDS = 3
+
+# What is left of a chart stays in its place when it is so many texels wide.
+_LEAST_WIDTH = 4.1
 
 
 @dataclass
@@ -82,6 +85,8 @@ class _Unwrapping:
         self.chart = np.full(len(faces), -1, dtype=np.int64)
         self.way = np.zeros(len(faces), dtype=np.int64)
         self.events: list[str] = []
+        # Between the charts as they stand; None where they were not placed by their texels.
+        self.padding: int | None = None
 
     def relax(self) -> np.ndarray:
         """Find charts and flatten those that can be; return the label of each other face's chart, -1 elsewhere."""
@@ -167,18 +172,64 @@ class _Unwrapping:
 
     def pack(self) -> np.ndarray:
         """Place all charts in the unit square; float64 [F, 3, 2]. Faces that cover others get charts of their own."""
+        placed = self._place()
         for _ in range(_UNFOLD_ROUNDS):
-            placed = self._place()
             covering = overlapping_texels(placed.astype(np.float32), self.size)[1]
             if len(covering) == 0:
-                return placed
+                break
             self.events.append(f"{len(covering)} faces that lay over others got charts of their own.")
-            self.uv[covering] = alone(self.exact[self.faces[covering]])
-            self.chart[covering] = self.chart.max() + 1 + np.arange(len(covering))
-        return self._place()
+            placed = self._place_again(placed, self._take_out(covering, placed))
+        return placed
+
+    def _take_out(self, covering: np.ndarray, placed: np.ndarray) -> np.ndarray:
+        """Make each of the faces ``covering`` a chart; return the faces [N] that cannot stay where they are ``placed``.
+
+        Those are what falls off the charts of these faces, each piece a chart of its own now, and charts that are too
+        narrow without them.
+        """
+        affected = np.isin(self.chart, self.chart[covering])
+        self.uv[covering] = alone(self.exact[self.faces[covering]])
+        self.chart[covering] = self.chart.max() + 1 + np.arange(len(covering))
+        affected[covering] = False
+        part = np.flatnonzero(affected)
+        left, right = kept_pairs(np.where(affected, np.cumsum(affected) - 1, -1), *self.pairs)
+        f, g = left // 3, right // 3
+        same = self.chart[part[f]] == self.chart[part[g]]
+        piece = label_components(len(part), f[same], g[same])
+        size, owner = np.bincount(piece), self.chart[part[np.unique(piece, return_index=True)[1]]]
+        order = np.lexsort((-size, owner))
+        largest = np.zeros(len(size), dtype=bool)
+        largest[order[np.diff(owner[order], prepend=-1) != 0]] = True
+        wide = least_widths(placed[part] * self.size, piece, len(size)) >= _LEAST_WIDTH
+        loose = ~largest[piece]
+        self.chart[part[loose]] = self.chart.max() + 1 + piece[loose]
+        return np.concatenate([covering, part[~(largest & wide)[piece]]])
+
+    def _place_again(self, placed: np.ndarray, changed: np.ndarray) -> np.ndarray:
+        """Place the charts of the faces ``changed`` in the room that the others leave, or all anew without such room."""
+        if self.padding is None:
+            return self._place()
+        from .bitmap_packing import pack_beside
+
+        kept = np.ones(len(placed), dtype=bool)
+        kept[changed] = False
+        standing = placed[kept] * self.size
+        areas, texels = _double_areas(self.uv[kept]), _double_areas(standing)
+        real = areas > 0
+        if not real.any():
+            return self._place()
+        scale = np.sqrt(np.median(texels[real] / areas[real]))
+        chart = np.unique(self.chart[changed], return_inverse=True)[1].reshape(-1)
+        beside = pack_beside(standing, self.uv[changed] * scale, chart, self.size, self.padding)
+        if beside is None:
+            return self._place()
+        placed = placed.copy()
+        placed[changed] = beside / self.size
+        return placed
 
     def _place(self) -> np.ndarray:
         self._rest()
+        self.padding = None
         chart = np.unique(self.chart, return_inverse=True)[1].reshape(-1)
         try:
             from .bitmap_packing import pack_bitmaps
@@ -187,6 +238,7 @@ class _Unwrapping:
         for padding in (PADDING, PADDING // 2, 1):
             placed = pack_bitmaps(self.uv, chart, self.size, padding)
             if placed is not None:
+                self.padding = padding
                 if padding < PADDING:
                     self.events.append(
                         f"{int(chart.max()) + 1} charts left room for {padding} free texels between them, "
