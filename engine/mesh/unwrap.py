@@ -206,7 +206,7 @@ class _Unwrapping:
         return np.concatenate([covering, part[~(largest & wide)[piece]]])
 
     def _place_again(self, placed: np.ndarray, changed: np.ndarray) -> np.ndarray:
-        """Place the charts of the faces ``changed`` in the room that the others leave, or all anew without such room."""
+        """Place the charts of the faces ``changed`` in the room that the others leave, or all anew."""
         if self.padding is None:
             return self._place()
         from .bitmap_packing import pack_beside
