@@ -13,7 +13,6 @@ import numpy as np
 
 # Triangles that are placed and lit at a time: a large preview takes several ticks.
 PIECE = 8192
-READ_SECONDS = 0.006
 CLAY = np.array([0.62, 0.52, 0.44], dtype=np.float32)
 LIGHT = np.array([-0.35, -0.55, 0.76], dtype=np.float32)
 AMBIENT = 0.35
@@ -35,9 +34,10 @@ class LiveView:
         """The file that is drawn; None when nothing is."""
         return self._file
 
-    def follow(self, job, order):
+    def follow(self, job, order, max_seconds=0.0):
         """Draw what ``job`` has made so far where ``order`` wants the object; nothing without a job. True when that is
-        other than before. What there was stays until a new preview is read, which may take several calls.
+        other than before. What there was stays until a new preview is read, which may take several calls: each reads
+        one piece, and more for as long as ``max_seconds`` allow.
         """
         file = getattr(job, "live", None)
         if file is None or not hasattr(order, "location"):
@@ -47,19 +47,19 @@ class LiveView:
             if file is None:
                 self._show(None, "")
                 return True
-        return self._reading is not None and self._read_on(order.scene)
+        return self._reading is not None and self._read_on(order.scene, time.monotonic() + max_seconds)
 
-    def _read_on(self, scene):
-        """Read for a few milliseconds; true when a preview is there."""
-        deadline = time.monotonic() + READ_SECONDS
-        while time.monotonic() < deadline:
+    def _read_on(self, scene, deadline):
+        """Read at least one piece, further ones until the monotonic time ``deadline``; true when a preview is there."""
+        while True:
             try:
                 next(self._reading)
             except StopIteration as end:
                 self._reading = None
                 self._show(end.value, scene)
                 return True
-        return False
+            if time.monotonic() >= deadline:
+                return False
 
     def _show(self, triangles, scene):
         self._triangles, self._scene, self._batch = triangles, scene, None
@@ -127,6 +127,7 @@ def _read(file, order):
     scene = bpy.data.scenes.get(order.scene)
     rows = frame_on_ground(vertices, order.size / (scene.unit_settings.scale_length if scene is not None else 1.0))
     placed = (vertices @ rows[:3] + rows[3] + np.array(order.location)).astype(np.float32)
+    yield
     corners, colours = np.empty((len(faces), 3, 3), np.float32), np.ones((len(faces), 3, 4), np.float32)
     for start in range(0, len(faces), PIECE):
         yield

@@ -57,6 +57,7 @@ def _note():
 
 def _move_on():
     global _opened, _redraw_due
+    end = time.monotonic() + TICK_SECONDS
     changed = session.poll(TICK_SECONDS)
     # A file that is opened brings a window manager without rows.
     if changed or _opened != session.opened:
@@ -64,7 +65,8 @@ def _move_on():
         results.sync(bpy.context.window_manager)
     job = session.current() if preferences.live_preview() else None
     order = session.orders.get(job.id) if job is not None else None
-    if live_view.follow(job, order if order is not None and order.opened == session.opened else None):
+    order = order if order is not None and order.opened == session.opened else None
+    if live_view.follow(job, order, end - time.monotonic()):
         _redraw_viewports()
     placed = bool(session.ready) and _place()
     _redraw_due |= placed

@@ -7,7 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from espalier.addon.client.engine import Event
-from espalier.addon.live_view import live_view
+from espalier.addon.live_view import PIECE, live_view
 from espalier.addon.session import session
 
 from .conftest import box
@@ -140,6 +140,21 @@ def test_a_large_preview_takes_many_short_ticks_and_the_one_before_stays_meanwhi
         longest, ticks = max(longest, time.thread_time() - begun), ticks + 1
     assert len(live_view._triangles[0]) == 360_000 and ticks > 1
     assert longest < 0.02
+
+
+def test_a_tick_that_the_jobs_have_used_up_reads_one_piece_of_a_preview(engine, watched, monkeypatch):
+    before = live_view._triangles
+    job, folder = engine.submitted[-1]
+    vertices, faces = np.random.default_rng(0).random((9, 3), np.float32), np.tile(np.arange(9), 20_000).reshape(-1, 3)
+    np.savez(folder / "live-large.npz", vertices=vertices, faces=faces)
+    engine.events.append(Event("preview", job, {"stage": "shape", "file": "live-large.npz"}))
+    session.poll(0.0)
+    monkeypatch.setattr(session, "poll", lambda max_seconds: time.sleep(max_seconds))
+    ticks = 0
+    while live_view._triangles is before:
+        tick(1)
+        ticks += 1
+    assert ticks > len(faces) / PIECE
 
 
 def test_the_request_asks_for_it(engine):
