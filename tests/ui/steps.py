@@ -49,7 +49,7 @@ def run_job(ui, seen, during, name):
             pictured = True
             yield 0.4
             shot(ui, name)
-        if job is None and not session.ready:
+        if at_rest():
             break
     assert session.message is not None and not session.message.is_error, session.message
 
@@ -65,6 +65,12 @@ def press_in_viewport(ui, keys):
 
 def extension_session():
     return importlib.import_module(f"{MODULE}.addon.session").session
+
+
+def at_rest():
+    """Whether all jobs have ended and their results stand where they belong."""
+    session = extension_session()
+    return session.current() is None and not session.ready
 
 
 def watch(session):

@@ -18,7 +18,7 @@ from hand import (
     tap,
     until,
 )
-from steps import MODULE, extension_session, shot
+from steps import MODULE, at_rest, extension_session, shot
 
 HOUSE = Path(os.environ["ESPALIER_STORY_IMAGES"]) / "little house.png"
 ENABLED = "“espalier” was not installed by the drop"
@@ -114,14 +114,11 @@ def watch_previews(ui, found):
     before, seen, meshes = set(bpy.data.objects.keys()), [], len(bpy.data.meshes)
     names = {"live-structure.npz": "05-voxels", "live-shape.npz": "06-clay", "live-material.npz": "07-materials"}
 
-    def is_over():
-        return session.current() is None and not session.ready
-
     def drawn():
         # A new one is read in pieces, while the one before is still drawn.
         return live_view.shown if live_view._reading is None and live_view._batch is not None else None
 
-    while not is_over():
+    while not at_rest():
         yield 0.05
         file = drawn()
         if file is None or file.name in seen:
@@ -171,7 +168,7 @@ def queue_three(ui, found):
     yield from away(ui)
     yield from settled(ui)
     shot(ui, "story-10-queue")
-    yield from until(lambda: session.current() is None and not session.ready, "the queue did not end", 600)
+    yield from until(at_rest, "the queue did not end", 600)
     assert not any(message.is_error for message in session.messages), session.messages
     found["row"] = {name: round(bpy.data.objects[name].location.x, 3) for name in names}
     yield from settled(ui)

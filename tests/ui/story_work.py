@@ -25,7 +25,7 @@ from hand import (
     widgets,
 )
 from mathutils import Vector
-from steps import MODULE, extension_session, material_images, shot
+from steps import MODULE, at_rest, extension_session, material_images, shot
 
 IMAGES = Path(os.environ["ESPALIER_STORY_IMAGES"])
 FACES = 3000
@@ -44,7 +44,6 @@ def on_screen(ui, item):
 
 def texture_mesh(ui, found):
     """Drop a grey mesh on the viewport, move it to the front, and drop an image on it."""
-    session = extension_session()
     x, y = yield from in_viewport(ui, place=(0.3, 0.8))
     yield from drop(ui, [IMAGES / "grey vase.obj"], x, y)
     yield from tap(ui, "Return")
@@ -59,13 +58,19 @@ def texture_mesh(ui, found):
     yield from drop(ui, [IMAGES / "painted vase.png"], x, y)
     shot(ui, "story-12-drop-on-mesh")
     yield from tap(ui, "t")
-    yield from until(lambda: session.current() is not None, "the drop started nothing")
-    yield from away(ui)
-    yield from until(lambda: session.current() is None and not session.ready, "texturing did not end", 400)
-    assert not session.message.is_error, session.message
+    yield from work_off(ui, "the drop")
     found["painted"] = painted(bpy.data.objects["grey vase"])
     yield from settled(ui)
     shot(ui, "story-13-textured")
+
+
+def work_off(ui, what):
+    """Wait until ``what`` has started a job, take the pointer away, and wait until the job has ended well."""
+    session = extension_session()
+    yield from until(lambda: session.current() is not None, f"{what} started nothing")
+    yield from away(ui)
+    yield from until(at_rest, f"what {what} started did not end", 400)
+    assert not session.message.is_error, session.message
 
 
 def painted(item):
@@ -81,7 +86,6 @@ def painted(item):
 
 def finish_again(ui, found):
     """Click an object, open Finish, ask for fewer faces, and press Finish Again."""
-    session = extension_session()
     item = bpy.data.objects["mug"]
     yield from click(ui, *on_screen(ui, item))
     assert bpy.context.view_layer.objects.active == item, bpy.context.view_layer.objects.active
@@ -104,10 +108,7 @@ def finish_again(ui, found):
     yield from settled(ui)
     shot(ui, "story-14-finish")
     yield from press(ui, "espalier.finish_again")
-    yield from until(lambda: session.current() is not None, "Finish Again started nothing")
-    yield from away(ui)
-    yield from until(lambda: session.current() is None and not session.ready, "finishing did not end", 400)
-    assert not session.message.is_error, session.message
+    yield from work_off(ui, "Finish Again")
     found["after"] = finished(bpy.data.objects["mug"])
     yield from settled(ui)
     shot(ui, "story-15-finished-again")
