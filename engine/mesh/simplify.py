@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Fewer faces by quadric edge collapse: a library for the bulk, our own collapse for the last part and on CUDA.
+"""Fewer faces by quadric edge collapse: a fast one for the bulk, an exact one (collapse.py) for the rest and on CUDA.
 
-fast-simplification removes edges below a rising threshold, quickly, but ends early where open rims are in the way
-and then wears the rest down; the collapse in rounds (collapse.py) is slower on a processor, closer to the original and
-ends exactly at the target. So the library stops a little above the target, and well above a low one.
+The bulk of a large mesh goes by compiled sweeps (simplify_sweeps.py); of a smaller one, or where numba is missing, by
+fast-simplification. Both remove edges below a rising threshold, quickly, but leave open rims as they are; the collapse
+in rounds is slower on a processor, takes rims along and ends exactly at the target. So the bulk ends a little above the
+target, and well above a low one.
 """
 
 from __future__ import annotations
@@ -14,15 +15,20 @@ from scipy.spatial import cKDTree
 
 from . import clean
 from .collapse import collapse
+from .compilation import load_loops
 from .manifold import separate_corners
+from .simplify_sweeps import collapse_in_sweeps
 from .topology import edge_table, face_vectors, vertex_components
 
-# The library leaves so many times the faces of the target, and at least so many.
+# The bulk leaves so many times the faces of the target, and at least so many.
 _LEFT_OVER = 1.04
 _LEAST_LEFT = 20_000
 
 # It cannot remove the faces at open rims, nor some around them: together so many times the faces at rims.
 _RIM_FACES = 1.5
+
+# Faces below which the compiled sweeps are not worth loading.
+_SWEPT_FACES = 100_000
 
 # The library collapses every edge below a threshold, whatever their order, then raises it. Its first thresholds are
 # lengths: with average edges this long they are well below what a fine mesh can lose, so that the cheapest edges do go
@@ -71,9 +77,17 @@ def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> 
 
 
 def _bulk(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
-    """Let the library take away what it can remove safely; the mesh itself where that is nothing."""
+    """Take away quickly what can be removed safely; the mesh itself where that is nothing."""
+    least = max(int(_LEFT_OVER * target_faces), _LEAST_LEFT)
+    if 2 * least < len(faces) > _SWEPT_FACES and (loops := load_loops("compiled_sweeps")):
+        return collapse_in_sweeps(loops, vertices, faces, least, _RIM_FACES)
+    return _by_library(vertices, faces, least)
+
+
+def _by_library(vertices: np.ndarray, faces: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Let fast-simplification take faces away until ``least`` are left, or as few as it can; see ``_bulk``."""
     # The library leaves faces at open rims alone: what it cannot remove must not count against the others.
-    least = max(int(_LEFT_OVER * target_faces), _LEAST_LEFT) + int(_RIM_FACES * _faces_at_rims(vertices, faces))
+    least += int(_RIM_FACES * _faces_at_rims(vertices, faces))
     area = float(np.linalg.norm(face_vectors(vertices, faces), axis=1).sum())
     enlarge = _EDGE_LENGTH / max(float(np.sqrt(4 / np.sqrt(3) * area / max(len(faces), 1))), 1e-30)
     while 2 * least < len(faces):
@@ -109,6 +123,8 @@ def _without_crumbs(vertices: np.ndarray, faces: np.ndarray, target_faces: int) 
     their bounding diagonal is below the average edge of a mesh with so many faces and they are little of the surface.
     """
     piece = vertex_components(faces, len(vertices))
+    if not piece.any():
+        return faces
     order = np.argsort(piece, kind="stable")
     start = np.flatnonzero(np.diff(piece[order], prepend=-1))
     points = vertices[faces[order]]
