@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled loops of packing: how far charts reach, which cells they touch, and where they fit.
+"""Compiled loops of ``bitmap_packing``: which cells a chart touches, and where it fits.
 
 Importing this module fails where numba is missing. Plain integer and float64 arithmetic without fast-math: the same
 charts give the same places on every machine.
@@ -14,20 +14,6 @@ from .compilation import compiled
 
 # A hair more than what the rasteriser covers: rounding must not make it cover more than was reserved.
 REACH = raster.REACH + 1e-4
-
-
-@compiled
-def ranges(uv: np.ndarray, chart: np.ndarray, count: int, cos: float, sin: float) -> tuple[np.ndarray, np.ndarray]:
-    """``packing._ranges``."""
-    low, high = np.full((count, 2), np.inf), np.full((count, 2), -np.inf)
-    for face in range(len(uv)):
-        c = chart[face]
-        for corner in range(3):
-            x, y = uv[face, corner, 0], uv[face, corner, 1]
-            along, across = x * cos + y * sin, y * cos - x * sin
-            low[c, 0], high[c, 0] = min(low[c, 0], along), max(high[c, 0], along)
-            low[c, 1], high[c, 1] = min(low[c, 1], across), max(high[c, 1], across)
-    return low, high
 
 
 @compiled

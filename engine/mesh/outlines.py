@@ -19,8 +19,6 @@ _LEAST_SHARE = 0.02
 # Angles around a point may add up to so much more than a whole turn (radians) before faces must cover each other.
 _TURN_SLACK = 0.01
 
-_DIRECTIONS = 24
-
 
 @dataclass(frozen=True)
 class ChartPoints:
@@ -119,25 +117,6 @@ def _upper_half(middle: np.ndarray, through: np.ndarray) -> np.ndarray:
     upper = np.zeros(len(middle), dtype=bool)
     upper[np.argsort(away @ axes[:, 0], kind="stable")[(len(middle) + 1) // 2 :]] = True
     return upper
-
-
-def least_widths(uv: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
-    """The least distance between parallel lines around each chart of faces ``uv`` [F, 3, 2], in some of the directions.
-
-    float64 [count]; infinite for a chart without faces.
-    """
-    order = np.argsort(chart, kind="stable")
-    if len(order) == 0:
-        return np.full(count, np.inf)
-    present, start = np.unique(chart[order], return_index=True)
-    points, start = uv[order].reshape(-1, 2), 3 * start
-    width = np.full(count, np.inf)
-    for step in range(_DIRECTIONS):
-        angle = np.pi * step / _DIRECTIONS
-        along = points @ np.array([np.cos(angle), np.sin(angle)])
-        extent = np.maximum.reduceat(along, start) - np.minimum.reduceat(along, start)
-        width[present] = np.minimum(width[present], extent)
-    return width
 
 
 def overfull_points(uv: np.ndarray, points: ChartPoints) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compilation import load_loops
+from .widths import ranges
 
 _ANGLES = 16
 _SEARCH_STEPS = 24
@@ -61,13 +61,11 @@ def _rows(extent: np.ndarray, width: float, padding: int) -> tuple[np.ndarray, f
 
 def lay_down(uv: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
     """Turn each chart so that its bounding rectangle is smallest and lies down, its lower corner at the origin."""
-    loops = load_loops("compiled_packing")
-    ranges = _ranges if loops is None else loops.ranges
     best_area = np.full(count, np.inf)
     best = np.zeros((count, 5))
     for step in range(_ANGLES):
         angle = 0.5 * np.pi * step / _ANGLES
-        low, high = ranges(uv, chart, count, np.cos(angle), np.sin(angle))
+        low, high = ranges(uv, chart, np.full(count, np.cos(angle)), np.full(count, np.sin(angle)))
         wide = (high - low).T
         better = wide[0] * wide[1] < best_area * (1 - 1e-9)
         best_area = np.where(better, wide[0] * wide[1], best_area)
@@ -81,14 +79,3 @@ def lay_down(uv: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
     x = np.where(upright, across, along)
     y = np.where(upright, wide_along[:, None] - along, across)
     return np.stack([x, y], axis=-1)
-
-
-def _ranges(uv: np.ndarray, chart: np.ndarray, count: int, cos: float, sin: float) -> tuple[np.ndarray, np.ndarray]:
-    """Where each chart begins and ends along and across the direction (cos, sin): [C, 2] each."""
-    order = np.argsort(chart, kind="stable")
-    start = np.searchsorted(chart[order], np.arange(count))
-    points = uv[order]
-    turned = np.stack(
-        [points[..., 0] * cos + points[..., 1] * sin, points[..., 1] * cos - points[..., 0] * sin], axis=-1
-    )
-    return np.minimum.reduceat(turned.min(axis=1), start), np.maximum.reduceat(turned.max(axis=1), start)

@@ -12,9 +12,10 @@ import numpy as np
 from .charts import find_charts, winding_pairs
 from .flatten import flatten, stretches
 from .holes import fill_holes
-from .outlines import ChartPoints, Trouble, chart_points, crossings, cut_through, least_widths, overfull_points
+from .outlines import ChartPoints, Trouble, chart_points, crossings, cut_through, overfull_points
 from .smooth import smoothed
 from .topology import edge_table, face_vectors, label_components
+from .widths import narrowest
 
 _SMOOTHING_STEPS = 2
 
@@ -130,7 +131,7 @@ class _Relaxation:
             one, other = one[same], other[same]
             part = label_components(len(chosen), one // 3, other // 3)
             good, found = self._judge(uv[chosen], members[chosen], part, one, other)
-            wide = least_widths(uv[chosen], part, len(good)) >= _THIN_TEXELS * self.texel
+            wide = narrowest(uv[chosen], part, len(good))[1] >= _THIN_TEXELS * self.texel
             kept = (good & wide)[part]
             sound[chosen[kept]] = sound.max() + 1 + part[kept]
             inside[chosen[(good | ~wide)[part]]] = False
@@ -246,7 +247,7 @@ class _Relaxation:
         self.chart[members] = name + len(self.flat)
         count, real = int(name.max(initial=-1)) + 1, members < self.count
         self.flat = np.concatenate([self.flat, np.full(count, flat)])
-        self.width = np.concatenate([self.width, least_widths(uv[real], name[real], count)])
+        self.width = np.concatenate([self.width, narrowest(uv[real], name[real], count)[1]])
 
     def shown_charts(self) -> np.ndarray:
         """The charts of the mesh itself, int64 [F]: each in as many as it has parts without the closed openings."""

@@ -14,11 +14,12 @@ from ..errors import Cancelled
 from .box_projection import box_charts
 from .charts import winding_pairs
 from .flatten import alone
-from .outlines import ChartPoints, crossings, least_widths, overfull_points
+from .outlines import ChartPoints, crossings, overfull_points
 from .packing import pack_rectangles
 from .raster import overlapping_texels
 from .relax import kept_pairs, relax
 from .topology import edge_table, face_vectors, label_components
+from .widths import narrowest
 from .xatlas_process import ChildFailed, run_task
 
 # Texels between charts that no chart touches.
@@ -200,7 +201,7 @@ class _Unwrapping:
         order = np.lexsort((-size, owner))
         largest = np.zeros(len(size), dtype=bool)
         largest[order[np.diff(owner[order], prepend=-1) != 0]] = True
-        wide = least_widths(placed[part] * self.size, piece, len(size)) >= _LEAST_WIDTH
+        wide = narrowest(placed[part] * self.size, piece, len(size))[1] >= _LEAST_WIDTH
         loose = ~largest[piece]
         self.chart[part[loose]] = self.chart.max() + 1 + piece[loose]
         return np.concatenate([covering, part[~(largest & wide)[piece]]])

@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 
-# Directions tried for the narrowest one, and how often the step between them is halved about the best.
-_DIRECTIONS, _HALVINGS = 24, 14
+from .widths import narrowest
+
+# How often the step between the directions tried for the narrowest one is halved.
+_HALVINGS = 14
 
 # Charts narrower than this share of their length have no area to speak of and stay as they are.
 _FLAT = 1e-6
@@ -36,7 +38,7 @@ def widened(points: np.ndarray, chart: np.ndarray, count: int, least: float) -> 
     number = (np.cumsum(narrow) - 1)[chart[face]]
     face, number = face[order := np.argsort(number, kind="stable")], number[order]
     start = np.flatnonzero(np.diff(number, prepend=-1))
-    angle, width = _narrowest(points[face], number, start)
+    angle, width = narrowest(points[face], number, len(start), _HALVINGS)
     across = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
     y = (points[face] * across[number][:, None]).sum(axis=2)
     x = (points[face] * np.stack([across[:, 1], -across[:, 0]], axis=1)[number][:, None]).sum(axis=2)
@@ -45,7 +47,7 @@ def widened(points: np.ndarray, chart: np.ndarray, count: int, least: float) -> 
     longer = length / np.maximum(width, 1e-300)
     stretch = np.where(thin, np.clip(least / np.maximum(width, 1e-300), 1.0, np.maximum(longer, 1.0)), 1.0)
     laid = np.stack([x, y * stretch[number][:, None]], axis=2)
-    width = _narrowest(laid, number, start)[1]
+    width = narrowest(laid, number, len(start), _HALVINGS)[1]
     bound = _SLACK * np.maximum(least / np.maximum(length, 1e-300), 1.0)
     whole = np.where(thin, np.clip(least / np.maximum(width, 1e-300), 1.0, bound), 1.0)
     laid *= whole[number][:, None, None]
@@ -60,24 +62,3 @@ def _by_chart(reduce: np.ufunc, values: np.ndarray, chart: np.ndarray, count: in
     result = np.full((count, values.shape[1]), -np.inf if reduce is np.maximum else np.inf)
     reduce.at(result, chart, values)
     return result
-
-
-def _narrowest(points: np.ndarray, number: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The angle float64 [N] along which each chart lies, and its width across it [N]; faces in order of their chart."""
-    corners, first = points.reshape(-1, 2), 3 * start
-    owner = np.repeat(number, 3)
-    best, least = np.zeros(len(start)), np.full(len(start), np.inf)
-
-    def attempt(angle: np.ndarray) -> None:
-        along = corners[:, 1] * np.cos(angle)[owner] - corners[:, 0] * np.sin(angle)[owner]
-        width = np.maximum.reduceat(along, first) - np.minimum.reduceat(along, first)
-        better = width < least
-        best[better], least[better] = angle[better], width[better]
-
-    for step in range(_DIRECTIONS):
-        attempt(np.full(len(start), np.pi * step / _DIRECTIONS))
-    for halving in range(1, _HALVINGS + 1):
-        centre, turn = best.copy(), np.pi / _DIRECTIONS / 2**halving
-        attempt(centre - turn)
-        attempt(centre + turn)
-    return best, least

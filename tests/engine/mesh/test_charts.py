@@ -12,7 +12,6 @@ from espalier.engine.mesh.outlines import (
     chart_points,
     crossings,
     cut_through,
-    least_widths,
     overfull_points,
 )
 from espalier.engine.mesh.topology import edge_table, label_components
@@ -92,14 +91,6 @@ def test_points_with_more_than_a_turn_around_them_are_found():
     assert [found.tolist() for found in overfull_points(uv, cut)] == [[], [0]]
     half = ChartPoints(corner[:5], np.zeros(13, int), np.array([0, 13]), np.zeros(0, bool))
     assert [found.tolist() for found in overfull_points(uv, half)] == [[], []]
-
-
-def test_the_width_of_a_chart_is_that_of_its_narrow_side():
-    strip = np.array([[[0, 0], [3, 0], [3, 0.5]], [[0, 0], [3, 0.5], [0, 0.5]]])
-    turn = np.radians(45)
-    turned = strip @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-    width = least_widths(np.concatenate([strip, 2 * turned]), np.array([0, 0, 2, 2]), 3)
-    assert np.allclose(width, [0.5, np.inf, 1.0])
 
 
 def test_a_cap_of_a_sphere_lies_flat_without_folds_and_hardly_stretched():

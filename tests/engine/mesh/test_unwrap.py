@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
-from espalier.engine.mesh import packing, relax, xatlas_process
+from espalier.engine.mesh import relax, xatlas_process
 from espalier.engine.mesh import unwrap as unwrapping
 from espalier.engine.mesh.packing import pack_rectangles
 from espalier.engine.mesh.raster import overlapping_texels, rasterise
@@ -316,14 +316,6 @@ def test_without_numba_and_with_a_crashing_child_the_charts_stand_in_rows(monkey
     layout = unwrap(vertices, faces, SIZE, never)
     assert "in rows" in layout.events[0]
     assert len(overlapping_texels(layout.uv, SIZE)[0]) == 0
-
-
-def test_charts_lie_down_alike_without_compiled_loops(monkeypatch):
-    random = np.random.default_rng(2)
-    uv, chart = random.normal(size=(40, 3, 2)), np.concatenate([np.arange(9), random.integers(0, 9, 31)])
-    compiled = packing.lay_down(uv, chart, 9)
-    monkeypatch.setattr(packing, "load_loops", lambda module: None)
-    assert np.array_equal(packing.lay_down(uv, chart, 9), compiled)
 
 
 @pytest.mark.parametrize(("sheets", "padding"), [(400, 2), (20_000, 0)])
