@@ -3,7 +3,12 @@
 
 import bpy.utils.previews
 
+# A quarter of a megabyte each. Panels show a few dozen at a time; of thousands of results the last stay.
+MOST = 128
+
 _pictures = None
+# The keys of the pictures, the one that was drawn last at the end.
+_drawn = {}
 
 
 def icon(path):
@@ -18,7 +23,12 @@ def icon(path):
     except OSError:
         return 0
     if key not in _pictures:
+        if len(_drawn) >= MOST:
+            oldest = next(iter(_drawn))
+            del _drawn[oldest], _pictures[oldest]
         _pictures.load(key, str(path), "IMAGE")
+    _drawn.pop(key, None)
+    _drawn[key] = None
     return _pictures[key].icon_id
 
 
@@ -28,3 +38,4 @@ def forget():
     if _pictures is not None:
         bpy.utils.previews.remove(_pictures)
         _pictures = None
+        _drawn.clear()
