@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The trials of ``build.py reliability``, small: they pass where nothing is lost, and notice what is broken."""
 
+import mmap
+import os
 import random
 
 import pytest
@@ -70,3 +72,18 @@ def test_what_misses_its_limit_is_told_and_a_kept_record_comes_back():
     text = table([Outcome.of(outcome.record())])
     assert "| Lost | 0 | ≤ 0 | reached |" in text and "| Tick | 21.5 ms | ≤ 20 ms | **missed** | finish |" in text
     assert "* Done twice." in text
+
+
+def test_memory_is_what_a_process_works_with_and_not_the_files_that_it_reads(tmp_path):
+    size = 64 << 20
+    file = tmp_path / "program"
+    file.write_bytes(bytes(size))
+    before, _ = rig.memory_of(os.getpid())
+    with file.open("rb") as stream, mmap.mmap(stream.fileno(), 0, prot=mmap.PROT_READ) as mapped:
+        assert sum(mapped[place] for place in range(0, size, 4096)) == 0
+        reading, _ = rig.memory_of(os.getpid())
+    held = bytearray(b"x") * size
+    working, _ = rig.memory_of(os.getpid())
+    assert reading - before < 0.1 * size
+    assert working - reading > 0.9 * len(held)
+    assert rig.memory_of(0) == (0, 0)

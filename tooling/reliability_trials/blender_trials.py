@@ -9,8 +9,9 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
-from statistics import mean
 from typing import Any
+
+import numpy as np
 
 from ...addon.client import JobStore
 from ...engine import protocol
@@ -18,7 +19,7 @@ from ..console import CommandError
 from ..demo import SAMPLE
 from .blender_app import Blender, wait_for
 from .figures import Figure, Outcome
-from .rig import OUTLIVES, gone_within, half_files, resident, tiny_request
+from .rig import OUTLIVES, gone_within, half_files, memory_of, tiny_request
 
 # What a Blender is doing when it is killed, in turn, and how long at most that is let go on, in seconds.
 MOMENTS = (("job", 8.0), ("building", 0.05), ("job", 8.0), ("ordering", 0.1))
@@ -147,7 +148,7 @@ def long_run(folder: Path, model: Path, count: int, starters: int) -> Outcome:
 
         while wait_for(moved, process) and not (notes / "done").exists():
             rest, engine, own = _noted(notes, "rest")
-            used.append((resident(engine), resident(own)))
+            used.append((memory_of(engine), memory_of(own)))
             (notes / f"measured-{rest}").touch()
         wait_for(lambda: False, process)
         failed = _noted(notes, "failed")
@@ -155,12 +156,20 @@ def long_run(folder: Path, model: Path, count: int, starters: int) -> Outcome:
         blender.close()
     if failed or len(used) < 8:
         raise CommandError(f"The long run ended early: {failed or 'Blender ended'}.")
-    quarter, figures = len(used) // 4, []
-    for column, who in enumerate(("engine", "Blender")):
-        values = [row[column] for row in used]
-        second, last = mean(values[quarter : 2 * quarter]), mean(values[-quarter:])
-        size = f"{second / 1e6:.0f} → {last / 1e6:.0f} MB"
-        name = f"{count} jobs in a row: memory of the {who}, last quarter against second".replace("the B", "B")
-        figures.append(Figure(name, 100 * (last / second - 1), 5.0, "%", size))
+    quarter, figures, ranges = len(used) // 4, [], []
+    for column, who in enumerate(("the engine", "Blender")):
+        values, files = (np.array([row[column][kind] for row in used]) / 1e6 for kind in (0, 1))
+        second, last = values[quarter : 2 * quarter], values[-quarter:]
+        size = f"{second.mean():.0f} → {last.mean():.0f} MB, at most {second.max():.0f} → {last.max():.0f} MB"
+        name = f"{count} jobs in a row: memory of {who}, last quarter against second"
+        figures.append(Figure(name, 100 * (last.mean() / second.mean() - 1), 5.0, "%", size))
+        ranges.append(f"{files.min():.0f} to {files.max():.0f} MB for {who}")
     (folder.parent / "memory.json").write_text(json.dumps(used), encoding="utf-8")
-    return Outcome(figures, [f"The long run was in {blender.kind}; memory is what a process has for itself alone."])
+    return Outcome(
+        figures,
+        [
+            f"The long run was in {blender.kind}. Memory is what a process works with, in memory or swapped out; pages "
+            f"of program files, which the system drops and shares as it likes ({' and '.join(ranges)} during the run), "
+            "are not counted."
+        ],
+    )

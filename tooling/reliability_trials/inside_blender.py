@@ -131,6 +131,8 @@ def repeat():
     session = yield from look()
     queue = session.connect()
     used = []
+    # Without a window Blender keeps no steps to undo before it is told to; an artist's does, and each holds a result.
+    bpy.ops.ed.undo_push(message="Begin")
     for number in range(TASK["jobs"]):
         with_starter = number % TASK["every"] == 0
         job = submit(starter_request(number) if with_starter else tiny_request(number))

@@ -136,10 +136,16 @@ def gone_within(group: int, seconds: float) -> float | None:
     return time.monotonic() - begun
 
 
-def resident(process: int) -> int:
-    """The bytes of memory that a process has for itself; 0 when it is gone."""
+def memory_of(process: int) -> tuple[int, int]:
+    """The bytes that a process works with, in memory or swapped out, and those of files that only it has in memory;
+    0 when it is gone.
+
+    The second is no measure of the process: the system drops such pages when it needs room, and counts them no longer
+    as soon as another process opens the same program.
+    """
     try:
         lines = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
     except OSError:
-        return 0
-    return 1024 * sum(int(line.split()[1]) for line in lines if line.startswith(("Private_Clean", "Private_Dirty")))
+        return 0, 0
+    sizes = {line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines[1:]}
+    return sizes["Anonymous"] + sizes["Swap"], sizes["Private_Clean"]
