@@ -10,16 +10,32 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import minimum_spanning_tree
+from scipy.sparse.csgraph import breadth_first_order, maximum_flow, minimum_spanning_tree
 
 from .manifold import separate_corners
-from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components
+from .sight import clearly_ahead
+from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components, unit
 
 # An open piece whose signed volume is below this fraction of its area times its size is a sheet: it has no inside.
 SHEET_VOLUME = 0.02
 
-# The share of a piece's area by which hints for one side must outweigh those for the other.
+# The share of a piece's area by which hints for one side must outweigh those for the other, and by which one side must
+# show more than the other.
 CLEAR_SHARE = 0.1
+SHOWN_SHARE = 0.01
+
+# A cut of one voxel's length through a flat surface must bring so much more area (voxels²) to show its front; over a
+# fold it may bring less.
+CUT_COST = 1.0
+
+# Pieces where no cut could bring this much (voxels²) are left whole.
+LEAST_GAIN = 4.0
+
+# Capacities are whole numbers: so many to a voxel².
+CAPACITY = 100
+
+# Faces for which a block is a voxel; of more, blocks are as large as brings them to about so many.
+MOST_NODES = 100_000
 
 
 @dataclass(frozen=True)
@@ -92,6 +108,70 @@ def open_seams(faces: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndar
     return faces, copies, int((~agree).sum())
 
 
+def part_by_sight(
+    vertices: np.ndarray, surface: Orientation, edges: EdgeTable, seen: np.ndarray, voxel: float
+) -> tuple[np.ndarray, np.ndarray, int]:
+    """Cut pieces whose parts show different sides, and turn those parts over that show their backs.
+
+    ``edges`` of the surface's faces; ``seen`` float64 [F, 2]: how much of a face's front and back shows (world units²,
+    see sight.py), by the winding of ``surface``. The parts are a minimum cut: turning a part over must bring more area
+    to show its front than its rim costs in length. What lies together in a voxel (of large surfaces in a block of
+    voxels) stays together. Returns faces int64 [F, 3] with new vertex numbers, for each new vertex the one it is a copy
+    of, and the number of opened edges.
+    """
+    faces, count = surface.faces, len(surface.orientable)
+    gain = np.min([np.bincount(surface.piece, seen[:, side], minlength=count) for side in range(2)], axis=0)
+    torn = surface.orientable & (gain > LEAST_GAIN * voxel**2)
+    rows = np.flatnonzero(torn[surface.piece])
+    if len(rows) == 0:
+        return faces, np.arange(len(vertices)), 0
+    number = np.full(len(faces), -1, dtype=np.int64)
+    number[rows] = np.arange(len(rows))
+    left, right = edges.pairs()
+    inner = number[left // 3] >= 0
+    a, b, ends = left[inner] // 3, right[inner] // 3, edges.ends[edges.count == 2][inner]
+    block = np.ceil(np.sqrt(len(rows) / MOST_NODES)) * voxel
+    place = np.floor(vertices[faces[:, 0]] / block).astype(np.int32)
+    joined = (place[a] == place[b]).all(axis=1)
+    node = label_components(len(rows), number[a[joined]], number[b[joined]])
+    shown = np.stack([np.bincount(node, seen[rows, side]) for side in range(2)], axis=1)
+    wish = -clearly_ahead(shown) / voxel**2
+    if np.maximum(wish, 0.0).sum() < LEAST_GAIN or np.maximum(-wish, 0.0).sum() < LEAST_GAIN:
+        return faces, np.arange(len(vertices)), 0
+    a, b, ends = a[~joined], b[~joined], ends[~joined]
+    length = np.linalg.norm(vertices[ends[:, 0]] - vertices[ends[:, 1]], axis=1) / voxel
+    cosine = np.einsum("pi,pi->p", *(unit(face_vectors(vertices, faces[side])) for side in (a, b)))
+    turned = _minimum_cut(wish, node[number[a]], node[number[b]], CUT_COST * length * np.exp(cosine - 1.0))
+    over = np.zeros(len(faces), dtype=bool)
+    over[rows] = turned[node]
+    wound = np.where(over[:, None], faces[:, ::-1], faces)
+    left, right = edge_table(wound).pairs()
+    kept = over[left // 3] == over[right // 3]
+    if kept.all():
+        return wound, np.arange(len(vertices)), 0
+    return *separate_corners(wound, left[kept], right[kept]), int((~kept).sum())
+
+
+def _minimum_cut(wish: np.ndarray, a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> np.ndarray:
+    """Choose nodes bool [N] so that the sum of their wishes less the cost of edges to others is the greatest.
+
+    ``wish`` float64 [N] of either sign; edge n joins nodes a[n] and b[n] and has cost[n].
+    """
+    count = len(wish)
+    wish = np.rint(wish * CAPACITY).astype(np.int64)
+    staying, going = np.flatnonzero(wish < 0), np.flatnonzero(wish > 0)
+    cost = np.maximum(np.rint(cost * CAPACITY).astype(np.int64), 1)
+    tails = np.concatenate([np.full(len(staying), count), going, a, b])
+    heads = np.concatenate([staying, np.full(len(going), count + 1), b, a])
+    capacity = np.concatenate([-wish[staying], wish[going], cost, cost]).astype(np.int32)
+    graph = coo_matrix((capacity, (tails, heads)), shape=(count + 2, count + 2)).tocsr()
+    left_over = graph - maximum_flow(graph, count, count + 1).flow
+    left_over.eliminate_zeros()
+    chosen = np.ones(count + 2, dtype=bool)
+    chosen[breadth_first_order(left_over, count, return_predecessors=False)] = False
+    return chosen[:count]
+
+
 def sheet_pieces(vertices: np.ndarray, surface: Orientation, edges: EdgeTable) -> np.ndarray:
     """Tell which pieces are single sheets: open and without an inside worth the name, bool [pieces].
 
@@ -138,14 +218,15 @@ def _shape_of_pieces(vertices: np.ndarray, surface: Orientation) -> _Shape:
 
 
 def orient_outward(
-    vertices: np.ndarray, surface: Orientation, hints: np.ndarray | None = None
+    vertices: np.ndarray, surface: Orientation, hints: np.ndarray | None = None, seen: np.ndarray | None = None
 ) -> tuple[Orientation, int]:
     """Turn whole pieces over so that they face outward; returns the surface and how many pieces were turned.
 
-    ``hints`` int8 [F] tells which side of a face is outside (see sides.py); where they speak clearly for a piece they
-    decide. Otherwise a piece with volume (closed, or open with a clear inside such as a bowl) gets a positive signed
-    volume about its own centre. A flat sheet faces away from the object's centre, and up or to the front (-Y) where
-    that is undecided.
+    ``seen`` float64 [F, 2] tells how much of a face's front and back shows (see sight.py), ``hints`` int8 [F] which
+    side of a face is outside (see sides.py); where they speak clearly for a piece they decide, in this order.
+    Otherwise a piece with volume (closed, or open with a clear inside such as a bowl) gets a positive signed volume
+    about its own centre. A flat sheet faces away from the object's centre, and up or to the front (-Y) where that is
+    undecided.
     """
     faces, piece = surface.faces, surface.piece
     shape = _shape_of_pieces(vertices, surface)
@@ -156,8 +237,11 @@ def orient_outward(
     vote = np.where(np.abs(away) > 0.05 * shape.area * max(float(shape.radius.max(initial=0.0)), 1e-300), away, default)
     vote = np.where(np.abs(shape.volume) > SHEET_VOLUME * shape.area * shape.radius, shape.volume, vote)
     if hints is not None:
-        seen = np.bincount(piece, shape.face_area * hints, minlength=len(shape.area))
-        vote = np.where(np.abs(seen) > CLEAR_SHARE * shape.area, seen, vote)
+        hinted = np.bincount(piece, shape.face_area * hints, minlength=len(shape.area))
+        vote = np.where(np.abs(hinted) > CLEAR_SHARE * shape.area, hinted, vote)
+    if seen is not None:
+        shown = np.bincount(piece, seen[:, 0] - seen[:, 1], minlength=len(shape.area))
+        vote = np.where(np.abs(shown) > SHOWN_SHARE * shape.area, shown, vote)
     flip = (vote < 0) & surface.orientable
     turned = np.where(flip[piece][:, None], faces[:, ::-1], faces)
     return Orientation(turned, piece, surface.orientable), int(flip.sum())

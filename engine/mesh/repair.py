@@ -12,8 +12,9 @@ from ..errors import EspalierError
 from . import clean
 from .holes import fill_holes
 from .manifold import split_non_manifold
-from .orient import Orientation, open_seams, orient_consistently, orient_outward, sheet_pieces
+from .orient import Orientation, open_seams, orient_consistently, orient_outward, part_by_sight, sheet_pieces
 from .sides import outside_hints
+from .sight import clearly_ahead, seen_areas
 from .skin import outer_skin
 from .surface_net import net_skin
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
@@ -24,6 +25,9 @@ HOLE_VOXELS = 16.0
 # Crowded edges for each face from which on a surface counts as loose layers: a model's own objects have less than a
 # hundredth, those of the small starter model a tenth and more.
 LAYERED = 0.05
+
+# A face of which less than this shows (voxels²) is hidden: a glimpse through a gap tells nothing.
+IN_SIGHT = 0.05
 
 # Vertices closer than this fraction of a voxel are one vertex.
 WELD_VOXELS = 0.01
@@ -56,8 +60,8 @@ def keep_as_generated(
     floating piece stays.
     """
     found = _examine(vertices, faces, resolution)
-    hints = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
-    parts = _take_apart(*clean.compact(found.vertices, found.faces), hints)
+    voxel = 1.0 / resolution
+    parts = _take_apart(*clean.compact(found.vertices, found.faces), *_evidence(found, cells, resolution), voxel)
     return _wind(parts, {**found.counts, "floaters": 0, "holes_filled": 0})
 
 
@@ -77,11 +81,12 @@ def repair(
     """
     found = _examine(vertices, faces, resolution)
     voxel, counts = 1.0 / resolution, found.counts
-    hints = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
+    hints, seen = _evidence(found, cells, resolution)
     # Before anything is taken apart: a sliver at a crowded edge is part of the skin, not a crumb.
     floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
-    parts = _take_apart(vertices, faces, hints[~floating])
+    hints, seen = hints[~floating], seen[~floating]
+    parts = _take_apart(vertices, faces, hints, seen, voxel)
     parts, counts["flakes"] = _without_flakes(parts, voxel)
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
         parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), _cut_half_edges(parts)
@@ -90,13 +95,15 @@ def repair(
         # Back to shared vertices: where two holes met at a vertex, the fan around it is whole again.
         added = np.arange(len(filled_vertices) - len(parts.vertices)) + len(vertices)
         vertices = np.concatenate([vertices, filled_vertices[len(parts.vertices) :]])
-        hints = np.concatenate([parts.hints, np.zeros(len(filled) - len(parts.surface.faces), dtype=hints.dtype)])
+        patches = np.zeros(len(filled) - len(parts.surface.faces))
+        hints = np.concatenate([parts.hints, patches.astype(hints.dtype)])
+        seen = np.concatenate([parts.seen, np.stack([patches, patches], 1)])
         faces = np.concatenate([parts.origin, added])[filled]
         kept = ~clean.find_degenerate(vertices, faces)
-        faces, hints = faces[kept], hints[kept]
+        faces, hints, seen = faces[kept], hints[kept], seen[kept]
         kept = ~clean.find_duplicates(faces)
-        faces, hints = faces[kept], hints[kept]
-        parts, flakes = _without_flakes(_take_apart(vertices, faces, hints), voxel)
+        faces, hints, seen = faces[kept], hints[kept], seen[kept]
+        parts, flakes = _without_flakes(_take_apart(vertices, faces, hints, seen, voxel), voxel)
         counts["flakes"] += flakes
     return _wind(parts, counts)
 
@@ -175,6 +182,18 @@ def _examine(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> _Found
     return _Found(vertices, all_faces, ~impossible, faces, rows, counts)
 
 
+def _evidence(found: _Found, cells: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+    """Which side of each face is outside: hints int8 [F], and what is seen of both float64 [F, 2] (see sight.py).
+
+    Where one side of a face is clearly seen it is outside; of others the voxel grid tells.
+    """
+    seen = seen_areas(found.vertices, found.faces, 1.0 / resolution)
+    ahead = clearly_ahead(seen)
+    ahead[np.abs(ahead) < IN_SIGHT / resolution**2] = 0.0
+    hidden = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
+    return np.where(ahead != 0.0, np.sign(ahead), hidden).astype(np.int8), seen
+
+
 def _find_floaters(
     vertices: np.ndarray, faces: np.ndarray, voxel: float, options: RepairOptions
 ) -> tuple[np.ndarray, int]:
@@ -199,7 +218,7 @@ def longest_side(vertices: np.ndarray, faces: np.ndarray) -> float:
 def _wind(parts: _Parts, counts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Turn the pieces outward and complete the account."""
     counts["seam_edges"] = parts.seam_edges
-    surface, counts["pieces_turned_outward"] = orient_outward(parts.vertices, parts.surface, parts.hints)
+    surface, counts["pieces_turned_outward"] = orient_outward(parts.vertices, parts.surface, parts.hints, parts.seen)
     counts["sheets"] = int(sheet_pieces(parts.vertices, surface, parts.edges).sum())
     return _with_account(parts.vertices, surface, parts.edges, counts)
 
@@ -244,25 +263,45 @@ class _Parts:
     edges: EdgeTable
     turned: np.ndarray
     hints: np.ndarray
+    seen: np.ndarray
     origin: np.ndarray
     seam_edges: int
 
 
-def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> _Parts:
-    """Split crowded edges, cut what cannot be oriented, and wind; ``hints`` follow the winding of their faces."""
+def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray, seen: np.ndarray, voxel: float) -> _Parts:
+    """Split crowded edges, cut what cannot be oriented or shows both sides, and wind.
+
+    ``hints`` and ``seen`` (see ``_evidence``) follow the winding of their faces.
+    """
     before = faces
     vertices, faces, origin, _ = split_non_manifold(vertices, faces, hints)
     seams = 0
     table = edge_table(faces)
     surface = orient_consistently(faces, table)
     if not surface.orientable.all():
-        wound, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
-        vertices, origin = vertices[copies], origin[copies]
-        hints = np.where(origin[wound[:, 0]] != before[:, 0], -hints, hints)
-        faces, table = wound, edge_table(wound)
+        faces, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
+        vertices, origin, table = vertices[copies], origin[copies], edge_table(faces)
         surface = orient_consistently(faces, table)
-    turned = surface.faces[:, 0] != faces[:, 0]
-    return _Parts(vertices, surface, table, turned, np.where(turned, -hints, hints), origin, seams)
+    by_winding = _other_side(seen, _turned(origin[surface.faces], before))
+    parted, copies, cut = part_by_sight(vertices, surface, table, by_winding, voxel)
+    if cut:
+        faces, seams, table = parted, seams + cut, edge_table(parted)
+        vertices, origin = vertices[copies], origin[copies]
+        surface = orient_consistently(faces, table)
+    over = _turned(origin[surface.faces], before)
+    hints = np.where(over, -hints, hints)
+    return _Parts(
+        vertices, surface, table, _turned(surface.faces, faces), hints, _other_side(seen, over), origin, seams
+    )
+
+
+def _other_side(seen: np.ndarray, over: np.ndarray) -> np.ndarray:
+    return np.where(over[:, None], seen[:, ::-1], seen)
+
+
+def _turned(faces: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Tell which faces [F, 3] are those of ``before`` turned over, bool [F]."""
+    return faces[:, 0] != before[:, 0]
 
 
 def _without_flakes(parts: _Parts, voxel: float) -> tuple[_Parts, int]:
@@ -295,6 +334,7 @@ def _without_flakes(parts: _Parts, voxel: float) -> tuple[_Parts, int]:
         edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
         turned=turned,
         hints=parts.hints[kept],
+        seen=parts.seen[kept],
     ), int(flake.sum())
 
 
