@@ -179,6 +179,8 @@ def ticks():
     bpy.app.timers.register(timed, persistent=True)
     pump._tick = timed
     show_panel()
+    # Pressing Generate does that.
+    part("addon.scene")
     session.look()
     for _ in range(int(2 / PAUSE)):
         yield
