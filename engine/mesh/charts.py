@@ -23,9 +23,11 @@ _DUST_LEANS = np.radians(25.0)
 _SHAPE_WEIGHT = 0.2
 _WORST_SHAPE = 3.5
 
-# The gap around charts costs strips narrower than so many texels more room than their shape does: they may be longer.
+# The gap around charts costs strips narrower than so many texels more room than their shape does: they may be longer,
+# and reach further around a wire.
 _STRIP_TEXELS = 8.0
 _STRIP_SHAPE = 12.0
+_STRIP_CONE = np.radians(105.0)
 
 # Charts narrower than this many texels are merged into a neighbour where one will have them.
 _DUST_TEXELS = 6.0
@@ -186,7 +188,9 @@ def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, texel: float, du
         if not dust:
             rough = np.maximum(_shape(clusters)[a], _shape(clusters)[b])
             strip = 2.0 * area < _STRIP_TEXELS * texel * perimeter
-            allowed = (angle <= cone) & (shape <= np.maximum(np.where(strip, _STRIP_SHAPE, _WORST_SHAPE), rough))
+            allowed = (angle <= np.where(strip, _STRIP_CONE, cone)) & (
+                shape <= np.maximum(np.where(strip, _STRIP_SHAPE, _WORST_SHAPE), rough)
+            )
             cost = angle + _SHAPE_WEIGHT * shape
         else:
             narrow = 2.0 * clusters.area / np.maximum(clusters.perimeter, 1e-30) < 0.5 * _DUST_TEXELS * texel
