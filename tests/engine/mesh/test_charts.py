@@ -57,13 +57,13 @@ def test_a_band_of_few_texels_is_not_cut_across_but_a_wide_one_is():
     assert charts_of(points, faces, 0.02 / 50)[0].max() > 0
 
 
-def test_a_shell_of_more_than_half_a_turn_is_one_chart_where_it_is_few_texels_wide():
+def test_a_shell_of_more_than_half_a_turn_is_one_chart_where_it_is_some_texels_wide():
     turn = np.radians(np.linspace(-98, 98, 17))
     along = np.repeat(np.linspace(-0.03, 0.03, 31), 17)
     points = np.stack([along, np.tile(0.01 * np.sin(turn), 31), np.tile(0.01 * np.cos(turn), 31)], -1)
     faces = grid_faces(31, 17, False, False)
-    assert charts_of(points, faces, 0.035 / 5)[0].max() == 0
-    assert charts_of(points, faces, 0.035 / 50)[0].max() > 0
+    assert charts_of(points, faces, 0.034 / 12)[0].max() == 0
+    assert charts_of(points, faces, 0.034 / 50)[0].max() > 0
 
 
 def test_strips_narrower_than_texels_join_their_neighbours():
