@@ -15,6 +15,9 @@ from .compilation import compiled
 # Vertices of more faces are left alone, and none of more than half as many is made.
 MOST_CORNERS = 64
 
+# Kinds of vertices whose edges may be collapsed.
+INNER, RIM = 2, 1
+
 # As in collapse.py and collapse_rounds.py.
 _HOLD = 1e-5
 _SMALLEST_TURN = 0.2
@@ -52,50 +55,123 @@ def planes(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
         nx, ny, nz, area = nx / twice, ny / twice, nz / twice, 0.5 * twice
         d = -(nx * x + ny * y + nz * z)
         for vertex in (a, b, c):
-            quadrics[vertex, 0] += area * nx * nx
-            quadrics[vertex, 1] += area * nx * ny
-            quadrics[vertex, 2] += area * nx * nz
-            quadrics[vertex, 3] += area * ny * ny
-            quadrics[vertex, 4] += area * ny * nz
-            quadrics[vertex, 5] += area * nz * nz
-            quadrics[vertex, 6] += area * nx * d
-            quadrics[vertex, 7] += area * ny * d
-            quadrics[vertex, 8] += area * nz * d
-            quadrics[vertex, 9] += area * d * d
+            _add_plane(quadrics, vertex, nx, ny, nz, d, area)
     return quadrics
 
 
 @compiled
-def find_inner(faces: np.ndarray, head: np.ndarray, following: np.ndarray) -> np.ndarray:
-    """Find the vertices whose faces are one closed fan, wound alike, bool [V]."""
-    inner = np.zeros(len(head), np.bool_)
+def find_kinds(faces: np.ndarray, head: np.ndarray, following: np.ndarray) -> np.ndarray:
+    """Tell the vertices whose faces, wound alike, are one closed fan (``INNER``) or one open fan (``RIM``), int8 [V].
+
+    All others are zero and stay as they are.
+    """
+    kind = np.zeros(len(head), np.int8)
     for vertex in range(len(head)):
-        if head[vertex] < 0:
+        start = head[vertex]
+        if start < 0:
             continue
-        size, corner = 1, following[head[vertex]]
-        while corner != head[vertex]:
+        size, corner = 1, following[start]
+        while corner != start:
             size += 1
             corner = following[corner]
-        if size < 3 or size > MOST_CORNERS:
+        if size >= MOST_CORNERS:
             continue
-        first, ahead = faces[_next(head[vertex])], faces[_next(_next(head[vertex]))]
-        steps = 1
-        while ahead != first and steps < size:
-            # The one face that goes on where the last one ended.
-            found, further, corner = 0, ahead, head[vertex]
-            while True:
-                if faces[_next(corner)] == ahead:
-                    found += 1
-                    further = faces[_next(_next(corner))]
-                corner = following[corner]
-                if corner == head[vertex]:
-                    break
-            if found != 1:
+        steps, last = _walk(faces, following, start)
+        if steps == size and size > 2 and faces[_back(last)] == faces[_next(start)]:
+            kind[vertex] = INNER
+            continue
+        first = _rim_corner(faces, following, start)
+        if first >= 0:
+            steps, last = _walk(faces, following, first)
+            if steps == size and faces[_back(last)] != faces[_next(first)]:
+                kind[vertex] = RIM
+    return kind
+
+
+@compiled
+def _walk(faces: np.ndarray, following: np.ndarray, first: int) -> tuple[int, int]:
+    """Go from face to face round a vertex while one and only one goes on; returns how many and the last corner."""
+    steps, here = 1, first
+    while True:
+        found, further, corner = 0, here, first
+        while True:
+            if faces[_next(corner)] == faces[_back(here)]:
+                found += 1
+                further = corner
+            corner = following[corner]
+            if corner == first:
                 break
-            ahead = further
-            steps += 1
-        inner[vertex] = ahead == first and steps == size
-    return inner
+        if found != 1 or further == first or steps == MOST_CORNERS:
+            return steps, here
+        here = further
+        steps += 1
+
+
+@compiled
+def _rim_corner(faces: np.ndarray, following: np.ndarray, start: int) -> int:
+    """The one corner round a vertex at whose first edge no other face ends; -1 where there is not just one."""
+    found, corner = -1, start
+    while True:
+        partners, other = 0, start
+        while True:
+            if faces[_back(other)] == faces[_next(corner)]:
+                partners += 1
+            other = following[other]
+            if other == start:
+                break
+        if partners == 0:
+            if found >= 0:
+                return -1
+            found = corner
+        corner = following[corner]
+        if corner == start:
+            return found
+
+
+@compiled
+def hold_rims(
+    points: np.ndarray,
+    quadrics: np.ndarray,
+    faces: np.ndarray,
+    head: np.ndarray,
+    following: np.ndarray,
+    kind: np.ndarray,
+    weight: float,
+) -> None:
+    """Add the planes upright on open rims, weighted by ``weight`` times the squared length of the rim's edge."""
+    for vertex in range(len(kind)):
+        if kind[vertex] != RIM:
+            continue
+        corner = _rim_corner(faces, following, head[vertex])
+        end, apex = faces[_next(corner)], faces[_back(corner)]
+        x, y, z = points[vertex, 0], points[vertex, 1], points[vertex, 2]
+        ux, uy, uz = points[end, 0] - x, points[end, 1] - y, points[end, 2] - z
+        wx, wy, wz = points[apex, 0] - x, points[apex, 1] - y, points[apex, 2] - z
+        squared = ux * ux + uy * uy + uz * uz
+        along = (ux * wx + uy * wy + uz * wz) / max(squared, 1e-300)
+        # Upright on the rim in the plane of its face: the part of w across u.
+        nx, ny, nz = wx - along * ux, wy - along * uy, wz - along * uz
+        length = np.sqrt(nx * nx + ny * ny + nz * nz)
+        if length <= 0:
+            continue
+        nx, ny, nz = nx / length, ny / length, nz / length
+        d, much = -(nx * x + ny * y + nz * z), weight * squared
+        _add_plane(quadrics, vertex, nx, ny, nz, d, much)
+        _add_plane(quadrics, end, nx, ny, nz, d, much)
+
+
+@compiled
+def _add_plane(quadrics: np.ndarray, vertex: int, x: float, y: float, z: float, d: float, weight: float) -> None:
+    quadrics[vertex, 0] += weight * x * x
+    quadrics[vertex, 1] += weight * x * y
+    quadrics[vertex, 2] += weight * x * z
+    quadrics[vertex, 3] += weight * y * y
+    quadrics[vertex, 4] += weight * y * z
+    quadrics[vertex, 5] += weight * z * z
+    quadrics[vertex, 6] += weight * x * d
+    quadrics[vertex, 7] += weight * y * d
+    quadrics[vertex, 8] += weight * z * d
+    quadrics[vertex, 9] += weight * d * d
 
 
 @compiled
@@ -128,7 +204,7 @@ def sweep(
     head: np.ndarray,
     following: np.ndarray,
     least: np.ndarray,
-    free: np.ndarray,
+    kind: np.ndarray,
     vertices: np.ndarray,
     limit: float,
     tie: float,
@@ -137,30 +213,30 @@ def sweep(
     """Go through ``vertices`` once and collapse the cheapest edge of each whose cost is at most ``limit``.
 
     An edge belongs to its lower end; it costs its quadric error and ``tie`` times its length to the fourth. Only edges
-    between vertices that are ``free`` bool [V] are collapsed, and only what is at the faces of such vertices is
-    written. ``least`` float64 [V] is a lower bound of the costs of a vertex's edges, kept up to date (costs hardly ever
-    fall, as quadrics add up). Returns how many faces went, ``budget`` or one more at most.
+    between vertices that have a ``kind`` int8 [V] are collapsed, and only what is at the faces of such vertices is
+    written; an inner vertex moves onto a rim's, never the other way. ``least`` float64 [V] is a lower bound of the
+    costs of a vertex's edges, kept up to date (costs hardly ever fall, as quadrics add up). Returns how many faces
+    went, ``budget`` or one more at most.
     """
     costs, places = np.empty(MOST_CORNERS), np.empty((MOST_CORNERS, 3))
     ends, near = np.empty(MOST_CORNERS, np.int32), np.empty(MOST_CORNERS, np.int32)
+    other_near = np.empty(MOST_CORNERS, np.int32)
     gone = 0
     for vertex in vertices:
         if head[vertex] < 0 or least[vertex] > limit:
             continue
         if gone >= budget:
             break
-        count, corner, best = 0, head[vertex], np.inf
-        while True:
-            end = faces[_next(corner)]
-            if free[end] and end > vertex:
-                cost, x, y, z = _merged(points, quadrics, vertex, end, tie)
+        count, best = 0, np.inf
+        around = _neighbours(faces, head, following, kind, vertex, near)
+        for number in range(around):
+            end = near[number]
+            if kind[end] > 0 and end > vertex:
+                cost, x, y, z = _merged(points, quadrics, kind, vertex, end, tie)
                 costs[count], ends[count] = cost, end
                 places[count, 0], places[count, 1], places[count, 2] = x, y, z
                 best = min(best, cost)
                 count += 1
-            corner = following[corner]
-            if corner == head[vertex]:
-                break
         least[vertex] = best
         while best <= limit:
             cheapest = 0
@@ -174,8 +250,9 @@ def sweep(
                 break
             end = ends[cheapest]
             x, y, z = places[cheapest]
+            goes = _faces_between(faces, head, following, vertex, end)
             if (
-                _keeps_topology(faces, head, following, vertex, end, near)
+                _keeps_topology(faces, head, following, kind, vertex, end, near, other_near, goes)
                 and _keeps_normals(points, faces, following, head[vertex], end, x, y, z)
                 and _keeps_normals(points, faces, following, head[end], vertex, x, y, z)
             ):
@@ -183,7 +260,8 @@ def sweep(
                 for k in range(10):
                     quadrics[vertex, k] += quadrics[end, k]
                 _merge(faces, head, following, vertex, end)
-                gone += 2
+                kind[vertex] = min(kind[vertex], kind[end])
+                gone += goes
                 break
             costs[cheapest] = np.inf
     return gone
@@ -195,31 +273,41 @@ def _next(corner: int) -> int:
 
 
 @compiled
+def _back(corner: int) -> int:
+    return corner - 1 if corner % 3 > 0 else corner + 2
+
+
+@compiled
 def _merged(
-    points: np.ndarray, quadrics: np.ndarray, vertex: int, end: int, tie: float
+    points: np.ndarray, quadrics: np.ndarray, kind: np.ndarray, vertex: int, end: int, tie: float
 ) -> tuple[float, float, float, float]:
-    """The cost of an edge and the best place of the merged vertex: ``collapse._best_place``."""
+    """The cost of an edge and the best place of the merged vertex: ``collapse._best_place``, or its end on a rim."""
     a, b = quadrics[vertex], quadrics[end]
     xx, xy, xz, yy, yz, zz = a[0] + b[0], a[1] + b[1], a[2] + b[2], a[3] + b[3], a[4] + b[4], a[5] + b[5]
     bx, by, bz, constant = a[6] + b[6], a[7] + b[7], a[8] + b[8], a[9] + b[9]
     px, py, pz = points[vertex, 0], points[vertex, 1], points[vertex, 2]
     ex, ey, ez = points[end, 0], points[end, 1], points[end, 2]
     squared = (px - ex) * (px - ex) + (py - ey) * (py - ey) + (pz - ez) * (pz - ez)
-    x, y, z = 0.5 * (px + ex), 0.5 * (py + ey), 0.5 * (pz + ez)
-    gx, gy, gz = xx * x + xy * y + xz * z + bx, xy * x + yy * y + yz * z + by, xz * x + yz * y + zz * z + bz
-    hold = _HOLD * (xx + yy + zz) + 1e-300
-    hx, hy, hz = xx + hold, yy + hold, zz + hold
-    cxx, cxy, cxz = hy * hz - yz * yz, xz * yz - xy * hz, xy * yz - xz * hy
-    cyy, cyz, czz = hx * hz - xz * xz, xy * xz - hx * yz, hx * hy - xy * xy
-    factor = -1.0 / max(hx * cxx + xy * cxy + xz * cxz, 1e-300)
-    sx, sy, sz = (
-        factor * (cxx * gx + cxy * gy + cxz * gz),
-        factor * (cxy * gx + cyy * gy + cyz * gz),
-        factor * (cxz * gx + cyz * gy + czz * gz),
-    )
-    step = sx * sx + sy * sy + sz * sz
-    shorter = np.sqrt(squared / step) if step > squared else 1.0
-    x, y, z = x + shorter * sx, y + shorter * sy, z + shorter * sz
+    if kind[vertex] < kind[end]:
+        x, y, z = px, py, pz
+    elif kind[end] < kind[vertex]:
+        x, y, z = ex, ey, ez
+    else:
+        x, y, z = 0.5 * (px + ex), 0.5 * (py + ey), 0.5 * (pz + ez)
+        gx, gy, gz = xx * x + xy * y + xz * z + bx, xy * x + yy * y + yz * z + by, xz * x + yz * y + zz * z + bz
+        hold = _HOLD * (xx + yy + zz) + 1e-300
+        hx, hy, hz = xx + hold, yy + hold, zz + hold
+        cxx, cxy, cxz = hy * hz - yz * yz, xz * yz - xy * hz, xy * yz - xz * hy
+        cyy, cyz, czz = hx * hz - xz * xz, xy * xz - hx * yz, hx * hy - xy * xy
+        factor = -1.0 / max(hx * cxx + xy * cxy + xz * cxz, 1e-300)
+        sx, sy, sz = (
+            factor * (cxx * gx + cxy * gy + cxz * gz),
+            factor * (cxy * gx + cyy * gy + cyz * gz),
+            factor * (cxz * gx + cyz * gy + czz * gz),
+        )
+        step = sx * sx + sy * sy + sz * sz
+        shorter = np.sqrt(squared / step) if step > squared else 1.0
+        x, y, z = x + shorter * sx, y + shorter * sy, z + shorter * sz
     error = (
         x * (x * xx + 2 * (y * xy + z * xz + bx)) + y * (y * yy + 2 * (z * yz + by)) + z * (z * zz + 2 * bz) + constant
     )
@@ -227,10 +315,10 @@ def _merged(
 
 
 @compiled
-def _keeps_topology(
-    faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: int, end: int, near: np.ndarray
-) -> bool:
-    """The link condition at an edge between closed fans: its ends share two neighbours; three faces or more remain."""
+def _neighbours(
+    faces: np.ndarray, head: np.ndarray, following: np.ndarray, kind: np.ndarray, vertex: int, near: np.ndarray
+) -> int:
+    """Write the vertices around ``vertex``, whose faces are one fan, and return how many there are."""
     size, corner = 0, head[vertex]
     while True:
         near[size] = faces[_next(corner)]
@@ -238,17 +326,62 @@ def _keeps_topology(
         corner = following[corner]
         if corner == head[vertex]:
             break
-    shared, together, corner = 0, size - 4, head[end]
+    if kind[vertex] == RIM:
+        # No face begins where the last one of an open fan ends.
+        while True:
+            last = faces[_back(corner)]
+            begins = False
+            for other in range(size):
+                begins = begins or near[other] == last
+            if not begins:
+                near[size] = last
+                return size + 1
+            corner = following[corner]
+            if corner == head[vertex]:
+                break
+    return size
+
+
+@compiled
+def _faces_between(faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: int, end: int) -> int:
+    """Count the faces at the edge of two vertices; those with an apex that has no other face count as many."""
+    found, corner = 0, head[vertex]
     while True:
-        neighbour = faces[_next(corner)]
-        for other in range(size):
-            if near[other] == neighbour:
-                shared += 1
-        together += 1
+        a, b = _next(corner), _back(corner)
+        if faces[a] == end or faces[b] == end:
+            apex = b if faces[a] == end else a
+            found += 1 if following[apex] != apex else MOST_CORNERS
         corner = following[corner]
-        if corner == head[end]:
-            break
-    return shared == 2 and 3 <= together <= MOST_CORNERS // 2
+        if corner == head[vertex]:
+            return found
+
+
+@compiled
+def _keeps_topology(
+    faces: np.ndarray,
+    head: np.ndarray,
+    following: np.ndarray,
+    kind: np.ndarray,
+    vertex: int,
+    end: int,
+    near: np.ndarray,
+    other_near: np.ndarray,
+    goes: int,
+) -> bool:
+    """The link condition at an edge between fans: its ends share as many neighbours as faces, which are as many as
+    their kinds say, and enough faces remain that none is doubled."""
+    if goes != (1 if kind[vertex] == RIM and kind[end] == RIM else 2):
+        return False
+    size = _neighbours(faces, head, following, kind, vertex, near)
+    other_size = _neighbours(faces, head, following, kind, end, other_near)
+    shared = 0
+    for one in range(size):
+        for other in range(other_size):
+            if near[one] == other_near[other]:
+                shared += 1
+    # Around the merged vertex: each neighbour once, without the two ends themselves.
+    together = size + other_size - shared - 2
+    return shared == goes and 3 <= together < MOST_CORNERS // 2
 
 
 @compiled
@@ -261,7 +394,7 @@ def _keeps_normals(
     """
     corner = first
     while True:
-        a, b = faces[_next(corner)], faces[_next(_next(corner))]
+        a, b = faces[_next(corner)], faces[_back(corner)]
         if a != gone and b != gone:
             vertex = faces[corner]
             ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
@@ -300,7 +433,7 @@ def _merge(faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: i
         here, there = (vertex, end) if side == 0 else (end, vertex)
         start = corner = head[here]
         while True:
-            after, a, b = following[corner], _next(corner), _next(_next(corner))
+            after, a, b = following[corner], _next(corner), _back(corner)
             if faces[a] != there and faces[b] != there:
                 faces[corner] = vertex
                 if first < 0:

@@ -2,9 +2,9 @@
 """Fewer faces by quadric edge collapse: a fast one for the bulk, an exact one (collapse.py) for the rest and on CUDA.
 
 The bulk of a large mesh goes by compiled sweeps (simplify_sweeps.py); of a smaller one, or where numba is missing, by
-fast-simplification. Both remove edges below a rising threshold, quickly, but leave open rims as they are; the collapse
-in rounds is slower on a processor, takes rims along and ends exactly at the target. So the bulk ends a little above the
-target, and well above a low one.
+fast-simplification, which leaves open rims as they are. Both remove edges below a rising threshold; the collapse in
+rounds is slower on a processor, closer to the original and ends exactly at the target. So the bulk ends a little above
+the target, and well above a low one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from .topology import edge_table, face_vectors, vertex_components
 _LEFT_OVER = 1.04
 _LEAST_LEFT = 20_000
 
-# It cannot remove the faces at open rims, nor some around them: together so many times the faces at rims.
+# The library cannot remove the faces at open rims, nor some around them: together so many times the faces at rims.
 _RIM_FACES = 1.5
 
 # Faces below which the compiled sweeps are not worth loading.
@@ -80,7 +80,7 @@ def _bulk(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[n
     """Take away quickly what can be removed safely; the mesh itself where that is nothing."""
     least = max(int(_LEFT_OVER * target_faces), _LEAST_LEFT)
     if 2 * least < len(faces) > _SWEPT_FACES and (loops := load_loops("compiled_sweeps")):
-        return collapse_in_sweeps(loops, vertices, faces, least, _RIM_FACES)
+        return collapse_in_sweeps(loops, vertices, faces, least)
     return _by_library(vertices, faces, least)
 
 

@@ -21,37 +21,39 @@ _MOST_PIECES = 16
 
 # The first limit is what half of the vertices have an edge below; how the limits rise; how many there are at most.
 _FIRST_SHARE = 0.5
-_RISE = 1.6
-_LEVELS = 60
+_RISE = 2.0
+_LEVELS = 45
+
+# As in collapse.py.
+_RIM_WEIGHT = 10.0
 
 # As collapse.py's, but larger: where long edges cost more, folds narrower than an edge keep more of their vertices.
 _LENGTH_WEIGHT = 2e-5
 
 
 def collapse_in_sweeps(
-    loops: ModuleType, vertices: np.ndarray, faces: np.ndarray, target_faces: int, rim_faces: float
+    loops: ModuleType, vertices: np.ndarray, faces: np.ndarray, target_faces: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Collapse edges until ``target_faces`` and ``rim_faces`` for each face at a rim are left, or nothing can go.
+    """Collapse edges until about ``target_faces`` are left, hardly fewer, or nothing can go.
 
     loops: the module ``compiled_sweeps``. vertices [V, 3], faces int [F, 3]. Returns float64 vertices, int64 faces.
-    Vertices at open rims, at edges of more than two faces and where the winding changes stay as they are. No edge of
-    three faces, doubled face or face turned over is made, and no piece vanishes.
+    Open rims keep their number and place; vertices at edges of more than two faces and where the winding changes stay
+    as they are. No edge of three faces, doubled face or face turned over is made, and no piece vanishes.
     """
     limits = []
     with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
         mesh = _Mesh(loops, vertices, faces, threads)
-        goal = int(target_faces + rim_faces * mesh.faces_at_rims)
         # The faces across pieces are to lose as large a part as the others.
-        later = int(mesh.faces_across * max(mesh.left - goal, 0) / max(mesh.left, 1))
-        while mesh.left > goal + later and len(limits) < _LEVELS:
+        later = int(mesh.faces_across * max(mesh.left - target_faces, 0) / max(mesh.left, 1))
+        while mesh.left > target_faces + later and len(limits) < _LEVELS:
             limits.append(limits[-1] * _RISE if limits else mesh.first_limit(threads))
-            mesh.sweep_pieces(limits[-1], goal + later, threads)
-    mesh.sweep_across(limits, goal)
+            mesh.sweep_pieces(limits[-1], target_faces + later, threads)
+    mesh.sweep_across(limits, target_faces)
     return mesh.arrays()
 
 
 class _Mesh:
-    """The mesh as the loops work on it. ``left``: its faces; ``faces_at_rims``, ``faces_across``: at the beginning."""
+    """The mesh as the loops work on it. ``left``: its faces; ``faces_across``: those near seams at the beginning."""
 
     def __init__(self, loops: ModuleType, vertices: np.ndarray, faces: np.ndarray, threads: ThreadPoolExecutor) -> None:
         vertices = np.asarray(vertices, dtype=np.float64)
@@ -60,18 +62,22 @@ class _Mesh:
         points, corners, count = vertices - self._middle, faces.astype(np.int32).reshape(-1), len(vertices)
         summed = threads.submit(loops.planes, points, corners)
         head, following = loops.link(corners, count)
-        inner = loops.find_inner(corners, head, following)
-        self.left, self.faces_at_rims = len(faces), loops.count_faces(corners, ~inner, 1)
+        kind = loops.find_kinds(corners, head, following)
+        self.left = len(faces)
 
         pieces = min(max(count // _PIECE_VERTICES, 1), _MOST_PIECES)
         piece = (np.arange(count) * pieces // count).astype(np.int8)
         seam = loops.find_seams(corners, piece)
         self.faces_across = loops.count_faces(corners, seam, 2)
-        self._inner, self._seam, self._within = inner, seam, inner & ~seam
+        if 2 * self.faces_across > len(faces):
+            # The vertices are in no order that pieces could be made of.
+            piece[:], seam[:], self.faces_across = 0, False, 0
+        self._kind, self._seam, self._within = kind, seam, np.where(seam, 0, kind).astype(np.int8)
         within = np.flatnonzero(self._within)
         self._pieces = np.split(within, np.flatnonzero(np.diff(piece[within])) + 1)
 
         quadrics = summed.result()
+        loops.hold_rims(points, quadrics, corners, head, following, kind, _RIM_WEIGHT)
         self._points, self._corners, self._head, self._sweep = points, corners, head, loops.sweep
         self._least = np.full(count, -np.inf)
         self._arrays = points, quadrics, corners, head, following, self._least
@@ -79,8 +85,8 @@ class _Mesh:
     def first_limit(self, threads: ThreadPoolExecutor) -> float:
         """Find the cheapest edge of every vertex within a piece; return the cost that ``_FIRST_SHARE`` are below."""
         list(threads.map(lambda part: self._run(self._within, part, -1.0, 1), self._pieces))
-        least = self._least[self._within]
-        least = least[np.isfinite(least)]
+        least = self._least[self._within > 0]
+        least = least[(least > 0) & np.isfinite(least)]
         rank = int(_FIRST_SHARE * len(least))
         return float(np.partition(least, rank)[rank]) if len(least) else 0.0
 
@@ -106,13 +112,15 @@ class _Mesh:
         corners = self._corners[self._corners >= 0].reshape(-1, 3)
         near = np.zeros(len(self._seam), dtype=bool)
         near[corners[self._seam[corners].any(axis=1)]] = True
-        vertices = np.flatnonzero(near & self._inner)
+        # Meanwhile vertices within pieces may have come to lie on rims.
+        self._kind = np.where(self._seam, self._kind, self._within)
+        vertices = np.flatnonzero(near & (self._kind > 0))
         # What was known of them left out the edges to seams.
         self._least[vertices] = -np.inf
         for limit in limits:
             if self.left <= goal:
                 break
-            self.left -= self._run(self._inner, vertices, limit, self.left - goal)
+            self.left -= self._run(self._kind, vertices, limit, self.left - goal)
             vertices = self._still(vertices)
 
     def arrays(self) -> tuple[np.ndarray, np.ndarray]:
@@ -121,8 +129,8 @@ class _Mesh:
         number = np.cumsum(used) - 1
         return self._points[used] + self._middle, number[self._corners[self._corners >= 0]].reshape(-1, 3)
 
-    def _run(self, free: np.ndarray, vertices: np.ndarray, limit: float, budget: int) -> int:
-        return self._sweep(*self._arrays, free, vertices, limit, _LENGTH_WEIGHT, budget)
+    def _run(self, kind: np.ndarray, vertices: np.ndarray, limit: float, budget: int) -> int:
+        return self._sweep(*self._arrays, kind, vertices, limit, _LENGTH_WEIGHT, budget)
 
     def _still(self, vertices: np.ndarray) -> np.ndarray:
         """Return those of ``vertices`` that have not been merged into others."""
