@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Charts laid flat: found, relaxed, cut where they would cover themselves, and thin ones joined to their neighbours."""
+"""Charts laid flat: found, relaxed, cut where they would cover themselves, narrow ones joined to their neighbours."""
 
 from __future__ import annotations
 
@@ -41,9 +41,12 @@ _PORTIONS_AT_ONCE = 2
 _STRETCH = 2.0
 _STRETCHED_SHARE = 0.05
 
-# Charts thinner than so many texels join a neighbour where both together flatten well. The faces that are flattened
-# for this are at most so many times those of the mesh.
+# What is left of a chart is kept when it is so many texels wide.
 _THIN_TEXELS = 5.0
+
+# Charts narrower than so many texels join a neighbour where both together flatten well: the gap around them takes more
+# room than they do. The faces that are flattened for this are at most so many times those of the mesh.
+_NARROW_TEXELS = 14.0
 _JOIN_WORK = 2.0
 
 
@@ -59,7 +62,7 @@ def relax(
     """
     work = _Relaxation(vertices, faces, texel, rest)
     work.lay_flat()
-    work.join_thin()
+    work.join_narrow()
     chart = work.shown_charts()
     flat = work.flat[work.chart[: len(faces)]]
     return work.uv[: len(faces)], np.where(flat, chart, -1), np.where(flat, -1, chart)
@@ -138,12 +141,12 @@ class _Relaxation:
             trouble = Trouble(chosen[found.face], found.place)
         return sound, first
 
-    def join_thin(self) -> None:
-        """Join charts that are thin, or do not lie flat, to the neighbour along their longest border, if that works."""
+    def join_narrow(self) -> None:
+        """Join charts that are narrow, or do not lie flat, to the neighbour along their longest border if it works."""
         apart: set[tuple[int, int]] = set()
         work = _JOIN_WORK * len(self.faces)
         while work > 0:
-            pairs = self._thin_pairs(apart)
+            pairs = self._narrow_pairs(apart)
             if len(pairs) == 0:
                 return
             into = np.full(len(self.flat), -1, dtype=np.int64)
@@ -160,9 +163,9 @@ class _Relaxation:
             self._keep(members[good[label]], label[good[label]], uv[good[label]], True)
             apart.update((int(a), int(b)) for a, b in pairs[~good])
 
-    def _thin_pairs(self, apart: set[tuple[int, int]]) -> np.ndarray:
+    def _narrow_pairs(self, apart: set[tuple[int, int]]) -> np.ndarray:
         """Pairs of charts int64 [N, 2], each chart in one at most, of which one needs the other; none of ``apart``."""
-        needs = np.isfinite(self.width) & ((self.width < _THIN_TEXELS * self.texel) | ~self.flat)
+        needs = np.isfinite(self.width) & ((self.width < _NARROW_TEXELS * self.texel) | ~self.flat)
         a, b = self.chart[self.left // 3], self.chart[self.right // 3]
         usable = (a != b) & (a >= 0) & (b >= 0)
         usable[usable] &= needs[a[usable]] | needs[b[usable]]

@@ -2,6 +2,7 @@
 """Small openings and crumbs do not shatter a surface into charts, and no chart covers itself."""
 
 import numpy as np
+import pytest
 from espalier.engine.mesh import relax as relaxing
 from espalier.engine.mesh.outlines import ChartPoints, crossings, overfull_points
 from espalier.engine.mesh.relax import relax
@@ -82,15 +83,16 @@ def test_a_crumpled_spot_at_the_rim_takes_only_itself_out_of_a_chart():
     assert np.bincount(chart).max() > 0.95 * len(faces)
 
 
-def test_thin_charts_join_the_neighbour_along_their_longest_border():
+@pytest.mark.parametrize("texel", [0.01, 0.004])
+def test_narrow_charts_join_the_neighbour_along_their_longest_border(texel):
     points, faces = saddle()
     points[:, 2] = 0.0
-    work = relaxing._Relaxation(points, faces, 0.01, lambda: None)
+    work = relaxing._Relaxation(points, faces, texel, lambda: None)
     middle = work.middle[:, :2]
     strip = (np.abs(middle[:, 0] - 0.02) < 0.02) & (middle[:, 1] < 0.2)
     label = np.where(strip, 1, np.where(middle[:, 0] > 0.2, 2, 0))
     work._keep(np.arange(len(faces)), label, points[faces][..., :2], True)
-    work.join_thin()
+    work.join_narrow()
     chart = work.shown_charts()
     assert len(np.unique(chart)) == 2
     assert np.array_equal(chart == chart[label == 2][0], label == 2)
