@@ -24,8 +24,8 @@ SHEET_VOLUME = 0.02
 CLEAR_SHARE = 0.1
 SHOWN_SHARE = 0.01
 
-# A cut of one voxel's length through a flat surface must bring so much more area (voxels²) to show its front; over a
-# fold it may bring less.
+# A cut as long as a block (see MOST_NODES) is wide, through a flat surface, must bring so much more area (blocks²) to
+# show its front; over a fold it may bring less.
 CUT_COST = 1.0
 
 # Pieces where no cut could bring this much (voxels²) are left whole.
@@ -141,7 +141,8 @@ def part_by_sight(
     a, b, ends = a[~joined], b[~joined], ends[~joined]
     length = np.linalg.norm(vertices[ends[:, 0]] - vertices[ends[:, 1]], axis=1) / voxel
     cosine = np.einsum("pi,pi->p", *(unit(face_vectors(vertices, faces[side])) for side in (a, b)))
-    turned = _minimum_cut(wish, node[number[a]], node[number[b]], CUT_COST * length * np.exp(cosine - 1.0))
+    cost = CUT_COST * block / voxel * length * np.exp(cosine - 1.0)
+    turned = _minimum_cut(wish, node[number[a]], node[number[b]], cost)
     over = np.zeros(len(faces), dtype=bool)
     over[rows] = turned[node]
     wound = np.where(over[:, None], faces[:, ::-1], faces)

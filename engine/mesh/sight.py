@@ -12,7 +12,7 @@ import numpy as np
 from .clean import compact
 from .compilation import load_loops
 
-CLEAR = 0.3
+CLEAR = 0.7
 """The part of what is seen of both sides by which one must be ahead of the other to have a say."""
 PIXELS_A_VOXEL = 2
 LARGEST_PICTURE = 640
