@@ -19,6 +19,9 @@ from pathlib import Path
 
 # Set by whoever starts a command and keeps its stdin open for as long as it lives.
 LEAVE = "ESPALIER_LEAVE_WITH_STDIN"
+# Torch's library for CPUs keeps what it compiled for every shape of a product, 1024 of them if left alone: 3 MB a job,
+# for each picture has other lengths. A stage repeats fewer than these.
+SHAPES_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
 COMMANDS = {
     "serve": ".engine.server",
     "assets": ".engine.starter.dataset",
@@ -69,6 +72,8 @@ def main(arguments: list[str]) -> int:
     # Not for the programs that it starts in turn, whose stdin is another one.
     if os.environ.pop(LEAVE, ""):
         leave_with_starter()
+    for name, value in SHAPES_KEPT.items():
+        os.environ.setdefault(name, value)
     load_package()
     module = importlib.import_module(COMMANDS[arguments[0]], "espalier")
     return module.main(arguments[1:])
