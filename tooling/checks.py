@@ -93,7 +93,8 @@ def suite(python: Path, pytest_arguments: list[str], variables: dict[str, str]) 
         log.seek(0)
         shutil.copyfileobj(log, sys.stdout)
     found = [status for status in statuses if status != NO_TESTS]
-    return max(found) if found else NO_TESTS
+    # Below zero where a signal ended the process.
+    return max(found, key=abs) if found else NO_TESTS
 
 
 def main(python: Path, arguments: list[str]) -> int:

@@ -51,6 +51,14 @@ def test_a_failure_in_either_process_fails_the_command_and_is_printed(tree, tmp_
     assert f"test_{broken}.py::test_it" in capfd.readouterr().out
 
 
+@pytest.mark.parametrize("broken", ["ui", "engine"])
+def test_a_process_that_ends_by_a_signal_fails_the_command(tree, broken):
+    suite = tree(**{name: name != broken for name in ("ui", "engine")})
+    killed = "__import__('os').kill(__import__('os').getpid(), 9)"
+    (checks.TESTS / broken / f"test_{broken}.py").write_text(TEST.format(holds=killed))
+    assert suite() != 0
+
+
 def test_a_selection_may_leave_one_process_nothing_but_not_both(tree):
     suite = tree(ui=True, engine=True)
     assert suite("-k", "test_engine") == 0
