@@ -35,10 +35,12 @@ def target_of(request, folder):
 
 def find_fitting(name, target, chosen):
     """Return the object called ``name`` or else the first of ``chosen`` whose faces and UVs are still those that a
-    texture was made for; ``target`` is what ``Subject.target`` gave. Raises Refused when there is none.
+    texture was made for; ``target`` is what ``Subject.target`` gave. One that cannot be textured, say as it is linked
+    from another file, only when no other fits. Raises Refused when there is none.
     """
-    named = find_object(name)
-    for item in [*([named] if named is not None else []), *chosen]:
+    named, on_copy = find_object(name), target.get("on_copy") is True
+    found = [*([named] if named is not None else []), *chosen]
+    for item in sorted(found, key=lambda item: find_obstacle(item, on_copy) != ""):
         if item.type == "MESH" and _fits(item.data, target):
             return item
     if named is None:

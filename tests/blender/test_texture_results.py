@@ -92,6 +92,22 @@ def test_an_object_of_the_name_with_another_mesh_leaves_it_to_the_selected_one(p
     assert item["espalier_job"] == job.id and not other.material_slots
 
 
+def test_an_object_of_the_name_that_is_linked_from_another_file_leaves_it_to_the_selected_one(painter, tmp_path):  # noqa: F811
+    job = textured(painter, add())
+    item = anew()
+    bpy.data.libraries.write(str(tmp_path / "zoo.blend"), {item})
+    item.name = "Monkey"
+    with bpy.data.libraries.load(str(tmp_path / "zoo.blend"), link=True) as (_, into):
+        into.objects = ["Suzanne"]
+    (linked,) = into.objects
+    bpy.context.scene.collection.objects.link(linked)
+    bpy.ops.espalier.place_result(job=job.id)
+    assert item["espalier_job"] == job.id and not linked.material_slots
+    item.select_set(False)
+    with pytest.raises(RuntimeError, match="“Suzanne” is linked from another file"):
+        bpy.ops.espalier.place_result(job=job.id)
+
+
 @pytest.mark.parametrize("selected", [False, True])
 def test_where_the_object_is_gone_a_sentence_says_what_to_select(painter, selected):  # noqa: F811
     job = textured(painter, add())
