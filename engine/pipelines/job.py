@@ -132,7 +132,7 @@ def seed_of(request: Mapping[str, Any]) -> int:
 
 
 def sampling_of(request: Mapping[str, Any]) -> Settings:
-    """The request's sampler settings. Raises EspalierError("bad_request")."""
+    """The request's sampler settings. Raises EspalierError("bad_request" or "bad_settings")."""
     samplers = setting(request, "samplers", {})
     if not isinstance(samplers, dict) or not all(isinstance(value, dict) for value in samplers.values()):
         raise EspalierError("bad_request", "The sampler settings of this job cannot be read. Start the job again.")
@@ -155,7 +155,7 @@ def setting(request: Mapping[str, Any], name: str, default: Any) -> Any:
 
 
 def choice(request: Mapping[str, Any], name: str) -> bool:
-    """A setting that is off unless it is true. Raises EspalierError("bad_request")."""
+    """A setting that is off unless it is true. Raises EspalierError("bad_settings")."""
     value = setting(request, name, False)
     true_or_false(name, value)
     return value
