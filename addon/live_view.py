@@ -98,10 +98,25 @@ def read_arrays(file):
     """The vertices [V, 3] and triangles [F, 3] of a live preview, and the materials [V, 6] of its vertices as a draft
     has them, or None before there are any; None altogether when they cannot be read.
     """
+    steps = _arrays(file)
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value
+
+
+def _arrays(file):
+    """``read_arrays`` as a generator, which yields whenever a tick may end."""
     try:
         with np.load(file, allow_pickle=False) as arrays:
-            vertices, faces = arrays["vertices"].astype(np.float32), arrays["faces"].astype(np.int32)
+            yield
+            vertices = arrays["vertices"].astype(np.float32)
+            yield
+            faces = arrays["faces"].astype(np.int32)
+            yield
             attributes = arrays["attributes"].astype(np.float32) if "attributes" in arrays else None
+            yield
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
         return None
     fits = vertices.ndim == 2 and vertices.shape[1] == 3 and faces.ndim == 2 and faces.shape[1] == 3
@@ -119,15 +134,22 @@ def _read(file, order):
     """
     from .scene.mesh import frame_on_ground
 
-    arrays = read_arrays(file)
+    arrays = yield from _arrays(file)
     yield
     if arrays is None:
         return None
     vertices, faces, attributes = arrays
     scene = bpy.data.scenes.get(order.scene)
     rows = frame_on_ground(vertices, order.size / (scene.unit_settings.scale_length if scene is not None else 1.0))
-    placed = (vertices @ rows[:3] + rows[3] + np.array(order.location)).astype(np.float32)
-    yield
+    # Sums, not a matrix product: numpy's library for these starts threads, for longer than a tick may take.
+    offset = rows[3] + np.array(order.location)
+    placed = np.empty((len(vertices), 3), np.float32)
+    for start in range(0, len(vertices), PIECE):
+        yield
+        piece = vertices[start : start + PIECE]
+        for axis in range(3):
+            x, y, z = (piece[:, column] * rows[column, axis] for column in range(3))
+            placed[start : start + PIECE, axis] = x + y + z + offset[axis]
     corners, colours = np.empty((len(faces), 3, 3), np.float32), np.ones((len(faces), 3, 4), np.float32)
     for start in range(0, len(faces), PIECE):
         yield
