@@ -26,7 +26,7 @@ def fill_holes(
     if not loops:
         return vertices, faces, 0
     piece_area = _area_around_vertices(vertices, faces)
-    edges = _edge_keys(table.ends, len(vertices))
+    edges = edge_keys(table.ends, len(vertices))
     added: list[np.ndarray] = []
     middles: list[np.ndarray] = []
     filled = 0
@@ -39,7 +39,7 @@ def fill_holes(
         rings = rings[(perimeter <= max_perimeter) & ~patch]
         filled += len(rings)
         if size <= EXACT_EDGES and len(rings):
-            triangles, solved = _least_area(vertices, rings, edges)
+            triangles, solved = least_area(vertices, rings, edges)
             added.append(triangles)
             rings = rings[~solved]
         if len(rings):
@@ -98,15 +98,18 @@ def _area_around_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray
     return np.bincount(piece[faces[:, 0]], area, minlength=int(piece.max()) + 1)[piece]
 
 
-def _edge_keys(ends: np.ndarray, vertex_count: int) -> np.ndarray:
+def edge_keys(ends: np.ndarray, vertex_count: int) -> np.ndarray:
     return np.sort(ends.min(axis=-1) * vertex_count + ends.max(axis=-1))
 
 
-def _least_area(vertices: np.ndarray, rings: np.ndarray, edges: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def least_area(
+    vertices: np.ndarray, rings: np.ndarray, edges: np.ndarray, thinnest: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """Triangulate rings [L, k] with least total area, by dynamic programming over sub-polygons.
 
     Diagonals that are edges of the mesh already (``edges``, sorted keys) would give those a third face and are
-    forbidden. Returns the triangles of the rings that could be solved, and which those are, bool [L].
+    forbidden, as are triangles with a smaller share than ``thinnest`` of the square over the longer of two of their
+    sides. Returns the triangles of the rings that could be solved, and which those are, bool [L].
     """
     count, size = rings.shape
     points = vertices[rings]
@@ -121,8 +124,10 @@ def _least_area(vertices: np.ndarray, rings: np.ndarray, edges: np.ndarray) -> t
         for i in range(size - gap):
             j = i + gap
             middle = np.arange(i + 1, j)
-            spokes = points[:, middle] - points[:, i, None]
-            area = 0.5 * np.linalg.norm(np.cross(spokes, (points[:, j] - points[:, i])[:, None]), axis=2)
+            spokes, base = points[:, middle] - points[:, i, None], (points[:, j] - points[:, i])[:, None]
+            area = 0.5 * np.linalg.norm(np.cross(spokes, base), axis=2)
+            longest = np.maximum((spokes**2).sum(axis=2), (base**2).sum(axis=2))
+            area = np.where(area >= thinnest * longest, area, np.inf)
             total = cost[:, i, middle] + cost[:, middle, j] + area
             best = np.argmin(total, axis=1)
             cost[:, i, j] = np.take_along_axis(total, best[:, None], 1)[:, 0] + forbidden[:, i, j]

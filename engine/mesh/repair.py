@@ -17,6 +17,7 @@ from .sides import outside_hints
 from .sight import clearly_ahead, seen_areas
 from .skin import outer_skin
 from .surface_net import net_skin
+from .tears import close_tears
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
@@ -105,6 +106,9 @@ def repair(
         faces, hints, seen = faces[kept], hints[kept], seen[kept]
         parts, flakes = _without_flakes(_take_apart(vertices, faces, hints, seen, voxel), voxel)
         counts["flakes"] += flakes
+    if _is_layered(found):
+        parts, closed = _without_tears(parts, _hole_length(vertices, voxel, options))
+        counts["holes_filled"] += closed
     return _wind(parts, counts)
 
 
@@ -128,7 +132,7 @@ def replace_by_skin(
     thickness = options.thickness * longest_side(found.vertices, found.faces)
     hole_length = _hole_length(found.vertices, 1.0 / resolution, options)
     raw = found.all_faces[found.possible]
-    found.counts["layered"] = found.counts["crowded_edges"] > LAYERED * len(found.faces) and not thickness
+    found.counts["layered"] = _is_layered(found) and not thickness
     if found.counts["layered"]:
         skin, faces = net_skin(cells, found.vertices, raw, resolution)
     else:
@@ -192,6 +196,10 @@ def _evidence(found: _Found, cells: np.ndarray, resolution: int) -> tuple[np.nda
     ahead[np.abs(ahead) < IN_SIGHT / resolution**2] = 0.0
     hidden = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
     return np.where(ahead != 0.0, np.sign(ahead), hidden).astype(np.int8), seen
+
+
+def _is_layered(found: _Found) -> bool:
+    return found.counts["crowded_edges"] > LAYERED * len(found.faces)
 
 
 def _find_floaters(
@@ -336,6 +344,24 @@ def _without_flakes(parts: _Parts, voxel: float) -> tuple[_Parts, int]:
         hints=parts.hints[kept],
         seen=parts.seen[kept],
     ), int(flake.sum())
+
+
+def _without_tears(parts: _Parts, max_perimeter: float) -> tuple[_Parts, int]:
+    """Close what tears.py finds, each patch as part of the piece around it; returns how many they were."""
+    surface = parts.surface
+    patches, beside, closed = close_tears(parts.vertices, surface.faces, _cut_half_edges(parts), max_perimeter)
+    if not closed:
+        return parts, 0
+    faces = np.concatenate([surface.faces, patches])
+    turned = np.concatenate([parts.turned, np.zeros(len(patches), dtype=bool)])
+    return replace(
+        parts,
+        surface=Orientation(faces, np.concatenate([surface.piece, surface.piece[beside]]), surface.orientable),
+        edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
+        turned=turned,
+        hints=np.concatenate([parts.hints, np.zeros(len(patches), dtype=parts.hints.dtype)]),
+        seen=np.concatenate([parts.seen, np.zeros((len(patches), 2))]),
+    ), closed
 
 
 def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:
