@@ -13,7 +13,7 @@ from .session import session
 
 BUSY_SECONDS = 0.05
 IDLE_SECONDS = 0.5
-TICK_SECONDS = 0.012
+TICK_SECONDS = 0.01
 REDRAW_SECONDS = 0.2
 
 _opened = 0
