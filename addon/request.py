@@ -72,8 +72,8 @@ def make_request(
 
     ``models_folder`` is where downloaded models lie, among them those that find the subject of an image. ``samplers``
     says by stage how sampling shall be otherwise than the model has it, ``fast`` whether it may be approximate,
-    ``int8`` whether the large networks shall be kept at 8 bits a weight.
-    ``finishing`` is what shall be otherwise than in ``FINISHING``. Raises TypeError for a setting that there is not.
+    ``int8`` whether the large networks shall be kept at 8 bits a weight. ``finishing`` is what shall be otherwise than
+    in ``FINISHING``. Raises TypeError for a setting that there is not.
     """
     unknown = finishing.keys() - FINISHING.keys()
     if unknown:

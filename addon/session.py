@@ -18,7 +18,7 @@ import bpy
 from . import ids, preferences
 from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobStore, Problem, Shelf
 from .client.install import EngineInstall
-from .client.store import StoredJob
+from .client.store import StoredJob, of_another
 from .languages import rpt_, told
 from .planning import Planning
 
@@ -203,9 +203,7 @@ class Session:
         job = self.queue.jobs.get(stored.id) if self.queue is not None else None
         if job is not None and not job.ended:
             return rpt_("“{name}” is in the queue. Cancel it first.", name=stored.name)
-        if not stored.in_hands:
-            return ""
-        return rpt_("Another Blender works on “{name}”. Cancel it there first.", name=stored.name)
+        return told(of_another(stored).sentence) if stored.in_hands else ""
 
     def forget(self, job_id: str) -> None:
         """Delete a job that has ended. Raises ClientError when it cannot be."""

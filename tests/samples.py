@@ -4,6 +4,17 @@
 import torch
 from espalier.engine.sparse import SparseTensor
 
+SMALL_FLOW = {
+    "resolution": 4,
+    "in_channels": 6,
+    "out_channels": 6,
+    "model_channels": 48,
+    "cond_channels": 24,
+    "num_blocks": 3,
+    "num_heads": 2,
+}
+"""Arguments of a flow model."""
+
 
 def batch_of(samples):
     """A batch from (feats [N, C], coords [N, 3]) per sample."""

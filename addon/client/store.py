@@ -67,6 +67,11 @@ class StoredJob:
         return self.folder.name
 
     @property
+    def is_texture(self) -> bool:
+        """Whether the job textures a mesh."""
+        return self.request.get("kind") == "texture"
+
+    @property
     def in_hands(self) -> bool:
         """Whether somebody works on the job or is about to."""
         if self.state == protocol.WAITING:
@@ -97,6 +102,11 @@ class StoredJob:
         """The preview picture, when there is one."""
         path = self.folder / protocol.PREVIEW_FILE
         return path if path.is_file() else None
+
+
+def of_another(stored: StoredJob) -> ClientError:
+    """That another Blender has the job."""
+    return ClientError("busy", f"Another Blender works on “{stored.name}”. Cancel it there first.")
 
 
 class JobStore:
@@ -132,7 +142,7 @@ class JobStore:
             with alone(folder / protocol.REQUEST_FILE) as mine:
                 stored = self.read(folder)
                 if not mine or self._is_of_another(stored):
-                    raise ClientError("busy", f"Another Blender works on “{stored.name}”. Cancel it there first.")
+                    raise of_another(stored)
                 if stored.state != protocol.WAITING or stored.forsaken:
                     self.set_state(folder, protocol.WAITING)
         except OSError as error:

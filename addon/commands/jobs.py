@@ -130,9 +130,10 @@ class Jobs:
 
     def _is_running(self, job):
         """Whether somebody works on the job or is about to, which is reported then."""
-        if job.in_hands:
+        in_hands = job.in_hands
+        if in_hands:
             self._refuse(job.id, f"The job {job.id} is {job.state}. Cancel it first, in the Blender that has it.")
-        return job.in_hands
+        return in_hands
 
     def _remove(self, job):
         """Delete a job and say so; False when that cannot be, which is reported then."""

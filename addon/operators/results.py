@@ -43,7 +43,7 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
     @classmethod
     def description(cls, _context, properties):
         entry = session.shelf.entries.get(properties.job) if session.shelf is not None else None
-        if entry is not None and entry.job.request.get("kind") == "texture":
+        if entry is not None and entry.job.is_texture:
             return tip_(
                 "Put the texture on the object that it was made for, or on a selected mesh with the same faces and UVs"
             )
@@ -62,7 +62,7 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
             if job.id in session.ready:
                 operator = session.orders[job.id].operator.partition(".")[2]
                 return getattr(bpy.ops.espalier, operator)(job=job.id)
-            if job.request.get("kind") == "texture":
+            if job.is_texture:
                 text = put_texture(context, job)
             else:
                 item, asset, seed = build(context, job, order_here(context))

@@ -115,11 +115,10 @@ def _draw_entry(layout, context, entry):
         draw_sentence(layout, job.problem.sentence, context, "ERROR")
     row = layout.row(align=True)
     if job.state in {"finished", "built"}:
-        is_texture = job.request.get("kind") == "texture"
         row.operator(
             ids.OP_PLACE_RESULT,
-            text="Apply Texture" if is_texture else "Place",
-            icon="TEXTURE" if is_texture else "IMPORT",
+            text="Apply Texture" if job.is_texture else "Place",
+            icon="TEXTURE" if job.is_texture else "IMPORT",
         ).job = job.id
     else:
         row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = job.id

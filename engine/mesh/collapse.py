@@ -14,13 +14,13 @@ from torch import Tensor
 from .collapse_rounds import Edges, Judge, Memory, Proposals, Round, choose
 
 # A rim plane counts as much as a face of so many times the square of the rim edge's length.
-_RIM_WEIGHT = 10.0
+RIM_WEIGHT = 10.0
 
 # Among collapses of equal error, here those of flat parts, the shorter edge goes first: part of length^4 as cost.
 _LENGTH_WEIGHT = 1e-6
 
 # The best place for a vertex is held back to the middle of its edge with this part of the quadric's trace.
-_HOLD = 1e-5
+HOLD = 1e-5
 
 # Edges that a round looks at, cheapest first; fewer when little is left to remove.
 _SHARE = 0.2
@@ -110,7 +110,7 @@ def vertex_quadrics(points: Tensor, faces: Tensor, edges: Edges) -> Tensor:
     planes = torch.cat(
         [
             _plane_quadrics(normal, corners[:, 0], area),
-            _plane_quadrics(upright, points[tail], _RIM_WEIGHT * along.square().sum(1)),
+            _plane_quadrics(upright, points[tail], RIM_WEIGHT * along.square().sum(1)),
         ]
     )
     # Summed vertex by vertex in a fixed order, which adding from many threads at once would not be.
@@ -170,12 +170,12 @@ def merge_at_ends(points: Tensor, quadrics: Tensor, edges: Edges) -> Proposals:
 def _best_place(quadrics: Tensor, middle: Tensor, squared_length: Tensor) -> Tensor:
     """Return where the quadrics are smallest, held to ``middle`` where they do not say; never further than the length.
 
-    Solves (A + h I) (x - middle) = -(A middle + b) by the adjugate, h = ``_HOLD`` * trace(A).
+    Solves (A + h I) (x - middle) = -(A middle + b) by the adjugate, h = ``HOLD`` * trace(A).
     """
     xx, xy, xz, yy, yz, zz, bx, by, bz, _ = quadrics.unbind(1)
     x, y, z = middle.unbind(1)
     gx, gy, gz = xx * x + xy * y + xz * z + bx, xy * x + yy * y + yz * z + by, xz * x + yz * y + zz * z + bz
-    hold = _HOLD * (xx + yy + zz) + 1e-300
+    hold = HOLD * (xx + yy + zz) + 1e-300
     xx, yy, zz = xx + hold, yy + hold, zz + hold
     cxx, cxy, cxz = yy * zz - yz * yz, xz * yz - xy * zz, xy * yz - xz * yy
     cyy, cyz, czz = xx * zz - xz * xz, xy * xz - xx * yz, xx * yy - xy * xy

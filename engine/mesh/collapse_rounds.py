@@ -19,10 +19,10 @@ from torch import Tensor
 _SEARCHES = 4
 
 # The normal of a face may turn by at most the angle of this cosine in one collapse.
-_SMALLEST_TURN = 0.2
+SMALLEST_TURN = 0.2
 
 # A face must not become a sliver: 4 sqrt(3) area / (sum of its squared sides), 1 for an equilateral triangle.
-_SMALLEST_SHAPE = 0.02
+SMALLEST_SHAPE = 0.02
 
 
 @dataclass(frozen=True)
@@ -235,9 +235,9 @@ def _keeps_normals(some: Proposals, stars: Stars, positions: Tensor) -> Tensor:
     after = torch.where(moved[..., None], some.position[region][:, None], before)
     old, new = _area_vectors(before), _area_vectors(after)
     old_size, new_size = old.norm(dim=1), new.norm(dim=1)
-    turned = (old * new).sum(1) <= _SMALLEST_TURN * old_size * new_size
+    turned = (old * new).sum(1) <= SMALLEST_TURN * old_size * new_size
     shape_before, shape_after = old_size / _squared_sides(before), new_size / _squared_sides(after)
-    sliver = (shape_after < _SMALLEST_SHAPE / (2 * 3**0.5)) & (shape_after < shape_before)
+    sliver = (shape_after < SMALLEST_SHAPE / (2 * 3**0.5)) & (shape_after < shape_before)
     # Compared the other way round, so that what is not a number counts as harm.
     fine = ~(turned | sliver) & (new_size > 0)
     return torch.bincount(region[~fine], minlength=len(some.drop)) == 0

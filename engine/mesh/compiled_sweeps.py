@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from .collapse import HOLD
+from .collapse_rounds import SMALLEST_SHAPE, SMALLEST_TURN
 from .compilation import compiled
 
 # Vertices of more faces are left alone, and none of more than half as many is made.
@@ -17,11 +19,6 @@ MOST_CORNERS = 64
 
 # Kinds of vertices whose edges may be collapsed.
 INNER, RIM = 2, 1
-
-# As in collapse.py and collapse_rounds.py.
-_HOLD = 1e-5
-_SMALLEST_TURN = 0.2
-_SMALLEST_SHAPE = 0.02
 
 
 @compiled
@@ -295,7 +292,7 @@ def _merged(
     else:
         x, y, z = 0.5 * (px + ex), 0.5 * (py + ey), 0.5 * (pz + ez)
         gx, gy, gz = xx * x + xy * y + xz * z + bx, xy * x + yy * y + yz * z + by, xz * x + yz * y + zz * z + bz
-        hold = _HOLD * (xx + yy + zz) + 1e-300
+        hold = HOLD * (xx + yy + zz) + 1e-300
         hx, hy, hz = xx + hold, yy + hold, zz + hold
         cxx, cxy, cxz = hy * hz - yz * yz, xz * yz - xy * hz, xy * yz - xz * hy
         cyy, cyz, czz = hx * hz - xz * xz, xy * xz - hx * yz, hx * hy - xy * xy
@@ -405,11 +402,11 @@ def _keeps_normals(
             nx, ny, nz = ey * pz - ez * py, ez * px - ex * pz, ex * py - ey * px
             agree = mx * nx + my * ny + mz * nz
             old, new = mx * mx + my * my + mz * mz, nx * nx + ny * ny + nz * nz
-            if not (agree > 0 and agree * agree > _SMALLEST_TURN * _SMALLEST_TURN * old * new):
+            if not (agree > 0 and agree * agree > SMALLEST_TURN * SMALLEST_TURN * old * new):
                 return False
             sides = _squared_sides(ex, ey, ez, px, py, pz)
             # Shape is 2 sqrt(3) times twice the area by the squared sides.
-            if 12 * new < _SMALLEST_SHAPE * _SMALLEST_SHAPE * sides * sides:
+            if 12 * new < SMALLEST_SHAPE * SMALLEST_SHAPE * sides * sides:
                 before = _squared_sides(ex, ey, ez, ox, oy, oz)
                 if new * before * before < old * sides * sides:
                     return False

@@ -102,6 +102,12 @@ def edge_keys(ends: np.ndarray, vertex_count: int) -> np.ndarray:
     return np.sort(ends.min(axis=-1) * vertex_count + ends.max(axis=-1))
 
 
+def has_edge(edges: np.ndarray, first: np.ndarray, second: np.ndarray, vertex_count: int) -> np.ndarray:
+    """Tell between which vertices there is one of ``edges`` (see ``edge_keys``); first and second int64 broadcast."""
+    keys = np.minimum(first, second) * vertex_count + np.maximum(first, second)
+    return edges[np.minimum(np.searchsorted(edges, keys), len(edges) - 1)] == keys
+
+
 def least_area(
     vertices: np.ndarray, rings: np.ndarray, edges: np.ndarray, thinnest: float = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -113,10 +119,7 @@ def least_area(
     """
     count, size = rings.shape
     points = vertices[rings]
-    diagonals = np.stack(np.broadcast_arrays(rings[:, :, None], rings[:, None, :]), axis=-1)
-    keys = diagonals.min(axis=-1) * len(vertices) + diagonals.max(axis=-1)
-    slot = np.minimum(np.searchsorted(edges, keys), len(edges) - 1)
-    forbidden = np.where(edges[slot] == keys, np.inf, 0.0)
+    forbidden = np.where(has_edge(edges, rings[:, :, None], rings[:, None, :], len(vertices)), np.inf, 0.0)
     forbidden[:, 0, size - 1] = 0.0
     cost = np.zeros((count, size, size))
     split = np.zeros((count, size, size), dtype=np.int64)

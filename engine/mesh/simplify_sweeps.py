@@ -15,6 +15,8 @@ from types import ModuleType
 
 import numpy as np
 
+from .collapse import RIM_WEIGHT
+
 # Vertices in a piece, about, and the most pieces.
 _PIECE_VERTICES = 100_000
 _MOST_PIECES = 16
@@ -23,9 +25,6 @@ _MOST_PIECES = 16
 _FIRST_SHARE = 0.5
 _RISE = 2.0
 _LEVELS = 45
-
-# As in collapse.py.
-_RIM_WEIGHT = 10.0
 
 # As collapse.py's, but larger: where long edges cost more, folds narrower than an edge keep more of their vertices.
 _LENGTH_WEIGHT = 2e-5
@@ -77,7 +76,7 @@ class _Mesh:
         self._pieces = np.split(within, np.flatnonzero(np.diff(piece[within])) + 1)
 
         quadrics = summed.result()
-        loops.hold_rims(points, quadrics, corners, head, following, kind, _RIM_WEIGHT)
+        loops.hold_rims(points, quadrics, corners, head, following, kind, RIM_WEIGHT)
         self._points, self._corners, self._head, self._sweep = points, corners, head, loops.sweep
         self._least = np.full(count, -np.inf)
         self._arrays = points, quadrics, corners, head, following, self._least

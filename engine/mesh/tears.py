@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .holes import EXACT_EDGES, edge_keys, least_area
+from .holes import EXACT_EDGES, edge_keys, has_edge, least_area
 from .topology import edge_table, face_vectors, half_edge_ends, label_components, unit
 
 # The open rim of a tear is longer by this factor than what closes it: cuts and the line between its ends.
@@ -92,7 +92,7 @@ class _Rim:
             surplus = total - missing - OPEN_SHARE * (missing + gap)
             flat = np.einsum("ij,ij->i", whole, facing) > FOLD * total * np.linalg.norm(whole, axis=1)
             good = (surplus > 0) & flat & (total + gap <= max_perimeter) & ~self.cut[last]
-            good &= np.where(count < self.size[start], ~self._joined(self.tail[start], self.head[last]), count > 2)
+            good &= np.where(count < self.size[start], ~self._has_edge(start, last), count > 2)
             found.append(np.stack([surplus[good], start[good], np.full(int(good.sum()), count)]))
             going = (total <= max_perimeter) & (count < self.size[start])
             start, last, total, missing = start[going], last[going], total[going], missing[going]
@@ -101,10 +101,9 @@ class _Rim:
         order = np.lexsort((start, count, -surplus))
         return start[order].astype(np.int64), count[order].astype(np.int64)
 
-    def _joined(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Tell between which vertices [N] and [N] the surface has an edge already."""
-        keys = np.minimum(first, second) * len(self._vertices) + np.maximum(first, second)
-        return self.edges[np.minimum(np.searchsorted(self.edges, keys), len(self.edges) - 1)] == keys
+    def _has_edge(self, start: np.ndarray, last: np.ndarray) -> np.ndarray:
+        """Tell where the line that closes stretches from ``start`` to ``last`` is an edge of the surface already."""
+        return has_edge(self.edges, self.tail[start], self.head[last], len(self._vertices))
 
     def free_walk(self, start: int, count: int) -> list[int] | None:
         """Take ``count`` half-edges from ``start`` on, or return None where one of them is taken already."""

@@ -111,7 +111,4 @@ WORDS = {
     ),
     "Wait until what runs in the preferences is done.": "Warten, bis fertig ist, was in den Einstellungen läuft.",
     "“{name}” is in the queue. Cancel it first.": "„{name}“ ist in der Warteschlange. Zuerst dort abbrechen.",
-    "Another Blender works on “{name}”. Cancel it there first.": (
-        "Ein anderes Blender arbeitet an „{name}“. Zuerst dort abbrechen."
-    ),
 }

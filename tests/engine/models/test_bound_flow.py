@@ -9,21 +9,12 @@ from espalier.engine.models import bound_flow
 from espalier.engine.models.bound_flow import BoundFlow
 from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import SparseTensor
-from espalier.tests.samples import batch_of, lively
+from espalier.tests.samples import SMALL_FLOW, batch_of, lively
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
 
-SIZES = {
-    "resolution": 4,
-    "in_channels": 6,
-    "out_channels": 4,
-    "model_channels": 48,
-    "cond_channels": 24,
-    "num_blocks": 3,
-    "num_heads": 2,
-}
 PARAMS = SamplerParams(
     steps=5, guidance_strength=4.0, guidance_rescale=0.5, guidance_interval=(0.5, 1.0), rescale_t=3.0
 )
@@ -35,7 +26,7 @@ WAITING = {
 
 
 def network(name, out_channels=4, dtype=torch.float32):
-    model = lively(build_model(name, SIZES | {"out_channels": out_channels}))
+    model = lively(build_model(name, SMALL_FLOW | {"out_channels": out_channels}))
     model.convert_to(dtype)
     return model
 

@@ -4,19 +4,11 @@
 import pytest
 import torch
 from espalier.engine.models.registry import build_model
-from espalier.tests.samples import batch_of, lively
+from espalier.tests.samples import SMALL_FLOW, batch_of, lively
 
 pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
 
-SIZES = {
-    "resolution": 4,
-    "in_channels": 6,
-    "out_channels": 3,
-    "model_channels": 32,
-    "cond_channels": 24,
-    "num_blocks": 2,
-    "num_heads": 2,
-}
+SIZES = SMALL_FLOW | {"out_channels": 3, "model_channels": 32, "num_blocks": 2}
 
 
 def network(name):

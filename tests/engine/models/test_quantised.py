@@ -5,21 +5,11 @@ import pytest
 import torch
 from espalier.engine.models.quantised import LARGEST, QuantisedLinear, quantise_torso, quantised
 from espalier.engine.models.registry import build_model
-from espalier.tests.samples import lively
+from espalier.tests.samples import SMALL_FLOW, lively
 from hypothesis import given
 from hypothesis import strategies as st
 
 pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
-
-SIZES = {
-    "resolution": 4,
-    "in_channels": 6,
-    "out_channels": 6,
-    "model_channels": 48,
-    "cond_channels": 24,
-    "num_blocks": 3,
-    "num_heads": 2,
-}
 
 
 @given(st.integers(0, 2**32 - 1), st.floats(1e-6, 1e6))
@@ -49,7 +39,7 @@ def test_a_layer_computes_in_the_precision_of_its_input_with_its_bias(dtype):
 
 
 def test_only_the_torso_is_quantised_and_both_sides_of_guidance_stay_close():
-    model = lively(build_model("SparseStructureFlowModel", SIZES))
+    model = lively(build_model("SparseStructureFlowModel", SMALL_FLOW))
     x, t, cond = torch.randn(1, 6, 4, 4, 4), torch.tensor([700.0]), torch.randn(1, 9, 24)
     sides = cond, model.no_condition()
     exact = [model(x, t, side) for side in sides]
