@@ -21,7 +21,7 @@ from .normals import corner_normals
 from .raster import rasterise
 from .simplify import reduce_faces
 from .smooth import taubin_smooth
-from .topology import edge_table, vertex_components
+from .topology import edge_table, face_vectors, vertex_components
 from .unwrap import unwrap
 
 Report = Callable[[int, int], None]
@@ -35,6 +35,9 @@ STEP_ENDS = dict(zip(accumulate(SHARES.values()), STEPS))
 
 TEXELS_OF_A_PIECE = 6
 """Along a side, with the gap to the next: less than this shows nothing."""
+
+CRUMBS_SHARE = 0.02
+"""Of a surface, what simplifying may take away as pieces too small to show (see ``simplify``)."""
 
 
 @dataclass(frozen=True)
@@ -78,12 +81,14 @@ def finish(
     run = _Run(report, cancelled or (lambda: False))
     with run.step("clean"):
         mended, counts = _mend(vertices, faces, material, settings)
+        # Here already: with a million pieces simplifying takes minutes.
+        _check_pieces(mended.vertices, mended.faces, settings.texture_size, crumbs_go=True)
     with run.step("simplify"):
         target = settings.faces_of(len(mended.faces))
         lean_vertices, lean_faces = reduce_faces(mended.vertices, mended.faces, target)
         is_leaner = lean_faces is not mended.faces
         bumps = settings.normal_map and is_leaner
-        _check_pieces(lean_faces, len(lean_vertices), settings.texture_size)
+        _check_pieces(lean_vertices, lean_faces, settings.texture_size)
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
     with run.step("raster"):
@@ -131,10 +136,18 @@ def _mend(
     return FullSurface(smooth, faces, raw), counts
 
 
-def _check_pieces(faces: np.ndarray, vertices: int, texture_size: int) -> None:
-    """Raise EspalierError("bad_surface") when the texture has too few texels for the separate pieces of the mesh."""
-    pieces, most = int(vertex_components(faces, vertices).max()) + 1, (texture_size // TEXELS_OF_A_PIECE) ** 2
-    if pieces > most:
+def _check_pieces(vertices: np.ndarray, faces: np.ndarray, texture_size: int, crumbs_go: bool = False) -> None:
+    """Raise EspalierError("bad_surface") when the texture has too few texels for the separate pieces of the mesh.
+
+    ``crumbs_go``: pieces that simplifying may take away do not count, ``CRUMBS_SHARE`` of the surface in all.
+    """
+    piece = vertex_components(faces, len(vertices))
+    pieces = staying = int(piece.max()) + 1
+    most = (texture_size // TEXELS_OF_A_PIECE) ** 2
+    if crumbs_go and pieces > most:
+        area = np.sort(np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1)))
+        staying = int((np.cumsum(area) >= CRUMBS_SHARE * area.sum()).sum())
+    if staying > most:
         raise EspalierError(
             "bad_surface",
             f"The object is in {pieces:,} separate pieces, and a texture of {texture_size} texels has room for "

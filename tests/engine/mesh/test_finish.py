@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled, EspalierError
+from espalier.engine.mesh import finish as finishing
 from espalier.engine.mesh.bake import MaterialVoxels
 from espalier.engine.mesh.finish import SHARES, STEP_ENDS, STEPS, finish
 from espalier.engine.mesh.finish_settings import FinishSettings
@@ -308,6 +309,24 @@ def test_more_pieces_than_the_texture_has_room_for_end_in_a_sentence():
     with pytest.raises(EspalierError, match="in 216 separate pieces, and a texture of 64 texels has room for 100"):
         finish(vertices, faces, material, FinishSettings(texture_size=64))
     assert finish(vertices, faces, material, FinishSettings(texture_size=128)).report["components"] == 216
+
+
+@pytest.mark.parametrize("repair", ["as_generated", "clean"])
+def test_a_million_pieces_end_in_that_sentence_before_they_are_simplified(repair, monkeypatch):
+    monkeypatch.setattr(finishing, "reduce_faces", pytest.fail)
+    place = np.random.default_rng(0).random((1_000_000, 1, 3), dtype=np.float32) * 0.98 - 0.49
+    vertices = (place + np.array([[0, 0, 0], [5e-4, 0, 0], [0, 5e-4, 0]], np.float32)).reshape(-1, 3)
+    faces = np.arange(len(vertices)).reshape(-1, 3)
+    material = MaterialVoxels(64, np.array([[4, 4, 4]]), np.full((1, 6), 0.5, np.float32))
+    with pytest.raises(EspalierError, match=r"in 999,\d{3} separate pieces, and a texture of 1024 texels has room for"):
+        finish(vertices, faces, material, FinishSettings(repair=repair))
+
+
+def test_crumbs_that_simplifying_takes_away_need_no_room():
+    crumbs = [cube(0.004, (x, y, 0.4)) for x in np.linspace(-0.4, 0.4, 11) for y in np.linspace(-0.4, 0.4, 11)]
+    material = voxel_asset(*torus(), R)[2]
+    settings = FinishSettings(400, texture_size=64, repair="as_generated")
+    assert finish(*merge(torus(), *crumbs), material, settings).report["components"] < 20
 
 
 def test_only_watertight_objects_are_thickened():
