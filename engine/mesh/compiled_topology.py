@@ -18,6 +18,33 @@ def components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 @compiled
+def pieces(faces: np.ndarray, count: int) -> np.ndarray:
+    """``topology.vertex_components`` of faces [F, 3] on ``count`` vertices, int64 [F]."""
+    root = np.arange(count)
+    for face in range(len(faces)):
+        a, b, c = np.int64(faces[face, 0]), np.int64(faces[face, 1]), np.int64(faces[face, 2])
+        if root[a] != root[b]:
+            _join(root, a, b)
+        if root[a] != root[c]:
+            _join(root, a, c)
+    label = np.full(count, -1, np.int64)
+    for node in range(count):
+        # A parent is lower than its node, so it leads to its root already.
+        root[node] = root[root[node]]
+    for face in range(len(faces)):
+        label[root[faces[face, 0]]] = 0
+    found = 0
+    for node in range(count):
+        if label[node] == 0:
+            label[node] = found
+            found += 1
+    piece = np.empty(len(faces), np.int64)
+    for face in range(len(faces)):
+        piece[face] = label[root[faces[face, 0]]]
+    return piece
+
+
+@compiled
 def fans(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """``manifold.separate_corners``: the new vertex of every corner, int64 [3F]."""
     root = np.arange(3 * len(faces))

@@ -103,9 +103,11 @@ def label_components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndar
 
 
 def vertex_components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
-    """Label faces by the connected piece they belong to (sharing a vertex connects), int64 [F]."""
+    """Label faces by the connected piece they belong to (sharing a vertex connects), int64 [F], by lowest vertex."""
     if len(faces) == 0:
         return np.zeros(0, dtype=np.int64)
+    if loops := compiled_loops(len(faces)):
+        return loops.pieces(faces, vertex_count)
     corners = faces.astype(np.int64, copy=False)
     left = np.concatenate([corners[:, 0], corners[:, 0]])
     labels = label_components(vertex_count, left, np.concatenate([corners[:, 1], corners[:, 2]]))[corners[:, 0]]
