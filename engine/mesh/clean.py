@@ -128,12 +128,18 @@ def _pieces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
     if count == 1:
         # Nothing to compare with, and sorting millions of faces takes its time.
         return piece, np.array([np.inf])
-    order = stable_order(piece, count)
-    start = np.cumsum(np.bincount(piece, minlength=count)) - np.bincount(piece, minlength=count)
+    return piece, piece_diagonals(vertices, faces, piece)
+
+
+def piece_diagonals(vertices: np.ndarray, faces: np.ndarray, piece: np.ndarray) -> np.ndarray:
+    """Return the bounding diagonal float64 [P] of each piece, by the ``piece`` int64 [F] of each face."""
+    count = np.bincount(piece)
+    order = stable_order(piece, len(count))
+    start = np.cumsum(count) - count
     points = vertices[faces[order]]
     low = np.minimum.reduceat(points.min(axis=1), start, axis=0)
     high = np.maximum.reduceat(points.max(axis=1), start, axis=0)
-    return piece, np.linalg.norm(high - low, axis=1)
+    return np.linalg.norm(high - low, axis=1)
 
 
 def compact(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled loops of ``simplify_sweeps``: quadric edge collapse on a mesh whose corners are linked round each vertex.
-
-Corner ``c`` is corner ``c % 3`` of face ``c // 3``; ``faces`` int32 [3F] is the vertex of every corner, -1 once the
-face is gone. ``head`` int32 [V] is one corner of each vertex (-1: none), ``following`` int32 [3F] the next corner of
-the same vertex, round and round. ``quadrics`` float64 [V, 10] as in ``collapse.vertex_quadrics``.
-"""
+"""Compiled loops of ``simplify_sweeps``: quadric edge collapse on the arrays that ``compiled_links`` describes."""
 
 from __future__ import annotations
 
@@ -13,184 +8,7 @@ import numpy as np
 from .collapse import HOLD
 from .collapse_rounds import SMALLEST_SHAPE, SMALLEST_TURN
 from .compilation import compiled
-
-# Vertices of more faces are left alone, and none of more than half as many is made.
-MOST_CORNERS = 64
-
-# Kinds of vertices whose edges may be collapsed.
-INNER, RIM = 2, 1
-
-
-@compiled
-def link(faces: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Link the corners of each of ``count`` vertices; returns head and following."""
-    head, following = np.full(count, -1, np.int32), np.empty(len(faces), np.int32)
-    for corner in range(len(faces)):
-        last = head[faces[corner]]
-        if last < 0:
-            following[corner] = corner
-        else:
-            following[corner] = following[last]
-            following[last] = corner
-        head[faces[corner]] = corner
-    return head, following
-
-
-@compiled
-def planes(points: np.ndarray, faces: np.ndarray) -> np.ndarray:
-    """Sum the quadrics of the planes of the faces at each vertex, weighted by area, float64 [V, 10]."""
-    quadrics = np.zeros((len(points), 10))
-    for face in range(len(faces) // 3):
-        a, b, c = faces[3 * face], faces[3 * face + 1], faces[3 * face + 2]
-        x, y, z = points[a, 0], points[a, 1], points[a, 2]
-        ux, uy, uz = points[b, 0] - x, points[b, 1] - y, points[b, 2] - z
-        wx, wy, wz = points[c, 0] - x, points[c, 1] - y, points[c, 2] - z
-        nx, ny, nz = uy * wz - uz * wy, uz * wx - ux * wz, ux * wy - uy * wx
-        twice = np.sqrt(nx * nx + ny * ny + nz * nz)
-        if twice <= 0:
-            continue
-        nx, ny, nz, area = nx / twice, ny / twice, nz / twice, 0.5 * twice
-        d = -(nx * x + ny * y + nz * z)
-        for vertex in (a, b, c):
-            _add_plane(quadrics, vertex, nx, ny, nz, d, area)
-    return quadrics
-
-
-@compiled
-def find_kinds(faces: np.ndarray, head: np.ndarray, following: np.ndarray) -> np.ndarray:
-    """Tell the vertices whose faces, wound alike, are one closed fan (``INNER``) or one open fan (``RIM``), int8 [V].
-
-    All others are zero and stay as they are.
-    """
-    kind = np.zeros(len(head), np.int8)
-    for vertex in range(len(head)):
-        start = head[vertex]
-        if start < 0:
-            continue
-        size, corner = 1, following[start]
-        while corner != start:
-            size += 1
-            corner = following[corner]
-        if size >= MOST_CORNERS:
-            continue
-        steps, last = _walk(faces, following, start)
-        if steps == size and size > 2 and faces[_back(last)] == faces[_next(start)]:
-            kind[vertex] = INNER
-            continue
-        first = _rim_corner(faces, following, start)
-        if first >= 0:
-            steps, last = _walk(faces, following, first)
-            if steps == size and faces[_back(last)] != faces[_next(first)]:
-                kind[vertex] = RIM
-    return kind
-
-
-@compiled
-def _walk(faces: np.ndarray, following: np.ndarray, first: int) -> tuple[int, int]:
-    """Go from face to face round a vertex while one and only one goes on; returns how many and the last corner."""
-    steps, here = 1, first
-    while True:
-        found, further, corner = 0, here, first
-        while True:
-            if faces[_next(corner)] == faces[_back(here)]:
-                found += 1
-                further = corner
-            corner = following[corner]
-            if corner == first:
-                break
-        if found != 1 or further == first or steps == MOST_CORNERS:
-            return steps, here
-        here = further
-        steps += 1
-
-
-@compiled
-def _rim_corner(faces: np.ndarray, following: np.ndarray, start: int) -> int:
-    """The one corner round a vertex at whose first edge no other face ends; -1 where there is not just one."""
-    found, corner = -1, start
-    while True:
-        partners, other = 0, start
-        while True:
-            if faces[_back(other)] == faces[_next(corner)]:
-                partners += 1
-            other = following[other]
-            if other == start:
-                break
-        if partners == 0:
-            if found >= 0:
-                return -1
-            found = corner
-        corner = following[corner]
-        if corner == start:
-            return found
-
-
-@compiled
-def hold_rims(
-    points: np.ndarray,
-    quadrics: np.ndarray,
-    faces: np.ndarray,
-    head: np.ndarray,
-    following: np.ndarray,
-    kind: np.ndarray,
-    weight: float,
-) -> None:
-    """Add the planes upright on open rims, weighted by ``weight`` times the squared length of the rim's edge."""
-    for vertex in range(len(kind)):
-        if kind[vertex] != RIM:
-            continue
-        corner = _rim_corner(faces, following, head[vertex])
-        end, apex = faces[_next(corner)], faces[_back(corner)]
-        x, y, z = points[vertex, 0], points[vertex, 1], points[vertex, 2]
-        ux, uy, uz = points[end, 0] - x, points[end, 1] - y, points[end, 2] - z
-        wx, wy, wz = points[apex, 0] - x, points[apex, 1] - y, points[apex, 2] - z
-        squared = ux * ux + uy * uy + uz * uz
-        along = (ux * wx + uy * wy + uz * wz) / max(squared, 1e-300)
-        # Upright on the rim in the plane of its face: the part of w across u.
-        nx, ny, nz = wx - along * ux, wy - along * uy, wz - along * uz
-        length = np.sqrt(nx * nx + ny * ny + nz * nz)
-        if length <= 0:
-            continue
-        nx, ny, nz = nx / length, ny / length, nz / length
-        d, much = -(nx * x + ny * y + nz * z), weight * squared
-        _add_plane(quadrics, vertex, nx, ny, nz, d, much)
-        _add_plane(quadrics, end, nx, ny, nz, d, much)
-
-
-@compiled
-def _add_plane(quadrics: np.ndarray, vertex: int, x: float, y: float, z: float, d: float, weight: float) -> None:
-    quadrics[vertex, 0] += weight * x * x
-    quadrics[vertex, 1] += weight * x * y
-    quadrics[vertex, 2] += weight * x * z
-    quadrics[vertex, 3] += weight * y * y
-    quadrics[vertex, 4] += weight * y * z
-    quadrics[vertex, 5] += weight * z * z
-    quadrics[vertex, 6] += weight * x * d
-    quadrics[vertex, 7] += weight * y * d
-    quadrics[vertex, 8] += weight * z * d
-    quadrics[vertex, 9] += weight * d * d
-
-
-@compiled
-def find_seams(faces: np.ndarray, piece: np.ndarray) -> np.ndarray:
-    """Find the vertices of faces that lie in more than one ``piece`` [V], bool [V]."""
-    seam = np.zeros(len(piece), np.bool_)
-    for face in range(len(faces) // 3):
-        a, b, c = faces[3 * face], faces[3 * face + 1], faces[3 * face + 2]
-        if piece[a] != piece[b] or piece[b] != piece[c]:
-            seam[a] = seam[b] = seam[c] = True
-    return seam
-
-
-@compiled
-def count_faces(faces: np.ndarray, marked: np.ndarray, least: int) -> int:
-    """Count the faces of which at least so many corners are ``marked`` bool [V]."""
-    found = 0
-    for face in range(len(faces) // 3):
-        corners = int(marked[faces[3 * face]]) + int(marked[faces[3 * face + 1]]) + int(marked[faces[3 * face + 2]])
-        if corners >= least:
-            found += 1
-    return found
+from .compiled_links import MOST_CORNERS, RIM, next_corner, previous_corner
 
 
 @compiled
@@ -265,16 +83,6 @@ def sweep(
 
 
 @compiled
-def _next(corner: int) -> int:
-    return corner + 1 if corner % 3 < 2 else corner - 2
-
-
-@compiled
-def _back(corner: int) -> int:
-    return corner - 1 if corner % 3 > 0 else corner + 2
-
-
-@compiled
 def _merged(
     points: np.ndarray, quadrics: np.ndarray, kind: np.ndarray, vertex: int, end: int, tie: float
 ) -> tuple[float, float, float, float]:
@@ -318,7 +126,7 @@ def _neighbours(
     """Write the vertices around ``vertex``, whose faces are one fan, and return how many there are."""
     size, corner = 0, head[vertex]
     while True:
-        near[size] = faces[_next(corner)]
+        near[size] = faces[next_corner(corner)]
         size += 1
         corner = following[corner]
         if corner == head[vertex]:
@@ -326,7 +134,7 @@ def _neighbours(
     if kind[vertex] == RIM:
         # No face begins where the last one of an open fan ends.
         while True:
-            last = faces[_back(corner)]
+            last = faces[previous_corner(corner)]
             begins = False
             for other in range(size):
                 begins = begins or near[other] == last
@@ -344,7 +152,7 @@ def _faces_between(faces: np.ndarray, head: np.ndarray, following: np.ndarray, v
     """Count the faces at the edge of two vertices; those with an apex that has no other face count as many."""
     found, corner = 0, head[vertex]
     while True:
-        a, b = _next(corner), _back(corner)
+        a, b = next_corner(corner), previous_corner(corner)
         if faces[a] == end or faces[b] == end:
             apex = b if faces[a] == end else a
             found += 1 if following[apex] != apex else MOST_CORNERS
@@ -391,7 +199,7 @@ def _keeps_normals(
     """
     corner = first
     while True:
-        a, b = faces[_next(corner)], faces[_back(corner)]
+        a, b = faces[next_corner(corner)], faces[previous_corner(corner)]
         if a != gone and b != gone:
             vertex = faces[corner]
             ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
@@ -430,7 +238,7 @@ def _merge(faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: i
         here, there = (vertex, end) if side == 0 else (end, vertex)
         start = corner = head[here]
         while True:
-            after, a, b = following[corner], _next(corner), _back(corner)
+            after, a, b = following[corner], next_corner(corner), previous_corner(corner)
             if faces[a] != there and faces[b] != there:
                 faces[corner] = vertex
                 if first < 0:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Fewer faces by quadric edge collapse: a fast one for the bulk, an exact one (collapse.py) for the rest and on CUDA.
 
-The bulk of a large mesh goes by compiled sweeps (simplify_sweeps.py); of a smaller one, or where numba is missing, by
-fast-simplification, which leaves open rims as they are. Both remove edges below a rising threshold; the collapse in
-rounds is slower on a processor, closer to the original and ends exactly at the target. So the bulk ends a little above
-the target, and well above a low one.
+The bulk of a large mesh goes by compiled sweeps (simplify_sweeps.py), which end exactly at the target; of a smaller
+one, or where numba is missing, by fast-simplification, which ends a little above it and leaves open rims as they are.
+Both remove edges below a rising threshold; the collapse in rounds is slower on a processor and closer to the original,
+so either ends well above a low target.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .manifold import separate_corners
 from .simplify_sweeps import collapse_in_sweeps
 from .topology import edge_table, face_vectors, vertex_components
 
-# The bulk leaves so many times the faces of the target, and at least so many.
+# The library leaves so many times the faces of the target; the bulk always at least so many.
 _LEFT_OVER = 1.04
 _LEAST_LEFT = 20_000
 
@@ -35,6 +35,9 @@ _SWEPT_FACES = 100_000
 # first; and with this rise there are enough rounds for that (its default of 7 doubles the error).
 _EDGE_LENGTH = 0.15
 _AGGRESSIVENESS = 4.0
+
+# A closed piece needs so many faces, an open one at least one.
+_CLOSED = 4
 
 # Pieces may need this part of the target to be there at all; beyond it the smallest ones go, together at most this
 # part of the surface.
@@ -55,10 +58,11 @@ def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tupl
     """
     if len(faces) <= target_faces:
         return vertices, faces
+    faces = _without_crumbs(vertices, faces, target_faces)
     device = "cuda" if len(faces) > _CUDA_FACES and torch.cuda.is_available() else "cpu"
     if device == "cpu":
         vertices, faces = _bulk(vertices, faces, target_faces)
-    return collapse(vertices, _without_crumbs(vertices, faces, target_faces), target_faces, device)
+    return collapse(vertices, faces, target_faces, device) if len(faces) > target_faces else (vertices, faces)
 
 
 def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
@@ -78,16 +82,16 @@ def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> 
 
 def _bulk(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
     """Take away quickly what can be removed safely; the mesh itself where that is nothing."""
-    least = max(int(_LEFT_OVER * target_faces), _LEAST_LEFT)
+    least = max(target_faces, _LEAST_LEFT)
     if 2 * least < len(faces) > _SWEPT_FACES and (loops := load_loops("compiled_sweeps")):
         return collapse_in_sweeps(loops, vertices, faces, least)
-    return _by_library(vertices, faces, least)
+    return _by_library(vertices, faces, max(int(_LEFT_OVER * target_faces), _LEAST_LEFT))
 
 
 def _by_library(vertices: np.ndarray, faces: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
     """Let fast-simplification take faces away until ``least`` are left, or as few as it can; see ``_bulk``."""
     # The library leaves faces at open rims alone: what it cannot remove must not count against the others.
-    least += int(_RIM_FACES * _faces_at_rims(vertices, faces))
+    least += int(_RIM_FACES * _at_rims(vertices, faces).sum())
     area = float(np.linalg.norm(face_vectors(vertices, faces), axis=1).sum())
     enlarge = _EDGE_LENGTH / max(float(np.sqrt(4 / np.sqrt(3) * area / max(len(faces), 1))), 1e-30)
     while 2 * least < len(faces):
@@ -102,8 +106,8 @@ def _by_library(vertices: np.ndarray, faces: np.ndarray, least: int) -> tuple[np
     return vertices, faces
 
 
-def _faces_at_rims(vertices: np.ndarray, faces: np.ndarray) -> int:
-    """Count the faces with a vertex on an open rim, by a comparison much cheaper than a table of all edges.
+def _at_rims(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
+    """Tell the faces with a vertex on an open rim, bool [F], by a comparison much cheaper than a table of all edges.
 
     Around a vertex inside a surface, the vertices that edges lead to are those that edges come from: their sums agree.
     """
@@ -113,7 +117,7 @@ def _faces_at_rims(vertices: np.ndarray, faces: np.ndarray) -> int:
         tail, head = faces[:, corner], faces[:, (corner + 1) % 3]
         leading += np.bincount(tail, name[head], minlength=len(vertices))
         coming += np.bincount(head, name[tail], minlength=len(vertices))
-    return int((leading != coming)[faces].any(axis=1).sum())
+    return (leading != coming)[faces].any(axis=1)
 
 
 def _without_crumbs(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> np.ndarray:
@@ -123,24 +127,18 @@ def _without_crumbs(vertices: np.ndarray, faces: np.ndarray, target_faces: int) 
     their bounding diagonal is below the average edge of a mesh with so many faces and they are little of the surface.
     """
     piece = vertex_components(faces, len(vertices))
-    if not piece.any():
+    pieces = int(piece.max(initial=0)) + 1
+    if pieces == 1 or _CLOSED * pieces <= _PIECES_SHARE * target_faces:
         return faces
-    order = np.argsort(piece, kind="stable")
-    start = np.flatnonzero(np.diff(piece[order], prepend=-1))
-    points = vertices[faces[order]]
-    low = np.minimum.reduceat(points.min(axis=1), start, axis=0)
-    high = np.maximum.reduceat(points.max(axis=1), start, axis=0)
-    diagonal = np.linalg.norm(high - low, axis=1)
+    diagonal = clean.piece_diagonals(vertices, faces, piece)
     rank = np.argsort(-diagonal, kind="stable")
-    # A closed piece needs four faces, an open one at least one.
-    table = edge_table(faces)
-    need = np.full(len(start), 4)
-    need[piece[table.boundary() // 3]] = 1
+    need = np.full(pieces, _CLOSED)
+    need[piece[_at_rims(vertices, faces)]] = 1
     area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1))
     small = diagonal < np.sqrt(4 / np.sqrt(3) * area.sum() / max(target_faces, 1))
     excess = np.cumsum(need[rank]) > max(_PIECES_SHARE * target_faces, need[rank[0]])
     little = np.cumsum(area[rank][::-1])[::-1] < _CRUMBS_SHARE * area.sum()
-    stays = np.ones(len(start), dtype=bool)
+    stays = np.ones(pieces, dtype=bool)
     stays[rank] = ~(excess & little & small[rank])
     return faces[stays[piece]]
 
@@ -192,9 +190,10 @@ def _inside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np
     """Tell which pieces are closed and enclose a negative volume, bool [P], and the piece of every face, int64 [F]."""
     piece = vertex_components(faces, len(vertices))
     area = face_vectors(vertices, faces)
-    first = np.unique(piece, return_index=True)[1]
-    from_first = vertices[faces[:, 0]] - vertices[faces[first, 0]][piece]
-    negative = np.bincount(piece, np.einsum("fi,fi->f", area, from_first)) < 0
+    origin = np.empty(int(piece.max(initial=-1)) + 1, dtype=np.int64)
+    origin[piece] = faces[:, 0]
+    from_origin = vertices[faces[:, 0]] - vertices[origin[piece]]
+    negative = np.bincount(piece, np.einsum("fi,fi->f", area, from_origin)) < 0
     if negative.any():
         negative[piece[edge_table(faces).boundary() // 3]] = False
     return negative, piece

@@ -30,8 +30,8 @@ def test_a_closed_surface_stays_closed_and_clean(target, small_pieces):
     assert flaws(vertices, faces) == NONE
     assert rim_edges(faces) == 0
     assert len(vertices) - len(faces) // 2 == 0  # Euler's number of a torus
-    assert target <= len(faces) <= 1.01 * target + 200
     if target:
+        assert len(faces) in (target - 1, target)
         assert signed_volume(vertices, faces) == pytest.approx(signed_volume(*TORUS), rel=0.01)
 
 
@@ -50,7 +50,7 @@ def test_vertices_in_no_order_do_no_harm(small_pieces):
     shuffled = np.empty_like(vertices)
     shuffled[place] = vertices
     lean, less = swept((shuffled, place[faces]), 5000)
-    assert 4990 < len(less) < 5010
+    assert len(less) in (4999, 5000)
     assert flaws(lean, less) == NONE
     assert departure(TORUS, (lean, less))[0] < 1.1 * departure(TORUS, swept(TORUS, 5000))[0]
 
@@ -102,7 +102,7 @@ def test_rims_keep_their_place_while_they_lose_vertices(small_pieces):
     faces = faces[~inside]
     lean, less = swept((vertices, faces), 2000)
     assert flaws(lean, less) == NONE
-    assert 1990 < len(less) < 2010
+    assert len(less) in (1999, 2000)
     assert rim_edges(less) < 0.6 * rim_edges(faces)
     table = edge_table(less)
     rim = lean[np.unique(table.ends[table.count == 1])][:, :2]
