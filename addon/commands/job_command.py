@@ -10,12 +10,13 @@ from pathlib import Path
 
 from .. import cli, preferences
 from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
-from ..request import MATTINGS, MODEL_NOTES, STARTER, TEXTURE_SIZES
+from ..request import MATTINGS, MAX_SEED, MODEL_NOTES, STARTER, TEXTURE_SIZES
 from ..stages import duration, label
+from .finishing import whole
 from .sampling import add_sampling, samplers_asked
 
 # Failures that lie in what was asked for rather than in the doing.
-BAD_INPUT_CODES = {"bad_input", "missing_file"}
+BAD_INPUT_CODES = {"bad_input", "missing_file", "bad_request", "bad_settings", "missing_model"}
 
 
 def add_output(command):
@@ -28,7 +29,9 @@ def add_output(command):
 def add_options(command, kind, texture_size):
     """Add the arguments that every command with a model takes; ``kind`` is that of its jobs."""
     add_output(command)
-    command.add_argument("--seed", type=int, default=0, metavar="N", help="the same seed gives the same result (0)")
+    command.add_argument(
+        "--seed", type=whole(0, MAX_SEED), default=0, metavar="N", help="the same seed gives the same result (0)"
+    )
     command.add_argument("--random-seed", action="store_true", help="draw a seed for each result")
     command.add_argument(
         "--model",

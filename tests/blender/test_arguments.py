@@ -33,3 +33,15 @@ def test_a_number_of_faces_that_no_object_has_ends_with_4_and_a_sentence(command
 def test_a_size_is_a_number_of_metres(command):
     assert cli.parser().parse_args([*COMMANDS[command], "--size", "0.25"]).size == 0.25
     assert cli.parser().parse_args(COMMANDS[command]).size == 1.0
+
+
+TEXTURE = ["texture", "mug.glb", "--image", "mug.png", "--output", "out"]
+
+
+@pytest.mark.parametrize("command", [COMMANDS["generate"], TEXTURE])
+@pytest.mark.parametrize("seed", ["-1", str(2**31), "1.5", "any"])
+def test_a_seed_that_no_result_has_ends_with_4_and_a_sentence(command, seed, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main([*command, "--seed", seed]) == cli.BAD_INPUT
+    assert f"“{seed}” is not possible: give a whole number from 0 to {2**31 - 1}." in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())

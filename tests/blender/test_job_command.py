@@ -76,3 +76,15 @@ def test_a_model_is_named_by_its_folder_or_as_it_was_downloaded(tmp_path, monkey
     choices = command.choices()
     assert choices["model"] == name
     assert choices["model_path"] == (downloaded if place == "downloaded" else tmp_path / name)
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code"),
+    [("bad_input", 4), ("bad_request", 4), ("bad_settings", 4), ("missing_model", 4), ("out_of_memory", 1)],
+)
+def test_what_lies_in_what_was_asked_for_is_bad_input(tmp_path, code, exit_code):
+    command = Told(tmp_path, works=True)
+    command.total = 1
+    command.refuse(Input("vase", {}), code, "That cannot be.")
+    assert command.events == [("bad_input" if exit_code == 4 else "failed", "vase: That cannot be.")]
+    assert command._exit_code() == exit_code
