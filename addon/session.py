@@ -108,6 +108,8 @@ class Session:
         self.messages: list[Message] = []
         self.opened = 0
         self._idle_since: float | None = None
+        self._models_wanted = False
+        self._models_asked: Path | None = None
         self._room_wanted = False
 
     # --------------------------------------------------------------------------------------------------- for operators
@@ -196,6 +198,10 @@ class Session:
         self.task = EngineTask(name, arguments, python.path, preferences.EXTENSION, log)
         return self.task
 
+    def want_models(self) -> None:
+        """Have the model sets listed, unless they are or this engine was asked already."""
+        self._models_wanted = True
+
     def obstacle(self, stored: StoredJob) -> str:
         """Why a job can neither be deleted nor run again now, as a sentence; "" when it can. ``stored`` is to be what
         its folder says at this moment: another Blender may have begun it since the list was read.
@@ -272,6 +278,7 @@ class Session:
                 self._task_ended(self.task)
         if self.install is None:
             changed |= self.planning.poll()
+            changed |= self._look_for_models()
         if self.queue is not None:
             state = self.queue.engine.state, self.queue.engine.problem
             for job in self.queue.poll(max_seconds):
@@ -284,6 +291,22 @@ class Session:
         if self.shelf is not None:
             changed |= self.shelf.poll(deadline - time.monotonic())
         return changed
+
+    def _look_for_models(self) -> bool:
+        """Ask the engine for its list of model sets when it is wanted; true when it was asked now."""
+        wanted, self._models_wanted = self._models_wanted, False
+        if not wanted or self.models is not None or self.task is not None:
+            return False
+        with contextlib.suppress(ClientError):
+            python = preferences.engine_python()
+            if python is not None and python.path != self._models_asked:
+                self._models_asked = python.path
+                self._list_models()
+                return True
+        return False
+
+    def _list_models(self) -> None:
+        self.begin("models", ["--models", str(preferences.data() / "models"), "list"])
 
     def _take_in(self, deadline: float) -> bool:
         """Read further images until the monotonic time ``deadline``, at least one."""
@@ -367,11 +390,12 @@ class Session:
         if self.models is None and task.problem is None and not task.cancelled:
             # What was fetched or removed shows in a new list.
             with contextlib.suppress(ClientError):
-                self.begin("models", ["--models", str(preferences.data() / "models"), "list"])
+                self._list_models()
 
     def _installed(self) -> None:
         install, self.install = self.install, None
         self.planning.forget()
+        self._models_asked = None
         if install.problem is not None:
             self.tell(install.problem)
         elif install.cancelled:

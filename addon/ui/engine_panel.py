@@ -5,9 +5,10 @@ from .. import ids
 from ..client import EngineState
 from ..languages import iface_
 from ..session import session
+from .text import draw_sentence
 
 
-def draw_engine(layout):
+def draw_engine(layout, context):
     """The state in the header, so that it can be seen while the section is closed; details and buttons below."""
     header, body = layout.panel(ids.SECTION_ENGINE, default_closed=True)
     engine = session.queue.engine if session.queue is not None else None
@@ -19,7 +20,7 @@ def draw_engine(layout):
         return
     column = body.column(align=True)
     for line in describe(engine):
-        column.label(text=line, translate=False)
+        draw_sentence(column, line, context)
     row = body.row(align=True)
     row.operator(ids.OP_FREE_MEMORY)
     row.operator(ids.OP_STOP_ENGINE)
@@ -36,7 +37,7 @@ def summary(engine):
     if engine is None or engine.state is EngineState.STOPPED:
         return iface_("Off")
     if engine.hello is None:
-        return iface_("Starting")
+        return iface_("Getting ready")
     memory = engine.memory
     on_card = engine.hello["device"].get("type") == "cuda"
     used, free = ("device_used", "device_free") if on_card else ("used", "free")
@@ -57,7 +58,7 @@ def describe(engine):
     if engine is None or engine.state is EngineState.STOPPED:
         return [iface_("Not running, holds no memory")]
     if engine.hello is None:
-        return [iface_("Starting")]
+        return [iface_("Getting ready")]
     device, memory = engine.hello["device"], engine.memory
     lines = [str(device.get("name") or device.get("type") or iface_("Processor"))]
     for used, free, text in (

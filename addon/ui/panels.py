@@ -18,7 +18,7 @@ from .engine_panel import draw_engine
 from .finish_panel import draw_finish
 from .jobs import draw_queue, draw_results
 from .status import draw_engine_state, draw_notes, draw_status
-from .text import draw_note, draw_sentence, settings_column
+from .text import draw_note, draw_sentence, is_narrow, settings_column
 
 
 class ESPALIER_PT_main(bpy.types.Panel):
@@ -34,7 +34,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
         draw_engine_state(layout, context)
         layout.row().prop(settings, "mode", expand=True)
         layout.template_ID_preview(settings, "image", open=ids.OP_OPEN_IMAGE, rows=3, cols=6)
-        _draw_other_sources(layout)
+        _draw_other_sources(layout, context)
         column = settings_column(layout)
         column.prop(settings, "matting")
         _draw_model(column, settings, context)
@@ -60,7 +60,7 @@ class ESPALIER_PT_main(bpy.types.Panel):
                 _draw_placement(settings_column(body), settings)
         draw_advanced(layout, settings)
         draw_results(layout, context)
-        draw_engine(layout)
+        draw_engine(layout, context)
         draw_notes(layout, context)
 
 
@@ -74,12 +74,17 @@ def _draw_placement(column, settings):
     tags.prop(settings, "asset_tags")
 
 
-def _draw_other_sources(layout):
-    """Images that are in no file yet, and the folder with many."""
+def _draw_other_sources(layout, context):
+    """Images that are in no file yet, and the folder with many; in a narrow panel only their symbols have room."""
     row = layout.row(align=True)
-    row.operator(ids.OP_PASTE_IMAGE, text="Paste", text_ctxt=ids.CONTEXT, icon="PASTEDOWN")
-    row.operator(ids.OP_GRAB_VIEW, text="View", icon="RESTRICT_VIEW_OFF")
-    row.operator(ids.OP_GRAB_VIEW, text="Camera", icon="CAMERA_DATA").camera = True
+    if is_narrow(context):
+        row.operator(ids.OP_PASTE_IMAGE, text="", icon="PASTEDOWN")
+        row.operator(ids.OP_GRAB_VIEW, text="", icon="RESTRICT_VIEW_OFF")
+        row.operator(ids.OP_GRAB_VIEW, text="", icon="CAMERA_DATA").camera = True
+    else:
+        row.operator(ids.OP_PASTE_IMAGE, text="Paste", text_ctxt=ids.CONTEXT, icon="PASTEDOWN")
+        row.operator(ids.OP_GRAB_VIEW, text="View", icon="RESTRICT_VIEW_OFF")
+        row.operator(ids.OP_GRAB_VIEW, text="Camera", icon="CAMERA_DATA").camera = True
     row.operator(ids.OP_FROM_FILES, text="", icon="FILE_FOLDER")
 
 

@@ -7,6 +7,7 @@ from .. import ids, preferences
 from ..client import ClientError
 from ..client.install import carries_wheels
 from ..languages import iface_, told
+from ..request import STARTER
 from ..session import session
 from .text import draw_progress, draw_sentence, megabytes, settings_column
 
@@ -81,6 +82,7 @@ def _draw_models(box, context, owner):
     box.label(text="Models", icon="OUTLINER_DATA_MESH")
     if session.task is not None and session.task.name == "models":
         draw_progress(box, session.task.fraction, session.task.text or "Looking for models", ids.OP_CANCEL_TASK)
+    session.want_models()
     if session.models is None:
         if session.task is None:
             box.operator(ids.OP_LIST_MODELS, icon="VIEWZOOM")
@@ -97,10 +99,11 @@ def _draw_models(box, context, owner):
 def _draw_model(box, context, entry):
     name, state, size = str(entry.get("set")), entry.get("state"), entry.get("size", 0)
     row = box.row()
-    row.label(text=name, icon=STATES.get(state, "BLANK1"), translate=False)
+    label = iface_("Starter") if name == STARTER else name
+    row.label(text=label, icon=STATES.get(state, "BLANK1"), translate=False)
     licences = ", ".join(dict.fromkeys(part["licence"] for part in entry.get("repositories", ())))
     row.label(text=" · ".join(filter(None, [megabytes(size) if size else "", licences])), translate=False)
-    if name == "starter":
+    if name == STARTER:
         row.label(text="Comes with Espalier")
     elif state == "ready":
         row.operator(ids.OP_REMOVE_MODEL, text="Remove", icon="TRASH").model = name
@@ -115,7 +118,7 @@ def _draw_model(box, context, entry):
 
 
 def _draw_storage(box, owner):
-    box.label(text="Storage", icon="DISK_DRIVE")
+    box.label(text="Disk Space", icon="DISK_DRIVE")
     column = settings_column(box)
     column.prop(owner, "data_folder", placeholder=str(preferences.data()))
     column.prop(owner, "storage_limit", text="Keep at Most (GB)")
@@ -126,7 +129,7 @@ def _draw_storage(box, owner):
 
 def _draw_self_test(box, context):
     row = box.row()
-    row.label(text="Self-Test", icon="CHECKMARK")
+    row.label(text="Self-Test", icon="EXPERIMENTAL")
     row.operator(ids.OP_SELF_TEST, icon="PLAY")
     is_running = session.task is not None and session.task.name == "doctor"
     if is_running:

@@ -36,22 +36,25 @@ def draw_engine_state(layout, context):
             layout, "It is fetched once, for which Blender has to be allowed to go online.", context, "BLANK1"
         )
         layout.operator(ids.ALLOW_ONLINE, text="Allow Online Access", icon="CHECKMARK")
-    size = _expected_download()
+    least, most = expected_download()
     row = layout.row()
     row.scale_y = 1.5
-    if offline or not size:
+    if offline or not most:
         row.operator(ids.OP_INSTALL_ENGINE, icon="IMPORT")
     else:
-        text = iface_("Install Engine ({size})", size=megabytes(size))
-        row.operator(ids.OP_INSTALL_ENGINE, text=text, icon="IMPORT", translate=False)
+        text = "Install Engine ({size})" if least == most else "Install Engine (up to {size})"
+        row.operator(ids.OP_INSTALL_ENGINE, text=iface_(text, size=megabytes(most)), icon="IMPORT", translate=False)
     layout.separator()
 
 
-def _expected_download():
-    """What Install Engine is going to download, in bytes; 0 when no lock file fits this platform."""
+def expected_download():
+    """What Install Engine is going to download, at least and at most, in bytes; zeros when no lock file fits this
+    platform. Which of several it is shows while it runs: a torch without CUDA may have to be on the machine already.
+    """
     locks = lock_files(preferences.EXTENSION)
-    own = locks.get("cp{}{}".format(*sys.version_info[:2])) or next(iter(locks.values()), None)
-    return download_bytes(own[0]) if own else 0
+    own = locks.get("cp{}{}".format(*sys.version_info[:2])) or next(iter(locks.values()), [])
+    sizes = [download_bytes(lock) for lock in own]
+    return min(sizes, default=0), max(sizes, default=0)
 
 
 def draw_status(layout, context):
@@ -84,7 +87,7 @@ def describe(job):
         return job.fraction or 0.0, iface_("Cancel again to end the engine" if stuck else "Cancelling")
     if not job.stage:
         state = session.queue.engine.state if session.queue is not None else None
-        return 0.0, iface_("Starting the engine" if state is not EngineState.READY else "Starting")
+        return 0.0, iface_("Starting the engine" if state is not EngineState.READY else "Getting ready")
     fraction = job.fraction if job.fraction is not None else stages.overall(job.stage, job.step, job.of)
     text = told(job.text) or iface_(stages.label(job.stage))
     if job.of > 1:

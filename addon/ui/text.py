@@ -9,6 +9,8 @@ import bpy
 from ..languages import told
 
 MARGIN = 60
+# Below this many pixels, at scale 1, three buttons side by side have no room for their words.
+NARROW = 270
 UNIT = re.compile(r"(\d) (\S{1,3})(?!\S)")
 
 
@@ -51,6 +53,11 @@ def draw_sentence(layout, text, context, icon="NONE"):
             column.label(text=line, translate=False)
 
 
+def is_narrow(context):
+    """Whether the region is narrower than a sidebar is at first."""
+    return context.region is not None and context.region.width < NARROW * context.preferences.system.ui_scale
+
+
 def break_lines(text, width, scale):
     """Break ``text`` at spaces into lines of at most ``width`` pixels in the panel's font; longer words stand alone.
 
@@ -69,5 +76,7 @@ def break_lines(text, width, scale):
 
 
 def megabytes(size):
-    """A number of bytes as people say it: ``328 MB``, ``2.9 GB``."""
+    """A number of bytes as people say it: ``58 KB``, ``328 MB``, ``2.9 GB``."""
+    if size < 1e6:
+        return f"{size / 1e3:.0f} KB"
     return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

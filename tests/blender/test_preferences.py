@@ -39,6 +39,24 @@ def test_the_models_are_listed_with_what_they_need_and_their_licences(real):
     assert trellis2["state"] == "missing" and "DINOv3" in trellis2["needs"] and trellis2["size"] > 1e9
 
 
+def test_the_models_are_listed_by_themselves_once_where_they_are_looked_at(real):
+    pump._tick()
+    assert session.task is None
+    session.want_models()
+    wait_for_models()
+    assert listed("starter")["state"] == "ready"
+    session.models = None
+    session.want_models()
+    pump._tick()
+    assert session.task is None
+
+
+def wait_for_models():
+    pump._tick()
+    assert session.task.name == "models"
+    wait()
+
+
 def test_one_thing_at_a_time(real):
     bpy.ops.espalier.list_models()
     with pytest.raises(RuntimeError, match="poll"):

@@ -20,6 +20,12 @@ def test_lines_fit_and_lose_nothing(width):
     assert width < 10_000 or len(lines) == 1
 
 
+def test_bytes_are_told_as_people_say_them():
+    from espalier.addon.ui.text import megabytes
+
+    assert [megabytes(size) for size in (0, 58_200, 3.28e8, 2.9e9)] == ["0 KB", "58 KB", "328 MB", "2.9 GB"]
+
+
 @pytest.mark.parametrize("width", range(20, 300, 7))
 def test_a_number_keeps_its_unit(width):
     from espalier.addon.ui.text import break_lines

@@ -278,7 +278,6 @@ NO_TEXT = {
     "addon/ui/jobs.py: item.name": "a name",
     "addon/ui/jobs.py: entry.job.name": "a name",
     "addon/ui/preferences_panel.py: str(python.path)": "a path",
-    "addon/ui/preferences_panel.py: name": "the name of a model",
     "addon/ui/preferences_panel.py: ' · '.join(filter(None, [megabytes(size) if size else '', licences]))": "names",
     "addon/operators/logs.py: str(path)": "a path",
     "addon/operators/models.py: f'{name}, {megabytes(size)}' if size > 0 else name": "the name of a model",
