@@ -71,7 +71,9 @@ def _set_size(settings, value):
 
 
 class ESPALIER_PG_settings(bpy.types.PropertyGroup):
-    mode: bpy.props.EnumProperty(name="Mode", description="What is made from the image", items=MODES)
+    mode: bpy.props.EnumProperty(
+        name="Mode", description="What is made from the image", items=MODES, translation_context=ids.CONTEXT
+    )
     image: bpy.props.PointerProperty(
         name="Image",
         description="The picture of the object to make: one object, seen whole, on a plain or transparent background",
@@ -82,7 +84,10 @@ class ESPALIER_PG_settings(bpy.types.PropertyGroup):
         name="Background", description="How the subject of the image is told from its background", items=BACKGROUNDS
     )
     texture_on: bpy.props.EnumProperty(
-        name="Texture", description="Whether the object itself or a copy of it gets the texture", items=TEXTURED
+        name="Texture",
+        description="Whether the object itself or a copy of it gets the texture",
+        items=TEXTURED,
+        translation_context=ids.CONTEXT,
     )
     model: bpy.props.EnumProperty(name="Model", description="What turns the image into an object", items=MODELS)
     quality: bpy.props.EnumProperty(

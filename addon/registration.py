@@ -90,6 +90,7 @@ CLASSES = (
     queue.ESPALIER_OT_discard_earlier,
     result_operators.ESPALIER_OT_place_result,
     result_operators.ESPALIER_OT_leave_result,
+    result_operators.ESPALIER_OT_finish_result,
     result_operators.ESPALIER_OT_variants,
     result_operators.ESPALIER_OT_recall,
     result_operators.ESPALIER_OT_show_folder,

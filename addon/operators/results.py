@@ -7,10 +7,11 @@ import bpy
 
 from .. import ids, preferences
 from ..client import ClientError
+from ..finish_settings import asked
 from ..history import generation_behind
 from ..languages import iface_, reported, rpt_, tip_, told
 from ..orders import next_in_row, order_here
-from ..request import new_seed
+from ..request import make_refinish_request, new_seed
 from ..session import session
 from .generate import InObjectMode, no_engine
 from .recall import recall
@@ -81,6 +82,40 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
         return {"FINISHED"}
 
 
+class ESPALIER_OT_finish_result(_OfResult):
+    bl_idname = ids.OP_FINISH_RESULT
+    bl_label = "Finish Again"
+    bl_description = (
+        "Make mesh and maps of this result anew with the settings under Finish, as another object beside the one that "
+        "stands in the scene"
+    )
+    bl_options = {"INTERNAL"}
+
+    @classmethod
+    def poll(cls, _context):
+        reason = no_engine()
+        if reason:
+            cls.poll_message_set(told(reason))
+        return not reason
+
+    def execute(self, context):
+        job = self.stored()
+        if job is None:
+            return self.gone()
+        made = generation_behind(job)
+        if made is None:
+            self.report({"ERROR"}, "Its voxels are no longer on this computer. Generate the object again.")
+            return {"CANCELLED"}
+        request = make_refinish_request(job.name, made.folder, made.request, asked(context.scene.espalier.finish))
+        try:
+            session.submit(None, "", request, _beside(context, job))
+        except ClientError as error:
+            session.tell(error.problem)
+            self.report({"ERROR"}, told(error.sentence))
+            return {"CANCELLED"}
+        return {"FINISHED"}
+
+
 class ESPALIER_OT_variants(_OfResult):
     bl_idname = ids.OP_VARIANTS
     bl_label = "Variants"
@@ -124,7 +159,7 @@ class ESPALIER_OT_variants(_OfResult):
 
 
 def _beside(context, job):
-    """The order for a variant of a job: beside its object, or where the panel wants it when there is none."""
+    """The order for another object of a job: beside its own, or where the panel wants it when there is none."""
     order = order_here(context)
     made = [item for item in context.scene.objects if item.get(ids.PROP_JOB) == job.id and ids.PROP_LOD not in item]
     if not made:

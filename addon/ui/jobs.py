@@ -8,6 +8,7 @@ import bpy
 
 from .. import ids, preferences, results
 from ..languages import iface_
+from ..request import STARTER, TRELLIS2
 from ..session import session
 from .text import draw_sentence, megabytes
 from .thumbnails import icon
@@ -15,6 +16,7 @@ from .thumbnails import icon
 # The queue shows this many jobs; the rest is a number.
 MAX_QUEUED = 8
 STATE_ICONS = {"built": "CHECKMARK", "finished": "IMPORT", "failed": "ERROR", "cancelled": "X"}
+MODEL_NAMES = {STARTER: "Starter", TRELLIS2: "TRELLIS.2-4B"}
 STATES = {"built": "In a scene", "finished": "Not in a scene yet", "failed": "Failed", "cancelled": "Cancelled"}
 
 
@@ -111,23 +113,24 @@ def _draw_entry(layout, context, entry):
     column.scale_y = 0.8
     for line in describe(entry):
         column.label(text=line, translate=False)
-    if job.problem is not None:
+    if job.problem is not None and job.state == "failed":
         draw_sentence(layout, job.problem.sentence, context, "ERROR")
     row = layout.row(align=True)
-    if job.state in {"finished", "built"}:
-        row.operator(
-            ids.OP_PLACE_RESULT,
-            text="Apply Texture" if job.is_texture else "Place",
-            icon="TEXTURE" if job.is_texture else "IMPORT",
-        ).job = job.id
-    else:
+    if job.state not in {"finished", "built"}:
         row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = job.id
-    row.operator(ids.OP_VARIANTS, icon="DUPLICATE").job = job.id
+    elif job.is_texture:
+        row.operator(ids.OP_PLACE_RESULT, text="Apply Texture", icon="TEXTURE").job = job.id
+    else:
+        row.operator(ids.OP_PLACE_RESULT, icon="IMPORT").job = job.id
+        row.operator(ids.OP_FINISH_RESULT, icon="MOD_REMESH").job = job.id
     row = layout.row(align=True)
+    if not job.is_texture:
+        row.operator(ids.OP_VARIANTS, icon="DUPLICATE").job = job.id
     row.operator(ids.OP_RECALL, icon="SETTINGS").job = job.id
-    row.operator(ids.OP_SHOW_FOLDER, text="", icon="FILE_FOLDER").job = job.id
+    row = layout.row(align=True)
     delete = iface_("Delete ({size})", size=megabytes(entry.size))
     row.operator(ids.OP_DELETE_RESULT, text=delete, icon="TRASH", translate=False).job = job.id
+    row.operator(ids.OP_SHOW_FOLDER, text="", icon="FILE_FOLDER").job = job.id
 
 
 def describe(entry):
@@ -135,6 +138,7 @@ def describe(entry):
     job = entry.job
     model = job.request.get("model")
     model = model.get("set", "") if isinstance(model, dict) else ""
+    model = iface_(MODEL_NAMES.get(model, model))
     when = ""
     # A damaged folder may tell a time that no calendar has.
     with contextlib.suppress(OverflowError, OSError, ValueError):

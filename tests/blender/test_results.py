@@ -7,11 +7,11 @@ from dataclasses import replace
 import bpy
 import pytest
 from espalier.addon import preferences, pump, results
-from espalier.addon.client import ClientError, JobQueue, JobStore
+from espalier.addon.client import ClientError, JobQueue, JobStore, Problem
 from espalier.addon.history import is_job_name
 from espalier.addon.orders import GAP
 from espalier.addon.session import session
-from espalier.addon.ui.jobs import describe
+from espalier.addon.ui.jobs import _draw_entry, describe
 
 from .stand_in import tick
 
@@ -60,7 +60,7 @@ def test_the_newest_result_stands_first_and_the_choice_stays_with_its_job(engine
 
 def test_a_result_says_its_seed_model_and_whether_it_stands_in_a_scene(made):
     lines = describe(session.shelf.entries[made.id])
-    assert lines[0] == "Seed 5, starter" and lines[2] == "In a scene"
+    assert lines[0] == "Seed 5, Starter" and lines[2] == "In a scene"
 
 
 @pytest.mark.parametrize("created", [1e300, -1e18])
@@ -232,6 +232,67 @@ def test_variants_stand_beside_the_object_wherever_it_is_now_or_at_the_cursor_wi
     bpy.ops.espalier.variants(job=made.id, count=1)
     beside, alone = (session.orders[job.id].location for job in session.queue.waiting)
     assert beside == pytest.approx((5 + 1 + GAP, 6, 7)) and alone == pytest.approx((0, 2, 0))
+
+
+def test_a_result_of_the_list_is_finished_again_as_another_object_beside_its_own(engine, made):
+    item, finish = bpy.context.view_layer.objects.active, bpy.context.scene.espalier.finish
+    item.location.x, finish.amount, finish.faces = 4.0, "NUMBER", 900
+    (made.folder / "voxels.safetensors").write_bytes(b"voxels")
+    assert bpy.ops.espalier.finish_result(job=made.id) == {"FINISHED"}
+    tick()
+    request = json.loads((engine.submitted[-1][1] / "request.json").read_text())
+    assert request["kind"] == "refinish" and request["source"] == str(made.folder)
+    assert request["settings"]["faces"] == 900 and request["seed"] == 5
+    engine.finish()
+    tick()
+    other = bpy.context.view_layer.objects.active
+    assert other != item and other.location.x == pytest.approx(4 + 1 + GAP) and len(bpy.data.objects) == 2
+
+
+def test_a_result_whose_voxels_are_gone_cannot_be_finished_again(engine, made):
+    with pytest.raises(RuntimeError, match="voxels are no longer on this computer"):
+        bpy.ops.espalier.finish_result(job=made.id)
+    assert len(engine.submitted) == 1
+
+
+class Layout:
+    """Writes down what is drawn of a result: there are no real layouts without a window."""
+
+    def __init__(self, drawn):
+        self.drawn = drawn
+
+    def _part(self, **_options):
+        return Layout(self.drawn)
+
+    row = column = split = _part
+
+    def template_icon(self, *_arguments, **_options):
+        pass
+
+    def label(self, text="", icon="NONE", **_options):
+        self.drawn += [text, icon]
+
+    def operator(self, name, text="", **_options):
+        self.drawn.append(text or name)
+        return Layout(self.drawn)
+
+
+def drawn(entry):
+    calls = []
+    _draw_entry(Layout(calls), bpy.context, entry)
+    return calls
+
+
+def test_a_cancelled_result_is_no_failure_and_a_texture_has_no_buttons_that_would_refuse_it(made):
+    entry = session.shelf.entries[made.id]
+    problem = Problem("cancelled", "The job was cancelled.", "", "")
+    cancelled = drawn(replace(entry, job=replace(entry.job, state="cancelled", problem=problem)))
+    assert "ERROR" not in cancelled and "espalier.retry" in cancelled and "Cancelled" in cancelled
+    failed = drawn(replace(entry, job=replace(entry.job, state="failed", problem=problem)))
+    assert "ERROR" in failed
+    for_meshes = {"espalier.finish_result", "espalier.variants"}
+    texture = drawn(replace(entry, job=replace(entry.job, request={**entry.job.request, "kind": "texture"})))
+    assert for_meshes <= set(drawn(entry)) and not for_meshes & set(texture) and "Apply Texture" in texture
 
 
 def test_settings_of_a_result_come_back_to_the_panel(engine):

@@ -28,7 +28,7 @@ TOLD = {
         "Die Engine endete, während dieser Auftrag lief. „Wiederholen“ führt ihn noch einmal aus."
     ),
     "The engine was killed, perhaps for want of memory. Press Retry to run this job again.": (
-        "Die Engine wurde abgewürgt, vielleicht aus Speichermangel. „Wiederholen“ führt den Auftrag noch einmal aus."
+        "Die Engine wurde gewaltsam beendet, vielleicht aus Speichermangel. „Wiederholen“ führt den Auftrag neu aus."
     ),
     "The engine crashed while this job was running. Press Retry to run it again.": (
         "Die Engine stürzte ab, während dieser Auftrag lief. „Wiederholen“ führt ihn noch einmal aus."

@@ -266,7 +266,7 @@ TOLD = {
     "The object is in {0} separate pieces, and a texture of {1} texels has room for {2}: clear away small pieces with "
     "a floater size, choose the repair “watertight”, or take a larger texture.": (
         "Das Objekt besteht aus {0} getrennten Teilen, und eine Textur von {1} Pixeln hat Platz für {2}: kleine Teile "
-        "mit „Krümel entfernen“ beseitigen, die Reparatur „Wasserdicht“ oder eine größere Textur wählen."
+        "mit „Ohne Krümel“ beseitigen, die Reparatur „Wasserdicht“ oder eine größere Textur wählen."
     ),
     "Rays need numba: install the engine again.": "Strahlen brauchen numba: die Engine neu installieren.",
     "A watertight object needs the voxels it was made from. Generate it again.": (

@@ -82,11 +82,14 @@ WORDS = {
     "The image of this result is no longer there. The panel keeps the one it has.": (
         "Das Bild dieses Ergebnisses ist nicht mehr da. Das Panel behält sein jetziges."
     ),
+    "Its voxels are no longer on this computer. Generate the object again.": (
+        "Seine Voxel sind nicht mehr auf diesem Rechner. Das Objekt neu erzeugen."
+    ),
     "Some settings of this result are none that the panel has, and were left as they are.": (
         "Einige Werte dieses Ergebnisses kennt das Panel nicht; sie bleiben, wie sie sind."
     ),
     "The log cannot be read: {why}. Open it with Open Log.": (
-        "Das Protokoll ist nicht lesbar: {why}. Mit „Protokoll öffnen“ öffnen."
+        "Das Protokoll ist nicht lesbar: {why}. Es mit „Protokoll“ öffnen."
     ),
     "Only what was generated from an image that is still there can be varied.": (
         "Varianten gibt es nur von dem, was aus einem noch vorhandenen Bild erzeugt wurde."

@@ -34,7 +34,7 @@ OPERATORS = {
     "Move": "Verschieben",
     "Not Now": "Jetzt nicht",
     "Open Image": "Bild öffnen",
-    "Open Log": "Protokoll öffnen",
+    "Open Log": "Protokoll",
     "Paste Image": "Bild einfügen",
     "Pause": "Anhalten",
     "Place": "Platzieren",
@@ -52,7 +52,7 @@ OPERATORS = {
     "Texture Mesh from Image": "Mesh aus Bild texturieren",
     "Texture from Image": "Aus Bild texturieren",
     "Texture from Image...": "Aus Bild texturieren ...",
-    "Use Settings": "Werte übernehmen",
+    "Use Settings": "Übernehmen",
     "Use This Image": "Dieses Bild verwenden",
     "Variants": "Varianten",
     "View": "Ansicht",
@@ -182,6 +182,11 @@ WORDS = {
         "Dieses Ergebnis nicht in die offene Datei setzen. Es bleibt in der Liste der Ergebnisse"
     ),
     "Make the image of this editor the input": "Das Bild dieses Editors als Eingabe nehmen",
+    "Make mesh and maps of this result anew with the settings under Finish, as another object beside the one that "
+    "stands in the scene": (
+        "Mesh und Texturen dieses Ergebnisses mit den Werten unter „Fertigstellen“ neu machen, als weiteres Objekt "
+        "neben dem, das in der Szene steht"
+    ),
     "Make more objects of the same image with the same settings and other seeds": (
         "Weitere Objekte aus demselben Bild erzeugen, mit denselben Werten und anderen Startwerten"
     ),

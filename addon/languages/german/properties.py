@@ -3,6 +3,26 @@
 
 # Under "Espalier", the context of words that mean something else in Blender's own dictionary, or are too long there.
 OWN = {
+    "Mode": "Modus",
+    "What is made from the image": "Was aus dem Bild gemacht wird",
+    "Generate": "Erzeugen",
+    "Make a new object from the image": "Ein neues Objekt aus dem Bild erzeugen",
+    "Texture": "Texturieren",
+    "Paint the selected objects after the image; their shape and UVs stay as they are": (
+        "Die ausgewählten Objekte nach dem Bild bemalen; Form und UVs bleiben, wie sie sind"
+    ),
+    "The Object": "Das Objekt",
+    "A Copy": "Eine Kopie",
+    "Whether the object itself or a copy of it gets the texture": (
+        "Ob das Objekt selbst oder eine Kopie davon die Textur bekommt"
+    ),
+    "The object itself gets the texture; shape, UVs and name stay as they are": (
+        "Das Objekt selbst bekommt die Textur; Form, UVs und Name bleiben, wie sie sind"
+    ),
+    "A copy takes the place of the object, which stays as it is and is hidden. Also for linked objects": (
+        "Eine Kopie tritt an die Stelle des Objekts, das unverändert bleibt und ausgeblendet wird. Auch für verknüpfte "
+        "Objekte"
+    ),
     "Paste": "Ablage",
     "Repair": "Reparatur",
     "How the surface is mended": "Wie die Oberfläche repariert wird",
@@ -60,14 +80,6 @@ OWN = {
 
 WORDS = {
     # The panel
-    "Mode": "Modus",
-    "What is made from the image": "Was aus dem Bild gemacht wird",
-    "Generate": "Erzeugen",
-    "Make a new object from the image": "Ein neues Objekt aus dem Bild erzeugen",
-    "Texture": "Textur",
-    "Paint the selected objects after the image; their shape and UVs stay as they are": (
-        "Die ausgewählten Objekte nach dem Bild bemalen; Form und UVs bleiben, wie sie sind"
-    ),
     "Image": "Bild",
     "The picture of the object to make: one object, seen whole, on a plain or transparent background": (
         "Das Bild des gewünschten Objekts: ein einziges, ganz zu sehen, vor einfarbigem oder transparentem Hintergrund"
@@ -117,18 +129,6 @@ WORDS = {
     "Variants": "Varianten",
     "How many objects are made of the image, side by side, each with the next seed": (
         "Wie viele Objekte aus dem Bild erzeugt werden, nebeneinander, jedes mit dem nächsten Startwert"
-    ),
-    "The Object": "Das Objekt",
-    "A Copy": "Eine Kopie",
-    "Whether the object itself or a copy of it gets the texture": (
-        "Ob das Objekt selbst oder eine Kopie davon die Textur bekommt"
-    ),
-    "The object itself gets the texture; shape, UVs and name stay as they are": (
-        "Das Objekt selbst bekommt die Textur; Form, UVs und Name bleiben, wie sie sind"
-    ),
-    "A copy takes the place of the object, which stays as it is and is hidden. Also for linked objects": (
-        "Eine Kopie tritt an die Stelle des Objekts, das unverändert bleibt und ausgeblendet wird. Auch für verknüpfte "
-        "Objekte"
     ),
     # Placement
     "Collection": "Sammlung",
@@ -188,7 +188,7 @@ WORDS = {
     "Choose which holes are closed; otherwise those with a rim of up to sixteen voxels": (
         "Wählen, welche Löcher geschlossen werden; sonst die mit einem Rand von bis zu sechzehn Voxeln"
     ),
-    "Close Holes": "Löcher schließen",
+    "Close Holes": "Löcher füllen",
     "Holes with a rim up to this long are closed, in percent of the object's longest side": (
         "Löcher mit einem bis zu so langen Rand werden geschlossen, in Prozent der längsten Seite des Objekts"
     ),
@@ -196,7 +196,7 @@ WORDS = {
     "Choose which loose pieces are removed; otherwise only the very small ones": (
         "Wählen, welche losen Teile entfernt werden; sonst nur die sehr kleinen"
     ),
-    "Remove Crumbs": "Krümel entfernen",
+    "Remove Crumbs": "Ohne Krümel",
     "Loose pieces smaller than this are removed, in percent of the object's longest side": (
         "Lose Teile, die kleiner sind, werden entfernt, in Prozent der längsten Seite des Objekts"
     ),
