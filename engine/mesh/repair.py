@@ -13,11 +13,12 @@ from . import clean
 from .holes import fill_holes
 from .manifold import split_non_manifold
 from .orient import Orientation, open_seams, orient_consistently, orient_outward, part_by_sight, sheet_pieces
-from .sides import outside_hints
+from .sides import GridSides
 from .sight import clearly_ahead, seen_areas
 from .skin import outer_skin
 from .surface_net import net_skin
 from .tears import close_tears
+from .thin_parts import join_thin_parts
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
@@ -62,7 +63,8 @@ def keep_as_generated(
     """
     found = _examine(vertices, faces, resolution)
     voxel = 1.0 / resolution
-    parts = _take_apart(*clean.compact(found.vertices, found.faces), *_evidence(found, cells, resolution), voxel)
+    sides = GridSides.of(found.vertices, found.all_faces, cells, resolution)
+    parts = _take_apart(*clean.compact(found.vertices, found.faces), *_evidence(found, sides, voxel), voxel)
     return _wind(parts, {**found.counts, "floaters": 0, "holes_filled": 0})
 
 
@@ -75,14 +77,17 @@ def repair(
 ) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Weld, drop what has no shape and what floats, take crowded edges apart, wind outward, fill small holes.
 
+    Before that, thin tubes that hang together by single faces or edges are made whole (see thin_parts.py).
+
     vertices [V, 3] in the world frame, faces [F, 3] of any winding, ``cells`` int [N, 3] the voxels (of a grid of
     ``resolution``) whose dual vertices the vertices are, or any others. Returns float64 vertices, int64 faces and the
     counts of what was found and done, with sentences in ``events`` where people should know. Raises
     EspalierError("bad_surface") when nothing is left.
     """
-    found = _examine(vertices, faces, resolution)
-    voxel, counts = 1.0 / resolution, found.counts
-    hints, seen = _evidence(found, cells, resolution)
+    joined = join_thin_parts(vertices, faces, cells, resolution)
+    found = _examine(joined.vertices, joined.faces, resolution)
+    voxel, counts = 1.0 / resolution, {**found.counts, "raw_faces": len(faces), "thin_joined": joined.places}
+    hints, seen = _evidence(found, joined.sides, voxel)
     # Before anything is taken apart: a sliver at a crowded edge is part of the skin, not a crumb.
     floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
@@ -186,15 +191,15 @@ def _examine(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> _Found
     return _Found(vertices, all_faces, ~impossible, faces, rows, counts)
 
 
-def _evidence(found: _Found, cells: np.ndarray, resolution: int) -> tuple[np.ndarray, np.ndarray]:
+def _evidence(found: _Found, sides: GridSides | None, voxel: float) -> tuple[np.ndarray, np.ndarray]:
     """Which side of each face is outside: hints int8 [F], and what is seen of both float64 [F, 2] (see sight.py).
 
     Where one side of a face is clearly seen it is outside; of others the voxel grid tells.
     """
-    seen = seen_areas(found.vertices, found.faces, 1.0 / resolution)
+    seen = seen_areas(found.vertices, found.faces, voxel)
     ahead = clearly_ahead(seen)
-    ahead[np.abs(ahead) < IN_SIGHT / resolution**2] = 0.0
-    hidden = outside_hints(found.vertices, found.all_faces, cells, resolution)[found.rows]
+    ahead[np.abs(ahead) < IN_SIGHT * voxel**2] = 0.0
+    hidden = 0 if sides is None else sides.hints()[found.rows]
     return np.where(ahead != 0.0, np.sign(ahead), hidden).astype(np.int8), seen
 
 
@@ -242,6 +247,8 @@ def _with_account(
         events.append(f"{counts['impossible_faces']} faces stood on impossible points and were left out.")
     if counts["floaters"]:
         events.append(f"Floating crumbs were removed: {counts['floaters']}.")
+    if counts.get("thin_joined"):
+        events.append(f"Thin parts that the voxels hold only in places were joined: {counts['thin_joined']}.")
     if counts.get("layered"):
         events.append("The surface is made of loose layers: a new one was laid around its voxels.")
     if counts.get("seam_edges"):

@@ -243,7 +243,7 @@ class _Net:
             points[behind] = found.position - half * inward
         plug = ~own
         plug[behind] = False
-        return _averaged(points, quads, plug)
+        return averaged(points, quads, plug)
 
     def _rows_of_surface(self, faces: np.ndarray) -> np.ndarray:
         """Return for each cell the surface's voxel there that has a face, or -1."""
@@ -256,7 +256,7 @@ class _Net:
         return np.where(row >= 0, used[row], -1)
 
 
-def _averaged(points: np.ndarray, quads: np.ndarray, free: np.ndarray) -> np.ndarray:
+def averaged(points: np.ndarray, quads: np.ndarray, free: np.ndarray) -> np.ndarray:
     """Let the ``free`` points settle between their neighbours; the others stay."""
     rows = np.flatnonzero(free)
     if len(rows) == 0:
