@@ -25,6 +25,11 @@ def by_torch(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     return F.scaled_dot_product_attention(q, k, v, key_mask).transpose(1, 2)
 
 
+def by_torch_in_float32(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
+    """``by_torch`` computed in float32, for cards on which torch has no kernel for a half precision."""
+    return by_torch(q.float(), k.float(), v.float(), mask).to(q.dtype)
+
+
 FLASH = {"flash-attn 3": "flash_attn_interface", "flash-attn 2": "flash_attn"}
 """Kernels that may be installed beside torch, for half precision without a mask: name and module."""
 
@@ -54,10 +59,19 @@ own kernel is flash-attn 2, so that appears nowhere until ``build.py bench engin
 
 def kernel_for(q: Tensor, mask: Tensor | None) -> Kernel:
     """The kernel for these queries: a matter of device, precision and whether there is a mask, never of time."""
+    if q.device.type == "cuda" and q.dtype == torch.bfloat16 and _is_before_ampere(q.device):
+        return by_torch_in_float32
     if q.device.type != "cuda" or mask is not None or q.dtype not in (torch.float16, torch.bfloat16):
         return by_torch
     name = fastest(q.device)
     return (by_flash_attn(name) if name else None) or by_torch
+
+
+@functools.cache
+def _is_before_ampere(device: torch.device) -> bool:
+    """Cards before compute capability 8.0, for which torch's kernels take no bfloat16. It would hold all scores of
+    attention in memory there: 14 GB for 17 000 tokens."""
+    return torch.cuda.get_device_capability(device) < (8, 0)
 
 
 @functools.cache

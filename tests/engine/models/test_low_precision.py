@@ -2,6 +2,7 @@
 """Attention in half precision; that the blocks round where the reference rounds is compared in tests/parity."""
 
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -23,7 +24,7 @@ def test_attention_accumulates_in_float32(dtype):
 @pytest.fixture
 def asked_anew(monkeypatch):
     """What is installed, and what serves a device, is found out anew, and again after the test."""
-    cached = (attention_kernels.by_flash_attn, attention_kernels.fastest)
+    cached = (attention_kernels.by_flash_attn, attention_kernels.fastest, attention_kernels._is_before_ampere)
     forget = [function.cache_clear for function in cached]
     for clear in forget:
         clear()
@@ -56,3 +57,25 @@ def test_an_installed_kernel_serves_the_chips_on_which_it_is_faster(returns, ask
 def test_masks_and_float32_are_left_to_torch():
     q = torch.zeros(1, 2, 1, 4)
     assert attention_kernels.kernel_for(q, None) is attention_kernels.by_torch
+
+
+@pytest.mark.parametrize(
+    ("capability", "dtype", "widened"),
+    [((7, 5), torch.bfloat16, True), ((7, 5), torch.float16, False), ((8, 0), torch.bfloat16, False)],
+)
+@pytest.mark.parametrize("mask", [None, torch.ones(1, 2, dtype=torch.bool)])
+def test_cards_without_bfloat16_attend_in_float32(capability, dtype, widened, mask, asked_anew, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    queries = SimpleNamespace(device=torch.device("cuda:0"), dtype=dtype)
+    expected = attention_kernels.by_torch_in_float32 if widened else attention_kernels.by_torch
+    assert attention_kernels.kernel_for(queries, mask) is expected
+
+
+def test_attention_in_float32_is_rounded_once():
+    torch.manual_seed(0)
+    q, k, v = (torch.randn(1, length, 2, 8).bfloat16() for length in (3, 40, 40))
+    mask = torch.arange(40)[None] < 30
+    out = attention_kernels.by_torch_in_float32(q, k, v, mask)
+    exact = attention_kernels.by_torch(q.double(), k.double(), v.double(), mask)
+    torch.testing.assert_close(out.double(), exact, rtol=torch.finfo(torch.bfloat16).eps, atol=1e-5)
+    assert out.dtype == torch.bfloat16
