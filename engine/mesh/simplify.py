@@ -44,8 +44,11 @@ _CLOSED = 4
 _PIECES_SHARE = 0.1
 _CRUMBS_SHARE = 0.02
 
-# With CUDA, meshes of more faces than this go there.
+# Meshes of more faces than this go to a card, where each takes so many bytes, if there is room beside the networks.
+# That is judged by the size of the card and never by what is free: the two ways give different results.
 _CUDA_FACES = 1_000_000
+_CUDA_BYTES_A_FACE = 1024
+_NETWORKS_BYTES = 20 << 30
 
 
 def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +62,22 @@ def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tupl
     if len(faces) <= target_faces:
         return vertices, faces
     faces = _without_crumbs(vertices, faces, target_faces)
-    device = "cuda" if len(faces) > _CUDA_FACES and torch.cuda.is_available() else "cpu"
-    if device == "cpu":
-        vertices, faces = _bulk(vertices, faces, target_faces)
-    return collapse(vertices, faces, target_faces, device) if len(faces) > target_faces else (vertices, faces)
+    if len(faces) > target_faces and _has_card_for(len(faces)):
+        try:
+            return collapse(vertices, faces, target_faces, "cuda")
+        except torch.OutOfMemoryError:
+            pass  # other programs fill the card; what the failure's frames hold is free only outside of the handler
+        torch.cuda.empty_cache()
+    vertices, faces = _bulk(vertices, faces, target_faces)
+    return collapse(vertices, faces, target_faces) if len(faces) > target_faces else (vertices, faces)
+
+
+def _has_card_for(faces: int) -> bool:
+    """Whether the mesh is large and the graphics card larger."""
+    if faces <= _CUDA_FACES or not torch.cuda.is_available():
+        return False
+    size = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
+    return faces * _CUDA_BYTES_A_FACE + _NETWORKS_BYTES <= size
 
 
 def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:

@@ -1,7 +1,11 @@
 """Fewer faces: the exact number, nothing torn or folded, rims and teeth kept."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+import torch
+from espalier.engine.mesh import simplify as simplifying
 from espalier.engine.mesh.simplify import mend_folds, reduce_faces, simplify, turned_back
 from espalier.engine.mesh.topology import edge_table, vertex_components
 from hypothesis import given, settings
@@ -151,3 +155,23 @@ def test_the_cheapest_edges_go_first_in_any_unit(unit):
     middle = (lean[less] + lean[np.roll(less, 1, axis=1)]) / (2 * unit)
     off = np.hypot(np.hypot(middle[..., 0], middle[..., 1]) - 0.3, middle[..., 2]) - 0.12
     assert np.sqrt(np.mean((off / 0.84 * 1000) ** 2)) < 0.045
+
+
+@pytest.mark.parametrize(("size", "fits"), [(8 << 30, False), (24 << 30, True), (80 << 30, True)])
+def test_a_card_is_taken_by_its_size_and_the_processor_where_others_have_filled_it(size, fits, monkeypatch):
+    asked = []
+
+    def collapse(vertices, faces, target, device="cpu"):
+        asked.append(device)
+        if device == "cuda":
+            raise torch.OutOfMemoryError("CUDA out of memory.")
+        return vertices, faces
+
+    monkeypatch.setattr(simplifying, "_CUDA_FACES", 50_000)
+    monkeypatch.setattr(simplifying, "collapse", collapse)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: asked.append("emptied"))
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=size))
+    simplify(*BIG_TORUS, 5000)
+    assert asked == (["cuda", "emptied", "cpu"] if fits else ["cpu"])
