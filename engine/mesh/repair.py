@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Repairs a raw surface and reduces its faces, keeping account of what was found."""
+"""Repairs a raw surface in one of three ways, keeping account of what was found and done."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,14 @@ import numpy as np
 from ..errors import EspalierError
 from . import clean
 from .holes import fill_holes
-from .manifold import split_non_manifold
-from .orient import Orientation, open_seams, orient_consistently, orient_outward, part_by_sight, sheet_pieces
+from .orient import Orientation, orient_consistently, orient_outward, sheet_pieces
 from .sides import GridSides
 from .sight import clearly_ahead, seen_areas
 from .skin import outer_skin
 from .surface_net import net_skin
-from .tears import close_tears
+from .taken_apart import Parts, cut_half_edges, take_apart, without_flakes, without_tears
 from .thin_parts import join_thin_parts
-from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
+from .topology import EdgeTable, edge_table
 
 # Loops up to this length are defects of the extraction (dropped quads), longer ones openings of the object.
 HOLE_VOXELS = 16.0
@@ -64,7 +63,7 @@ def keep_as_generated(
     found = _examine(vertices, faces, resolution)
     voxel = 1.0 / resolution
     sides = GridSides.of(found.vertices, found.all_faces, cells, resolution)
-    parts = _take_apart(*clean.compact(found.vertices, found.faces), *_evidence(found, sides, voxel), voxel)
+    parts = take_apart(*clean.compact(found.vertices, found.faces), *_evidence(found, sides, voxel), voxel)
     return _wind(parts, {**found.counts, "floaters": 0, "holes_filled": 0})
 
 
@@ -92,10 +91,10 @@ def repair(
     floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
     hints, seen = hints[~floating], seen[~floating]
-    parts = _take_apart(vertices, faces, hints, seen, voxel)
-    parts, counts["flakes"] = _without_flakes(parts, voxel)
+    parts = take_apart(vertices, faces, hints, seen, voxel)
+    parts, counts["flakes"] = without_flakes(parts, voxel)
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
-        parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), _cut_half_edges(parts)
+        parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), cut_half_edges(parts)
     )
     if counts["holes_filled"]:
         # Back to shared vertices: where two holes met at a vertex, the fan around it is whole again.
@@ -109,10 +108,10 @@ def repair(
         faces, hints, seen = faces[kept], hints[kept], seen[kept]
         kept = ~clean.find_duplicates(faces)
         faces, hints, seen = faces[kept], hints[kept], seen[kept]
-        parts, flakes = _without_flakes(_take_apart(vertices, faces, hints, seen, voxel), voxel)
+        parts, flakes = without_flakes(take_apart(vertices, faces, hints, seen, voxel), voxel)
         counts["flakes"] += flakes
     if _is_layered(found):
-        parts, closed = _without_tears(parts, _hole_length(vertices, voxel, options))
+        parts, closed = without_tears(parts, _hole_length(vertices, voxel, options))
         counts["holes_filled"] += closed
     return _wind(parts, counts)
 
@@ -228,7 +227,7 @@ def longest_side(vertices: np.ndarray, faces: np.ndarray) -> float:
     return float(np.ptp(vertices[used], axis=0).max())
 
 
-def _wind(parts: _Parts, counts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
+def _wind(parts: Parts, counts: dict[str, Any]) -> tuple[np.ndarray, np.ndarray, dict[str, Any]]:
     """Turn the pieces outward and complete the account."""
     counts["seam_edges"] = parts.seam_edges
     surface, counts["pieces_turned_outward"] = orient_outward(parts.vertices, parts.surface, parts.hints, parts.seen)
@@ -263,158 +262,3 @@ def _nothing_left() -> EspalierError:
         "bad_surface",
         "The generated surface is empty: try another seed, or an image that shows one object clearly.",
     )
-
-
-@dataclass(frozen=True)
-class _Parts:
-    """A surface without crowded edges, wound consistently.
-
-    ``origin`` int64 [V]: the vertices before. ``edges`` number the half-edges as they were before faces were ``turned``
-    bool [F] over.
-    """
-
-    vertices: np.ndarray
-    surface: Orientation
-    edges: EdgeTable
-    turned: np.ndarray
-    hints: np.ndarray
-    seen: np.ndarray
-    origin: np.ndarray
-    seam_edges: int
-
-
-def _take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray, seen: np.ndarray, voxel: float) -> _Parts:
-    """Split crowded edges, cut what cannot be oriented or shows both sides, and wind.
-
-    ``hints`` and ``seen`` (see ``_evidence``) follow the winding of their faces.
-    """
-    before = faces
-    vertices, faces, origin, _ = split_non_manifold(vertices, faces, hints)
-    seams = 0
-    table = edge_table(faces)
-    surface = orient_consistently(faces, table)
-    if not surface.orientable.all():
-        faces, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
-        vertices, origin, table = vertices[copies], origin[copies], edge_table(faces)
-        surface = orient_consistently(faces, table)
-    by_winding = _other_side(seen, _turned(origin[surface.faces], before))
-    parted, copies, cut = part_by_sight(vertices, surface, table, by_winding, voxel)
-    if cut:
-        faces, seams, table = parted, seams + cut, edge_table(parted)
-        vertices, origin = vertices[copies], origin[copies]
-        surface = orient_consistently(faces, table)
-    over = _turned(origin[surface.faces], before)
-    hints = np.where(over, -hints, hints)
-    return _Parts(
-        vertices, surface, table, _turned(surface.faces, faces), hints, _other_side(seen, over), origin, seams
-    )
-
-
-def _other_side(seen: np.ndarray, over: np.ndarray) -> np.ndarray:
-    return np.where(over[:, None], seen[:, ::-1], seen)
-
-
-def _turned(faces: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Tell which faces [F, 3] are those of ``before`` turned over, bool [F]."""
-    return faces[:, 0] != before[:, 0]
-
-
-def _without_flakes(parts: _Parts, voxel: float) -> tuple[_Parts, int]:
-    """Drop the open pieces of a few faces that stay over where crowded edges were taken apart; returns their number.
-
-    So do strips narrower than ``FLAKE_VOXELS`` that hung by one of their long sides: fins that the grid leaves where a
-    sharp edge runs along it. Where all this is more than crumbs of the surface it stays.
-    """
-    surface = parts.surface
-    size = np.bincount(surface.piece)
-    rim = parts.edges.boundary()
-    open_piece = np.zeros(len(size), dtype=bool)
-    open_piece[surface.piece[rim // 3]] = True
-    flake = open_piece & (size <= clean.FLAKE_FACES)
-    strip = open_piece & ~flake & (_widths(parts, rim) < clean.FLAKE_VOXELS * voxel)
-    if strip.any():
-        of = surface.piece[rim // 3]
-        hung = np.bincount(of, _cut_edges(parts)[rim], minlength=len(size)) / np.maximum(
-            np.bincount(of, minlength=len(size)), 1
-        )
-        flake |= strip & (hung > clean.FLAKE_HANGS)
-    if not flake.any() or size[flake].sum() > clean.FLOATER_SHARE * len(surface.faces):
-        return parts, 0
-    kept = ~flake[surface.piece]
-    faces, turned = surface.faces[kept], parts.turned[kept]
-    number = np.cumsum(~flake) - 1
-    return replace(
-        parts,
-        surface=Orientation(faces, number[surface.piece[kept]], surface.orientable[~flake]),
-        edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
-        turned=turned,
-        hints=parts.hints[kept],
-        seen=parts.seen[kept],
-    ), int(flake.sum())
-
-
-def _without_tears(parts: _Parts, max_perimeter: float) -> tuple[_Parts, int]:
-    """Close what tears.py finds, each patch as part of the piece around it; returns how many they were."""
-    surface = parts.surface
-    patches, beside, closed = close_tears(parts.vertices, surface.faces, _cut_half_edges(parts), max_perimeter)
-    if not closed:
-        return parts, 0
-    faces = np.concatenate([surface.faces, patches])
-    turned = np.concatenate([parts.turned, np.zeros(len(patches), dtype=bool)])
-    return replace(
-        parts,
-        surface=Orientation(faces, np.concatenate([surface.piece, surface.piece[beside]]), surface.orientable),
-        edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
-        turned=turned,
-        hints=np.concatenate([parts.hints, np.zeros(len(patches), dtype=parts.hints.dtype)]),
-        seen=np.concatenate([parts.seen, np.zeros((len(patches), 2))]),
-    ), closed
-
-
-def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:
-    """How little each pair of neighbouring faces belongs together, float64 [P]: by outside hints, then by the fold."""
-    left, right = edge_table(faces).pairs()
-    tail, _ = half_edge_ends(faces)
-    same = np.where(tail[left] == tail[right], -1, 1)
-    normal = unit(face_vectors(vertices, faces))
-    a, b = left // 3, right // 3
-    fold = 1.0 - same * np.einsum("pi,pi->p", normal[a], normal[b])
-    hinted = hints[a].astype(np.int64) * hints[b] * same
-    return np.where(hinted > 0, 0.1 * fold, np.where(hinted < 0, 10.0 + fold, 1.0 + fold))
-
-
-def _widths(parts: _Parts, rim: np.ndarray) -> np.ndarray:
-    """How wide a strip each open piece would be, by its area and the length of its ``rim`` (half-edges of ``edges``).
-
-    float64 [P], infinite for closed pieces.
-    """
-    corners = _corners_of_edges(parts)
-    tail, head = corners[rim // 3, rim % 3], corners[rim // 3, (rim + 1) % 3]
-    count = len(parts.surface.orientable)
-    length = np.bincount(
-        parts.surface.piece[rim // 3],
-        np.linalg.norm(parts.vertices[head] - parts.vertices[tail], axis=1),
-        minlength=count,
-    )
-    inside = np.flatnonzero((length > 0)[parts.surface.piece])
-    size = np.linalg.norm(face_vectors(parts.vertices, corners[inside]), axis=1)
-    area = np.bincount(parts.surface.piece[inside], size, minlength=count)
-    return np.where(length > 0, 2.0 * area / np.where(length > 0, length, 1.0), np.inf)
-
-
-def _corners_of_edges(parts: _Parts) -> np.ndarray:
-    """The faces int64 [F, 3] whose half-edges ``parts.edges`` numbers: as they were before any was turned over."""
-    return np.where(parts.turned[:, None], parts.surface.faces[:, ::-1], parts.surface.faces)
-
-
-def _cut_edges(parts: _Parts) -> np.ndarray:
-    """Tell which half-edges of ``parts.edges`` are open only because a crowded edge or a seam was taken apart [3F]."""
-    before, after = edge_table(parts.origin[_corners_of_edges(parts)]), parts.edges
-    return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
-
-
-def _cut_half_edges(parts: _Parts) -> np.ndarray:
-    """The same for the half-edges of the faces as they are wound now, bool [3F]."""
-    cut = _cut_edges(parts).reshape(-1, 3)
-    # Of a face that was turned over, the half-edges change places.
-    return np.where(parts.turned[:, None], cut[:, [1, 0, 2]], cut).reshape(-1)
