@@ -202,9 +202,20 @@ def find_seams(faces: np.ndarray, piece: np.ndarray) -> np.ndarray:
     seam = np.zeros(len(piece), np.bool_)
     for face in range(len(faces) // 3):
         a, b, c = faces[3 * face], faces[3 * face + 1], faces[3 * face + 2]
-        if piece[a] != piece[b] or piece[b] != piece[c]:
+        if a >= 0 and (piece[a] != piece[b] or piece[b] != piece[c]):
             seam[a] = seam[b] = seam[c] = True
     return seam
+
+
+@compiled
+def find_around(faces: np.ndarray, marked: np.ndarray) -> np.ndarray:
+    """Find the vertices of faces at ``marked`` bool [V] ones, bool [V]."""
+    around = np.zeros(len(marked), np.bool_)
+    for face in range(len(faces) // 3):
+        a, b, c = faces[3 * face], faces[3 * face + 1], faces[3 * face + 2]
+        if a >= 0 and (marked[a] or marked[b] or marked[c]):
+            around[a] = around[b] = around[c] = True
+    return around
 
 
 @compiled

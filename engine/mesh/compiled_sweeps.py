@@ -20,33 +20,38 @@ def sweep(
     following: np.ndarray,
     least: np.ndarray,
     kind: np.ndarray,
+    free: np.ndarray,
     vertices: np.ndarray,
     limit: float,
     tie: float,
     budget: int,
-) -> int:
+) -> tuple[int, int]:
     """Go through ``vertices`` once and collapse the cheapest edge of each whose cost is at most ``limit``.
 
     An edge belongs to its lower end; it costs its quadric error and ``tie`` times its length to the fourth. Only edges
-    between vertices that have a ``kind`` int8 [V] are collapsed, and only what is at the faces of such vertices is
-    written; an inner vertex moves onto a rim's, never the other way. ``least`` float64 [V] is a lower bound of the
-    costs of a vertex's edges, kept up to date (costs hardly ever fall, as quadrics add up). Returns how many faces
-    went, ``budget`` or one more at most.
+    between ``free`` bool [V] vertices are collapsed, which all have a ``kind`` int8 [V], and only what is at the faces
+    of such vertices is written; an inner vertex moves onto a rim's, never the other way. ``least`` float64 [V] is a
+    lower bound of the costs of a vertex's edges, kept up to date (costs hardly ever fall, as quadrics add up).
+    ``vertices`` ascend; returns how many of them are left, now in front, and how many faces went, ``budget`` or one
+    more at most.
     """
     costs, places = np.empty(MOST_CORNERS), np.empty((MOST_CORNERS, 3))
     ends, near = np.empty(MOST_CORNERS, np.int32), np.empty(MOST_CORNERS, np.int32)
     other_near = np.empty(MOST_CORNERS, np.int32)
-    gone = 0
+    gone = left = 0
     for vertex in vertices:
-        if head[vertex] < 0 or least[vertex] > limit:
+        if head[vertex] < 0:
             continue
-        if gone >= budget:
-            break
+        # What goes from here on is higher than this vertex.
+        vertices[left] = vertex
+        left += 1
+        if least[vertex] > limit or gone >= budget:
+            continue
         count, best = 0, np.inf
         around = _neighbours(faces, head, following, kind, vertex, near)
         for number in range(around):
             end = near[number]
-            if kind[end] > 0 and end > vertex:
+            if free[end] and end > vertex:
                 cost, x, y, z = _merged(points, quadrics, kind, vertex, end, tie)
                 costs[count], ends[count] = cost, end
                 places[count, 0], places[count, 1], places[count, 2] = x, y, z
@@ -67,7 +72,7 @@ def sweep(
             x, y, z = places[cheapest]
             goes = _faces_between(faces, head, following, vertex, end)
             if (
-                _keeps_topology(faces, head, following, kind, vertex, end, near, other_near, goes)
+                _keeps_topology(faces, head, following, kind, vertex, end, near[:around], other_near, goes)
                 and _keeps_normals(points, faces, following, head[vertex], end, x, y, z)
                 and _keeps_normals(points, faces, following, head[end], vertex, x, y, z)
             ):
@@ -79,7 +84,7 @@ def sweep(
                 gone += goes
                 break
             costs[cheapest] = np.inf
-    return gone
+    return left, gone
 
 
 @compiled
@@ -174,11 +179,10 @@ def _keeps_topology(
     goes: int,
 ) -> bool:
     """The link condition at an edge between fans: its ends share as many neighbours as faces, which are as many as
-    their kinds say, and enough faces remain that none is doubled."""
+    their kinds say, and enough faces remain that none is doubled. ``near``: the neighbours of ``vertex``."""
     if goes != (1 if kind[vertex] == RIM and kind[end] == RIM else 2):
         return False
-    size = _neighbours(faces, head, following, kind, vertex, near)
-    other_size = _neighbours(faces, head, following, kind, end, other_near)
+    size, other_size = len(near), _neighbours(faces, head, following, kind, end, other_near)
     shared = 0
     for one in range(size):
         for other in range(other_size):

@@ -103,6 +103,15 @@ def test_pieces_stay_while_the_target_can_show_them_and_crumbs_go_first():
     assert departure(torus(120, 60), few)[0] < 3e-3
 
 
+def test_what_crumbs_would_have_cost_goes_to_the_rest():
+    random = np.random.default_rng(0)
+    crumbs = [sphere(0.002, centre, 6, 8) for centre in 0.3 + 0.15 * random.random((700, 3))]
+    full = merge(torus(300, 160), *crumbs)  # 96 000 faces and 56 000 of crumbs: the sweeps take part
+    vertices, faces = simplify(*full, 20_000)
+    assert len(faces) in (19_999, 20_000)
+    assert vertex_components(faces, len(vertices)).max() + 1 < 600
+
+
 def test_solids_that_touch_at_a_vertex_come_apart():
     first, second = cube(0.2, (-0.1, -0.1, -0.1)), cube(0.2, (0.1, 0.1, 0.1))
     vertices, faces = dense(*merge(first, second), 3)
