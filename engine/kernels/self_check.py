@@ -10,6 +10,8 @@ from .voxel_index import SortedIndex
 from .voxel_index_triton import HashIndex
 
 _SIZE, _CHANNELS = 12, 64
+# Of sums of some 600 float32 products, one after the other: up to 6e-6. A tap too many or too few changes 4e-2.
+_SUMS = 1e-4
 
 
 def difference(device: torch.device) -> str:
@@ -36,7 +38,7 @@ def difference(device: torch.device) -> str:
     found = convolution_triton.convolve(feats, weight, bias, neighbours, convolution_triton.tiles_of(neighbours))
     worst = (found.double() - expected).abs().max().item()
     # One rounding of values below 8, and float32 sums.
-    return "" if worst <= 8 * torch.finfo(dtype).eps else f"a convolution that is {worst:.1e} apart"
+    return "" if worst <= 8 * torch.finfo(dtype).eps + _SUMS else f"a convolution that is {worst:.1e} apart"
 
 
 def _around(step: int) -> tuple[int, int, int]:

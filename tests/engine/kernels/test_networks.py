@@ -89,6 +89,15 @@ def self_check_passes(kernels, device):
     assert kernels.difference(torch.device(device)) == ""
 
 
+def self_check_passes_in_float32(kernels, device):
+    """As on cards before compute capability 8.0, whose half precision is left to torch."""
+    chip = architecture.of
+    architecture.of = lambda device: 75
+    wrong = kernels.difference(torch.device(device))
+    architecture.of = chip
+    assert wrong == ""
+
+
 def self_check_notices_a_wrong_convolution(kernels, device):
     from espalier.engine.kernels import convolution_triton
 
@@ -117,6 +126,10 @@ def test_training_keeps_to_torch(place):
 
 def test_the_self_check_passes(place):
     place.check("self_check", self_check_passes)
+
+
+def test_the_self_check_passes_where_sums_are_all_there_is_to_round(place):
+    place.check("self_check", self_check_passes_in_float32)
 
 
 @pytest.mark.parametrize(
