@@ -20,6 +20,7 @@ def look_up():
         translations.pgettext_iface("Generate", "Operator"),
         translations.pgettext_iface("Lock Seed"),
         translations.pgettext_iface("Fine", "Espalier"),
+        translations.pgettext_iface("Texture", "Espalier"),
         translations.pgettext_tip("Cancel every job that has not begun"),
     ]
 

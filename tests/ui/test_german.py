@@ -7,8 +7,14 @@ import pytest
 
 from .conftest import HERE
 
-ENGLISH = ["Generate", "Lock Seed", "Fine", "Cancel every job that has not begun"]
-GERMAN = ["Erzeugen", "Startwert festhalten", "Fein", "Alle Aufträge abbrechen, die noch nicht begonnen haben"]
+ENGLISH = ["Generate", "Lock Seed", "Fine", "Texture", "Cancel every job that has not begun"]
+GERMAN = [
+    "Erzeugen",
+    "Startwert festhalten",
+    "Fein",
+    "Texturieren",
+    "Alle Aufträge abbrechen, die noch nicht begonnen haben",
+]
 
 
 @pytest.fixture(scope="module")
