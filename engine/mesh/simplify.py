@@ -209,6 +209,7 @@ def _inside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np
     origin[piece] = faces[:, 0]
     from_origin = vertices[faces[:, 0]] - vertices[origin[piece]]
     negative = np.bincount(piece, np.einsum("fi,fi->f", area, from_origin)) < 0
-    if negative.any():
-        negative[piece[edge_table(faces).boundary() // 3]] = False
+    doubtful = np.flatnonzero(negative[piece])
+    if len(doubtful):
+        negative[piece[doubtful[edge_table(faces[doubtful]).boundary() // 3]]] = False
     return negative, piece
