@@ -14,7 +14,7 @@ RUNS = 9
 
 
 def expectation(shelf: Shelf | None, kind: str, model: str, quality: str, samplers=None, own=None) -> str:
-    """A line such as ``About 12 s and 0.9 GB, as before``; "" when there was no such job yet.
+    """A line such as ``About 12 s, 0.9 GB, as before``; "" when there was no such job yet.
 
     ``kind`` is "generate" or "texture", ``model`` the name of a set and ``quality`` the kind it knows. ``samplers`` are
     those of the request, ``own`` what the model does by itself (``samplers_of``): with other steps than an earlier job
@@ -29,7 +29,7 @@ def expectation(shelf: Shelf | None, kind: str, model: str, quality: str, sample
     if not peaks:
         return iface_("About {duration}, as before", duration=taken)
     size = median(peaks) / 2**30
-    return iface_("About {duration} and {size:.1f} GB, as before", duration=taken, size=size)
+    return iface_("About {duration}, {size:.1f} GB, as before", duration=taken, size=size)
 
 
 def _seconds(job, samplers, own):

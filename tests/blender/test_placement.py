@@ -97,7 +97,7 @@ def test_what_earlier_jobs_took_is_what_the_next_is_expected_to(engine):
     session.shelf._scanned = float("-inf")
     session.shelf.entries.clear()
     tick()
-    assert expectation(session.shelf, "generate", "starter", "starter") == "About 1 min 30 s and 1.5 GB, as before"
+    assert expectation(session.shelf, "generate", "starter", "starter") == "About 1 min 30 s, 1.5 GB, as before"
     assert expectation(session.shelf, "texture", "starter", "starter") == ""
     assert expectation(session.shelf, "generate", "trellis2-4b", "512") == ""
 

@@ -31,7 +31,7 @@ WORDS = {
     ),
     "Use {name}": "{name} verwenden",
     "About {duration}, as before": "Etwa {duration}, wie zuvor",
-    "About {duration} and {size:.1f} GB, as before": "Etwa {duration} und {size:.1f} GB, wie zuvor",
+    "About {duration}, {size:.1f} GB, as before": "Etwa {duration}, {size:.1f} GB, wie zuvor",
     # What is going on
     "There is no engine yet. It makes the objects, on this computer; nothing leaves it.": (
         "Es gibt noch keine Engine. Sie erzeugt die Objekte, auf diesem Rechner; nichts verlässt ihn."
