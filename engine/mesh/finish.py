@@ -48,8 +48,9 @@ class FinishedAsset:
     [F, 3, 3] per corner. lods: coarser versions of the same four arrays that use the same maps, as many as were asked
     for. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha mode is opaque),
     ``orm`` (occlusion, roughness, metallic) and, when the surface was simplified, ``normal`` (tangent space, +v green).
-    has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend".
-    report: counts of what was found and done, sentences in ``events``, seconds per step.
+    has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend". shortfalls:
+    sentences about what could not be had as it was asked for. report: counts of what was found and done, sentences in
+    ``events`` (the shortfalls among them), seconds per step.
     """
 
     vertices: np.ndarray
@@ -60,6 +61,7 @@ class FinishedAsset:
     maps: dict[str, np.ndarray]
     has_occlusion: bool
     alpha_mode: str
+    shortfalls: tuple[str, ...]
     report: dict[str, Any]
 
 
@@ -103,17 +105,17 @@ def finish(
     arrays = lean_vertices.astype(np.float32), lean_faces.astype(np.int32), layout.uv, normals
     with run.step("lods"):
         lods = lod_chain(*arrays, settings.lods, settings.texture_size, run.cancelled) if settings.lods else []
-    events = [*counts["events"], *_shortfall(len(lean_faces), target), *layout.events, *texels.events]
+    shortfalls = [*_shortfall(len(lean_faces), target), *texels.events]
     for share, lod in zip(settings.lods, lods):
         if len(lod.faces) > share * len(lean_faces) + 1:
-            events.append(_lod_shortfall(share, lod))
+            shortfalls.append(_lod_shortfall(share, lod))
     account = {
         **counts,
         **_account_of(lean_vertices, lean_faces),
         "charts": int(layout.chart.max()) + 1,
         "covered_share": round(len(raster.texel) / settings.texture_size**2, 4),
         "unwrap": layout.method,
-        "events": events,
+        "events": [*counts["events"], *layout.events, *shortfalls],
         "seconds": {name: round(value, 3) for name, value in run.seconds.items()},
     }
     return FinishedAsset(
@@ -122,6 +124,7 @@ def finish(
         maps,
         bool((texels.orm[:, 0] < 255).any()),
         texels.alpha_mode,
+        tuple(shortfalls),
         account,
     )
 

@@ -75,6 +75,8 @@ def finish_surface(
         _write(job, request, draft, {}, preview, {**draft.report, **added}, asset, kind, notes, report)
         return
     finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
+    for sentence in finished.shortfalls:
+        report.log("info", sentence)
     maps = write_maps(job, finished.maps)
     _write_mesh(job, "result.npz", finished)
     preview = render_preview(finished.vertices, finished.faces, finished.uv, finished.maps["base_color"])

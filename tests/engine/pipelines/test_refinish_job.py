@@ -44,6 +44,20 @@ def refinish(store, source, settings, name="again", **options):
     return job, report
 
 
+def test_what_could_not_be_had_as_it_was_asked_for_is_told(tmp_path, generated):
+    asked = {"texture_size": 64, "faces": 200, "repair": "watertight"}
+    _, report = refinish(tmp_path, generated.path, asked)
+    assert report.logs == []
+    job, report = refinish(tmp_path, generated.path, {**asked, "faces": 4, "lods": [0.5, 0.1]}, "fewer")
+    account = json.loads((job.path / "result.json").read_text())["report"]
+    told = [
+        f"The object keeps {account['faces']:,} faces, more than the 4 asked for: its pieces and open rims need them."
+    ]
+    told += [f"The version of {share} keeps" for share in (0.5, 0.1)]
+    assert len(report.logs) == 3 and all(map(str.startswith, report.logs, told))
+    assert account["events"][-3:] == report.logs
+
+
 @pytest.mark.parametrize(
     "settings",
     [
