@@ -3,7 +3,8 @@
 
 from dataclasses import replace
 
-from .session import Order, ReplaceOrder, TextureOrder, session
+from .order import Order, ReplaceOrder, TextureOrder
+from .session import session
 
 # Between objects made at once, as a share of their size.
 GAP = 0.25

@@ -11,64 +11,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 import bpy
 
-from . import ids, preferences
+from . import preferences
 from .client import ClientError, EngineClient, EngineTask, Job, JobQueue, JobStore, Problem, Shelf
 from .client.install import EngineInstall
 from .client.store import StoredJob, of_another
 from .languages import rpt_, told
+from .order import AnyOrder
 from .planning import Planning
+from .thrift import Thrift
 
 if TYPE_CHECKING:
     from .intake import Intake
 
 LOG_NAME = "engine.log"
-
-
-@dataclass(frozen=True)
-class Order:
-    """Where the result of a job shall go: the scene by name, the place in it, and the file that was open then.
-
-    ``collection`` is its name ("" for our own); with ``is_asset`` the object is marked as an asset with these ``tags``.
-    """
-
-    operator: ClassVar[str] = ids.OP_BUILD_RESULT
-    scene: str
-    location: tuple[float, float, float]
-    size: float
-    opened: int
-    collection: str = ""
-    is_asset: bool = False
-    tags: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True)
-class TextureOrder:
-    """Which object a texture is for: its name, and the identifier that it keeps in the file that was open then."""
-
-    operator: ClassVar[str] = ids.OP_APPLY_TEXTURE
-    scene: str
-    name: str
-    uid: int
-    notes: tuple[str, ...]
-    opened: int
-
-
-@dataclass(frozen=True)
-class ReplaceOrder:
-    """Which object a result takes the place of: its name, and the identifier that it has in the file open then."""
-
-    operator: ClassVar[str] = ids.OP_REPLACE_RESULT
-    scene: str
-    name: str
-    uid: int
-    opened: int
-
-
-AnyOrder = Order | TextureOrder | ReplaceOrder
 
 
 @dataclass(frozen=True)
@@ -91,7 +50,8 @@ class Message:
 class Session:
     """``opened`` counts the files opened since Blender started: a result belongs to the file it was asked for in.
     ``models`` is the engine's list of model sets, None until it was asked; ``findings`` what the self-test said;
-    ``planning`` how much memory the published model takes on this machine.
+    ``planning`` how much memory the published model takes on this machine; ``thrift`` has an engine without work give
+    back what it holds.
     """
 
     def __init__(self):
@@ -107,10 +67,9 @@ class Session:
         self.intake: Intake | None = None
         self.messages: list[Message] = []
         self.opened = 0
-        self._idle_since: float | None = None
         self._models_wanted = False
         self._models_asked: Path | None = None
-        self._room_wanted = False
+        self.thrift = Thrift()
 
     # --------------------------------------------------------------------------------------------------- for operators
 
@@ -285,8 +244,7 @@ class Session:
                 changed = True
                 self._moved(job)
             changed |= state != (self.queue.engine.state, self.queue.engine.problem)
-            changed |= self._stop_idle(self.queue)
-            self._make_room(self.queue)
+            changed |= self.thrift.poll(self.queue)
         changed |= self._take_in(deadline)
         if self.shelf is not None:
             changed |= self.shelf.poll(deadline - time.monotonic())
@@ -324,34 +282,6 @@ class Session:
             for sentence in self.intake.refused:
                 self.refuse(sentence)
             self.intake = None
-
-    def make_room(self) -> None:
-        """Have an engine without work give back the graphics memory that it holds, at the next ``poll``: a render
-        begins. Any thread may ask.
-        """
-        self._room_wanted = True
-
-    def _make_room(self, queue: JobQueue) -> None:
-        wanted, self._room_wanted = self._room_wanted, False
-        engine = queue.engine
-        if wanted and queue.running is None and engine.hello is not None and engine.hello["device"]["type"] == "cuda":
-            engine.release()
-
-    def _stop_idle(self, queue: JobQueue) -> bool:
-        """Stop an engine that has had nothing to do for as long as the preferences allow: others need the memory."""
-        limit = preferences.idle_seconds()
-        if limit is None or not queue.engine.running or queue.running is not None or queue.waiting:
-            self._idle_since = None
-            return False
-        now = time.monotonic()
-        if self._idle_since is None:
-            self._idle_since = now
-        if now - self._idle_since < limit:
-            return False
-        self._idle_since = None
-        # It has nothing to end, and Blender's window must not wait for it.
-        queue.engine.shutdown(0.0)
-        return True
 
     def is_busy(self) -> bool:
         """True while something moves by itself; a result that waits for the user does not."""
@@ -431,7 +361,7 @@ def close() -> None:
 @bpy.app.handlers.persistent
 def before_render(*_arguments) -> None:
     """A render begins, and may want the graphics card; Blender says so on a thread of its own."""
-    session.make_room()
+    session.thrift.make_room()
 
 
 @bpy.app.handlers.persistent

@@ -8,8 +8,9 @@ from ..client import ClientError
 from ..finish_settings import asked, settings_of, take
 from ..history import generation_of
 from ..languages import iface_, rpt_, told
+from ..order import ReplaceOrder
 from ..request import make_refinish_request
-from ..session import ReplaceOrder, session
+from ..session import session
 from ..stages import duration
 from .build_result import amount
 from .generate import no_engine

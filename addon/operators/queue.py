@@ -6,8 +6,9 @@ import bpy
 from .. import ids
 from ..client import ClientError
 from ..languages import iface_, told
+from ..order import Order
 from ..orders import next_in_row, order_of
-from ..session import Order, session
+from ..session import session
 from .generate import no_engine
 
 

@@ -6,8 +6,9 @@ import bpy
 from .. import ids
 from ..client import ClientError
 from ..languages import told
+from ..order import TextureOrder
 from ..request import make_texture_request, new_seed
-from ..session import TextureOrder, session
+from ..session import session
 from .generate import choices, why_not
 
 

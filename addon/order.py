@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user asked for with a job: where its result goes. ``session`` keeps one for each; ``orders`` makes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from . import ids
+
+
+@dataclass(frozen=True)
+class Order:
+    """Where the result of a job shall go: the scene by name, the place in it, and the file that was open then.
+
+    ``collection`` is its name ("" for our own); with ``is_asset`` the object is marked as an asset with these ``tags``.
+    """
+
+    operator: ClassVar[str] = ids.OP_BUILD_RESULT
+    scene: str
+    location: tuple[float, float, float]
+    size: float
+    opened: int
+    collection: str = ""
+    is_asset: bool = False
+    tags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TextureOrder:
+    """Which object a texture is for: its name, and the identifier that it keeps in the file that was open then."""
+
+    operator: ClassVar[str] = ids.OP_APPLY_TEXTURE
+    scene: str
+    name: str
+    uid: int
+    notes: tuple[str, ...]
+    opened: int
+
+
+@dataclass(frozen=True)
+class ReplaceOrder:
+    """Which object a result takes the place of: its name, and the identifier that it has in the file open then."""
+
+    operator: ClassVar[str] = ids.OP_REPLACE_RESULT
+    scene: str
+    name: str
+    uid: int
+    opened: int
+
+
+AnyOrder = Order | TextureOrder | ReplaceOrder
