@@ -63,6 +63,9 @@ def stored_dtype(name: str, args: dict[str, Any], device: torch.device, precisio
 def accumulate_in_float32() -> None:
     """Let no CUDA product of half-precision numbers add its parts up in half precision, which erases thin parts.
 
+    Nor round the factors of float32 convolutions (TF32), as torch does if left alone: the ends of networks are float32
+    for a reason, among them which cells exist.
+
     The attention kernels of torch accumulate in float32, and its way without a kernel does after this. cuDNN's kernel
     is left out: it plans anew for every length of a sequence, for 0.4 s (spec/users.md section 2).
     """
@@ -70,6 +73,7 @@ def accumulate_in_float32() -> None:
     torch.backends.cuda.matmul.allow_bf16_reduced_precision_reduction = False
     torch.backends.cuda.allow_fp16_bf16_reduction_math_sdp(False)
     torch.backends.cuda.enable_cudnn_sdp(False)
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def cpu_has_fast_bfloat16() -> bool:

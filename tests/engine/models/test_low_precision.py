@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 from espalier.engine.models import attention, attention_kernels
+from espalier.engine.weights.precision import accumulate_in_float32
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -79,3 +80,20 @@ def test_attention_in_float32_is_rounded_once():
     exact = attention_kernels.by_torch(q.double(), k.double(), v.double(), mask)
     torch.testing.assert_close(out.double(), exact, rtol=torch.finfo(torch.bfloat16).eps, atol=1e-5)
     assert out.dtype == torch.bfloat16
+
+
+def test_products_on_a_card_neither_add_up_in_half_precision_nor_round_float32_factors():
+    cuda = torch.backends.cuda
+    reduced = ("allow_fp16_reduced_precision_reduction", "allow_bf16_reduced_precision_reduction", "allow_tf32")
+    before = [getattr(cuda.matmul, name) for name in reduced], torch.backends.cudnn.allow_tf32
+    before += cuda.fp16_bf16_reduction_math_sdp_allowed(), cuda.cudnn_sdp_enabled()
+    try:
+        accumulate_in_float32()
+        assert not any(getattr(cuda.matmul, name) for name in reduced) and not torch.backends.cudnn.allow_tf32
+        assert not cuda.fp16_bf16_reduction_math_sdp_allowed() and not cuda.cudnn_sdp_enabled()
+    finally:
+        for name, value in zip(reduced, before[0], strict=True):
+            setattr(cuda.matmul, name, value)
+        torch.backends.cudnn.allow_tf32 = before[1]
+        cuda.allow_fp16_bf16_reduction_math_sdp(before[2])
+        cuda.enable_cudnn_sdp(before[3])
