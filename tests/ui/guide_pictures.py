@@ -11,7 +11,7 @@ from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
 # Pictures side by side, each a screenshot and the part of it that is shown: left, top, right, bottom.
-PANEL = (1028, 84, 1316, 640)
+PANEL = (1028, 84, 1316, 812)
 OBJECT = (560, 330, 800, 640)
 PICTURES = {
     "walk-install": [("01-install", (210, 470, 760, 720))],
@@ -23,6 +23,7 @@ PICTURES = {
     "walk-row": [("11-row", (440, 300, 1316, 840))],
     "walk-texture": [("12-drop-on-mesh", (250, 430, 640, 640)), ("13-textured", (250, 430, 640, 640))],
     "walk-finish": [("14-finish", (440, 440, 1316, 1060))],
+    "walk-advanced": [("21-advanced", (1028, 545, 1316, 940))],
     "walk-results": [("19-results", (760, 660, 1316, 1092))],
 }
 GAP, COLOURS = 8, 200

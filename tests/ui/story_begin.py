@@ -19,6 +19,7 @@ from hand import (
     until,
 )
 from steps import MODULE, at_rest, extension_session, shot
+from story_work import open_section
 
 HOUSE = Path(os.environ["ESPALIER_STORY_IMAGES"]) / "little house.png"
 ENABLED = "“espalier” was not installed by the drop"
@@ -81,6 +82,16 @@ def make_room(ui, found):
     yield from wheel(ui, 4, 7)
     # A setting of the viewport, for which a GPU would take Material Preview.
     ui.area().spaces.active.shading.color_type = "TEXTURE"
+
+
+def look_at_advanced(ui, found):
+    """Open Advanced, look, and close it again."""
+    header = yield from open_section(ui, "advanced_panel", "_draw_value", 2)
+    yield from away(ui)
+    yield from settled(ui)
+    shot(ui, "story-21-advanced")
+    yield from click(ui, *header)
+    yield from settled(ui)
 
 
 def wheel(ui, button, times):

@@ -119,7 +119,8 @@ def finished(item):
 
 
 def open_section(ui, module, function, guess):
-    """Click the headers of the closed sections until the one opens that a function of a module of the panel draws.
+    """Click the headers of the closed sections until the one opens that a function of a module of the panel draws;
+    return where that header is.
 
     ``guess``: how many sections may follow it. A section that was the wrong one is closed again.
     """
@@ -139,7 +140,7 @@ def open_section(ui, module, function, guess):
             yield from click(ui, *place)
             yield from settled(ui)
             if drawn:
-                return
+                return place
             yield from click(ui, *place)
     finally:
         setattr(drawer, function, draw)

@@ -19,6 +19,7 @@ PARTS = {
         story_begin.open_panel,
         story_begin.set_up,
         story_begin.make_room,
+        story_begin.look_at_advanced,
         story_begin.generate,
         story_begin.cancel,
         story_begin.queue_three,
