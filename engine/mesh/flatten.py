@@ -20,13 +20,14 @@ _LARGEST_WEIGHT = 20.0
 _INERTIA = 1e-4
 
 
-def flatten(points: np.ndarray, corners: np.ndarray, chart: np.ndarray) -> np.ndarray:
+def flatten(points: np.ndarray, corners: np.ndarray, chart: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
     """Flatten charts (label int [F]) of triangles ``corners`` int [F, 3] of ``points`` [V, 3], all charts at once.
 
-    Charts share no points. Returns uv float64 [V, 2] in the units of ``points``.
+    Charts share no points. ``start`` [V, 2]: where the points lie to begin with (None: projected). Returns uv float64
+    [V, 2] in the units of ``points``.
     """
     _, rest = _rest_shapes(points, corners)
-    uv = _project(points, corners, chart)
+    uv = _project(points, corners, chart) if start is None else start
     weight = _corner_weights(rest)
     system, link = _laplacian(corners, weight, len(points))
     loops = load_loops("compiled_flatten")

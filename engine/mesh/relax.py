@@ -15,7 +15,8 @@ from .holes import fill_holes
 from .outlines import ChartPoints, Trouble, chart_points, crossings, cut_through, overfull_points
 from .smooth import smoothed
 from .topology import edge_table, face_vectors, label_components
-from .widths import narrowest
+from .unroll import unrolled
+from .widths import narrowest, ranges
 
 _SMOOTHING_STEPS = 2
 
@@ -49,6 +50,16 @@ _THIN_TEXELS = 5.0
 _NARROW_TEXELS = 14.0
 _JOIN_WORK = 2.0
 
+# An object of which narrow charts have more than this share of the area is made of wires and stems: tubes are unrolled
+# too, charts smaller than a square of so many texels join as well, and there is more work.
+_MUCH = 0.02
+_SMALL_TEXELS = 48.0
+_TUBE_WORK = 6.0
+
+# What becomes of such charts is at most so long, as a share of the root of the whole area, or longer by this factor
+# than the longer of the two was: long strips are hard to place.
+_LONGEST, _LONGER = 0.25, 1.1
+
 
 def relax(
     vertices: np.ndarray, faces: np.ndarray, texel: float, rest: Callable[[], None]
@@ -71,7 +82,7 @@ def relax(
 class _Relaxation:
     """The mesh, small openings closed by faces behind the others, and its charts.
 
-    chart int64 [F]; of each chart whether it lies flat, bool [C], and its width there, float64 [C].
+    chart int64 [F]; of charts whether it lies flat, bool [C], width and length there, float64 [C], and area.
     """
 
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, texel: float, rest: Callable[[], None]) -> None:
@@ -79,14 +90,16 @@ class _Relaxation:
         edges = np.linalg.norm(vertices[np.roll(faces, 1, axis=1)] - vertices[faces], axis=2)
         edge = float(np.median(edges))
         self.noisy = edge < _NOISE * float(np.ptp(vertices[faces].reshape(-1, 3), axis=0).max())
-        self.flat_area = 1e-9 * float(np.linalg.norm(face_vectors(vertices, faces), axis=1).mean())
+        area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
+        self.side = float(np.sqrt(area.sum()))
+        self.flat_area = 1e-9 * float(area.mean())
         self.exact, self.faces, _ = fill_holes(vertices, faces, _PATCHED_EDGES * edge)
         self.smooth = smoothed(self.exact, self.faces, _SMOOTHING_STEPS, 0.5 * edge) if self.noisy else self.exact
         self.middle = self.smooth[self.faces].mean(axis=1)
         self.left, self.right = winding_pairs(self.faces, edge_table(self.faces))
         self.uv = np.zeros((len(self.faces), 3, 2))
         self.chart = np.full(len(self.faces), -1, dtype=np.int64)
-        self.flat, self.width = np.zeros(0, dtype=bool), np.zeros(0)
+        self.flat, self.width, self.area, self.length = np.zeros(0, dtype=bool), *np.zeros((3, 0))
 
     def lay_flat(self) -> None:
         """Find charts and flatten those that can be; of the others take the parts that lie well and cut the rest."""
@@ -144,28 +157,69 @@ class _Relaxation:
     def join_narrow(self) -> None:
         """Join charts that are narrow, or do not lie flat, to the neighbour along their longest border if it works."""
         apart: set[tuple[int, int]] = set()
-        work = _JOIN_WORK * len(self.faces)
+        narrow = np.isfinite(self.width) & (self.width < _NARROW_TEXELS * self.texel)
+        tubes = bool(self.area[narrow].sum() > _MUCH * self.area.sum())
+        work = (_TUBE_WORK if tubes else _JOIN_WORK) * len(self.faces)
         while work > 0:
-            pairs = self._narrow_pairs(apart)
+            pairs = self._narrow_pairs(apart, tubes)
             if len(pairs) == 0:
                 return
             into = np.full(len(self.flat), -1, dtype=np.int64)
             into[pairs] = np.arange(len(pairs))[:, None]
-            label = np.where(self.chart >= 0, into[self.chart], -1)
-            members = np.flatnonzero(label >= 0)
-            work -= len(members)
-            label = label[members]
-            place = np.full(len(self.faces), -1, dtype=np.int64)
-            place[members] = np.arange(len(members))
-            left, right = kept_pairs(place, self.left, self.right)
-            uv = self._flatten(self.exact, members, label, left, right)
-            good = self._judge(uv, members, label, left, right)[0]
-            self._keep(members[good[label]], label[good[label]], uv[good[label]], True)
-            apart.update((int(a), int(b)) for a, b in pairs[~good])
+            second = np.zeros(len(self.flat), dtype=bool)
+            second[pairs[:, 1]] = True
+            label, beyond = np.where(self.chart >= 0, into[self.chart], -1), second[self.chart]
+            longest = np.full(len(pairs), np.inf)
+            if tubes:
+                longest = np.maximum(_LONGEST * self.side, _LONGER * self.length[pairs].max(axis=1))
+            joined = self._join(np.flatnonzero(label >= 0), label, longest)
+            work -= int((label >= 0).sum())
+            if tubes:
+                # What does not lie well from where it stands may do so unrolled, with a seam.
+                rest = (label >= 0) & ~joined[label]
+                joined |= self._join(np.flatnonzero(rest), label, longest, beyond)
+                work -= int(rest.sum())
+            apart.update((int(a), int(b)) for a, b in pairs[~joined])
 
-    def _narrow_pairs(self, apart: set[tuple[int, int]]) -> np.ndarray:
+    def _join(
+        self, members: np.ndarray, pair: np.ndarray, longest: np.ndarray, second: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Flatten the faces ``members`` of each pair of charts (``pair`` int64 [F]) as one; which lay well, bool [N].
+
+        ``longest`` [N]: how long each may become. ``second`` bool [F]: whether a face is of the pair's second chart;
+        then the pairs are unrolled (see unroll.py).
+        """
+        good = np.zeros(len(longest), dtype=bool)
+        if len(members) == 0:
+            return good
+        name, label = np.unique(pair[members], return_inverse=True)
+        label = label.reshape(-1)
+        place = np.full(len(self.faces), -1, dtype=np.int64)
+        place[members] = np.arange(len(members))
+        inner = np.flatnonzero((place[self.left // 3] >= 0) & (place[self.right // 3] >= 0))
+        left, right = kept_pairs(place, self.left, self.right)
+        start, seam = None, np.zeros(len(left), dtype=bool)
+        if second is not None:
+            start, seam = unrolled(
+                self.faces[members], self.exact, self.uv[members], label, second[members], left, right
+            )
+            left, right = left[~seam], right[~seam]
+        uv = self._flatten(self.exact, members, label, left, right, start)
+        well = self._judge(uv, members, label, left, right)[0]
+        well &= _lengths(uv, label) <= longest[name]
+        self._keep(members[well[label]], label[well[label]], uv[well[label]], True)
+        good[name[well]] = True
+        if seam.any():
+            cut = inner[seam]
+            cut = cut[well[label[place[self.left[cut] // 3]]]]
+            self.left, self.right = np.delete(self.left, cut), np.delete(self.right, cut)
+        return good
+
+    def _narrow_pairs(self, apart: set[tuple[int, int]], small: bool) -> np.ndarray:
         """Pairs of charts int64 [N, 2], each chart in one at most, of which one needs the other; none of ``apart``."""
         needs = np.isfinite(self.width) & ((self.width < _NARROW_TEXELS * self.texel) | ~self.flat)
+        if small:
+            needs |= np.isfinite(self.width) & (self.area < (_SMALL_TEXELS * self.texel) ** 2)
         a, b = self.chart[self.left // 3], self.chart[self.right // 3]
         usable = (a != b) & (a >= 0) & (b >= 0)
         usable[usable] &= needs[a[usable]] | needs[b[usable]]
@@ -188,22 +242,32 @@ class _Relaxation:
         return find_charts(self.smooth, self.faces[members], left, right, self.texel, cone, self.noisy)
 
     def _flatten(
-        self, vertices: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+        self,
+        vertices: np.ndarray,
+        members: np.ndarray,
+        label: np.ndarray,
+        left: np.ndarray,
+        right: np.ndarray,
+        start: np.ndarray | None = None,
     ) -> np.ndarray:
         """Flatten the charts ``label`` of the faces ``members``; left, right: half-edges by place in ``members``.
 
-        Returns uv [F, 3, 2].
+        ``start`` [F, 3, 2]: how they lie to begin with. Returns uv [F, 3, 2].
         """
         points = chart_points(label, left, right)
         position = np.empty((len(points.chart), 3))
         position[points.corner] = vertices[self.faces[members]]
-        flat = np.empty((len(position), 2))
+        flat, begun = np.empty((len(position), 2)), None
+        if start is not None:
+            begun = np.empty((len(position), 2))
+            begun[points.corner] = start
 
         def lay(portion: tuple[np.ndarray, int, int]) -> None:
             self.rest()
             inside, begin, end = portion
             corners = points.corner[inside] - begin
-            flat[begin:end] = flatten(position[begin:end], corners, label[inside] - label[inside].min())
+            own = None if begun is None else begun[begin:end]
+            flat[begin:end] = flatten(position[begin:end], corners, label[inside] - label[inside].min(), own)
 
         with ThreadPoolExecutor(_PORTIONS_AT_ONCE) as threads:
             list(threads.map(lay, _portions(label, points.first)))
@@ -251,12 +315,22 @@ class _Relaxation:
         count, real = int(name.max(initial=-1)) + 1, members < self.count
         self.flat = np.concatenate([self.flat, np.full(count, flat)])
         self.width = np.concatenate([self.width, narrowest(uv[real], name[real], count)[1]])
+        self.length = np.concatenate([self.length, _lengths(uv, name)])
+        area = np.linalg.norm(face_vectors(self.exact, self.faces[members[real]]), axis=1)
+        self.area = np.concatenate([self.area, np.bincount(name[real], area, minlength=count)])
 
     def shown_charts(self) -> np.ndarray:
         """The charts of the mesh itself, int64 [F]: each in as many as it has parts without the closed openings."""
         f, g = self.left // 3, self.right // 3
         same = (self.chart[f] == self.chart[g]) & (f < self.count) & (g < self.count)
         return label_components(self.count, f[same], g[same])
+
+
+def _lengths(uv: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """The diagonals of the boxes around charts (label int [F]) of ``uv`` [F, 3, 2], float64 [C]."""
+    along = np.ones(int(label.max(initial=-1)) + 1)
+    low, high = ranges(uv, label, along, np.zeros(len(along)))
+    return np.linalg.norm(np.maximum(high - low, 0.0), axis=1)
 
 
 def kept_pairs(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
