@@ -48,6 +48,7 @@ class ESPALIER_PG_finish(bpy.types.PropertyGroup):
         min=4,
         soft_min=500,
         soft_max=500_000,
+        translation_context=ids.CONTEXT,
     )
     share: bpy.props.FloatProperty(
         name="Share of Faces",

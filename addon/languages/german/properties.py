@@ -72,6 +72,8 @@ OWN = {
     ),
     "Number": "Anzahl",
     "At most a number of faces of your choice": "Höchstens die gewählte Anzahl von Flächen",
+    "Number of Faces": "Anzahl der Flächen",
+    "The mesh gets at most this many triangles": "Das Mesh bekommt höchstens so viele Dreiecke",
     "Share": "Anteil",
     "A share of the faces that the mended surface has; at 100 % all of them": (
         "Ein Anteil der Flächen der reparierten Oberfläche; bei 100 % alle"
@@ -148,8 +150,6 @@ WORDS = {
         "Für einen schnellen Blick: das ganze Mesh mit seinen Materialien an den Vertices, ohne es abzuwickeln oder "
         "Texturen zu machen. „Neu fertigstellen“ macht ein fertiges Objekt daraus"
     ),
-    "Number of Faces": "Anzahl der Flächen",
-    "The mesh gets at most this many triangles": "Das Mesh bekommt höchstens so viele Dreiecke",
     "Share of Faces": "Anteil der Flächen",
     "The mesh gets this share of the triangles that the mended surface has": (
         "Das Mesh bekommt diesen Anteil der Dreiecke der reparierten Oberfläche"
