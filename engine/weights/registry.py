@@ -65,7 +65,7 @@ class PublishedSet:
     ``check``: what the files hold: "networks" (configurations with their checkpoints), "image_encoder" (DINOv3 in its
     published form), "file" (a single file, checked by its SHA-256). ``needs``: other sets without which this one does
     not run. ``alternatives``: repositories without a gate that carry the same weights. ``encoder``: what the
-    ``config.json`` of the image encoder must say.
+    ``config.json`` of the image encoder must say. ``about``: bytes, for people, where no exact size was published.
     """
 
     name: str
@@ -75,6 +75,7 @@ class PublishedSet:
     needs: tuple[str, ...] = ()
     alternatives: tuple[str, ...] = ()
     encoder: Mapping[str, Any] | None = None
+    about: int = 0
 
     @property
     def folder(self) -> str:
@@ -87,8 +88,8 @@ class PublishedSet:
 
     @property
     def size(self) -> int:
-        """Bytes of the files whose size was published: nearly all of the whole."""
-        return sum(file.size for file in self.files)
+        """Bytes of the files whose size was published: nearly all of the whole; else about so many. For people."""
+        return sum(file.size for file in self.files) or self.about
 
     def from_repository(self, repository: str, revision: str = "main") -> PublishedSet:
         """This image encoder as any other repository carries it: nothing is known of the files, structure decides.
@@ -234,6 +235,7 @@ BIREFNET = PublishedSet(
     name="BiRefNet",
     purpose="Cuts the subject out of its background.",
     check="file",
+    about=224_000_000,
     parts=(
         Part(
             # The repository moves on, the file is held by its SHA-256.

@@ -37,6 +37,15 @@ def test_every_checksum_and_size_is_the_published_one(checkpoints):
     assert (file.path, file.size, file.sha256) == ("pipeline.json", len(content), hashlib.sha256(content).hexdigest())
 
 
+def test_every_set_says_how_much_there_is_to_fetch_and_foreign_repositories_nothing():
+    from espalier.engine.weights.registry import BIREFNET, DINOV3_SET, SETS
+
+    assert all(entry.size > 100_000_000 for entry in SETS)
+    assert DINOV3_SET.from_repository("somebody/encoder").size == 0
+    # What is only about right is compared with no file.
+    assert [file.size for file in BIREFNET.files] == [0]
+
+
 def test_a_downloaded_set_has_every_file_that_its_configurations_name():
     from espalier.engine.weights.registry import TRELLIS2
     from espalier.engine.weights.released import CONFIGURATIONS, DINOV3_FOLDER
