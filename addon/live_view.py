@@ -5,16 +5,21 @@ then in its colours.
 It is drawn, not built: nothing of it is an object, so it enters neither the undo history nor a saved file.
 """
 
+import math
 import time
 import zipfile
+import zlib
 
 import bpy
 import numpy as np
 
 # Triangles that are placed and lit at a time: a large preview takes several ticks.
 PIECE = 8192
+# Bytes of a file that are read at a time.
+READ = 1 << 17
 CLAY = np.array([0.62, 0.52, 0.44], dtype=np.float32)
 LIGHT = np.array([-0.35, -0.55, 0.76], dtype=np.float32)
+LIGHT /= np.sqrt(np.sum(LIGHT * LIGHT))
 AMBIENT = 0.35
 
 
@@ -109,15 +114,16 @@ def read_arrays(file):
 def _arrays(file):
     """``read_arrays`` as a generator, which yields whenever a tick may end."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with zipfile.ZipFile(file) as archive:
             yield
-            vertices = arrays["vertices"].astype(np.float32)
+            vertices = (yield from _array(archive, "vertices")).astype(np.float32)
             yield
-            faces = arrays["faces"].astype(np.int32)
+            faces = (yield from _array(archive, "faces")).astype(np.int32)
             yield
-            attributes = arrays["attributes"].astype(np.float32) if "attributes" in arrays else None
+            has_materials = "attributes.npy" in archive.namelist()
+            attributes = (yield from _array(archive, "attributes")).astype(np.float32) if has_materials else None
             yield
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
     fits = vertices.ndim == 2 and vertices.shape[1] == 3 and faces.ndim == 2 and faces.shape[1] == 3
     if not fits or not len(faces) or faces.min() < 0 or faces.max() >= len(vertices) or not np.isfinite(vertices).all():
@@ -125,6 +131,27 @@ def _arrays(file):
     if attributes is not None and (attributes.shape != (len(vertices), 6) or not np.isfinite(attributes).all()):
         return None
     return vertices, faces, attributes
+
+
+def _array(archive, name):
+    """An array of a file that ``numpy.savez`` wrote, read as a generator that yields after each piece: as a whole a
+    large one takes as long as a tick may. Raises what a damaged file makes of it, KeyError when it has no such array.
+    """
+    with archive.open(f"{name}.npy") as entry:
+        if np.lib.format.read_magic(entry) != (1, 0):
+            raise ValueError(f"The array {name} is of an unknown format.")
+        shape, is_transposed, dtype = np.lib.format.read_array_header_1_0(entry)
+        size = math.prod(shape) * dtype.itemsize
+        if dtype.hasobject or size > archive.getinfo(entry.name).file_size:
+            raise ValueError(f"The array {name} is not as large as it says.")
+        data, done = np.empty(size, np.uint8), 0
+        while done < size:
+            read = entry.readinto(memoryview(data)[done : done + READ])
+            if not read:
+                raise EOFError(f"The array {name} ends early.")
+            done += read
+            yield
+    return data.view(dtype).reshape(shape, order="F" if is_transposed else "C")
 
 
 def _read(file, order):
@@ -150,13 +177,14 @@ def _read(file, order):
         for axis in range(3):
             x, y, z = (piece[:, column] * rows[column, axis] for column in range(3))
             placed[start : start + PIECE, axis] = x + y + z + offset[axis]
-    corners, colours = np.empty((len(faces), 3, 3), np.float32), np.ones((len(faces), 3, 4), np.float32)
+    corners, colours = np.empty((len(faces), 3, 3), np.float32), np.empty((len(faces), 3, 4), np.float32)
     for start in range(0, len(faces), PIECE):
         yield
         piece = slice(start, start + PIECE)
         corners[piece] = placed[faces[piece]]
         base = CLAY if attributes is None else np.clip(attributes[faces[piece], :3], 0.0, 1.0)
         colours[piece, :, :3] = base * _shade(corners[piece])[:, None, None]
+        colours[piece, :, 3] = 1.0
     return corners.reshape(-1, 3), colours.reshape(-1, 4)
 
 
@@ -164,8 +192,9 @@ def _shade(corners):
     """How light triangles [F, 3, 3] are, [F]."""
     normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-20)
+    x, y, z = (normals[:, axis] * LIGHT[axis] for axis in range(3))
     # The winding of an unfinished surface says nothing: both sides are lit.
-    return AMBIENT + (1 - AMBIENT) * np.abs(normals @ (LIGHT / np.linalg.norm(LIGHT)))
+    return AMBIENT + (1 - AMBIENT) * np.abs(x + y + z)
 
 
 live_view = LiveView()
