@@ -2,12 +2,13 @@
 """What is being made is shown where it will stand, and is nothing in the file. The engine is a stand-in."""
 
 import time
+import zipfile
 
 import bpy
 import numpy as np
 import pytest
 from espalier.addon.client.engine import Event
-from espalier.addon.live_view import PIECE, live_view
+from espalier.addon.live_view import PIECE, live_view, read_arrays
 from espalier.addon.session import session
 
 from .conftest import box
@@ -140,6 +141,26 @@ def test_a_large_preview_takes_many_short_ticks_and_the_one_before_stays_meanwhi
         longest, ticks = max(longest, time.thread_time() - begun), ticks + 1
     assert len(live_view._triangles[0]) == 360_000 and ticks > 1
     assert longest < 0.02
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_what_is_read_in_pieces_is_what_was_written(tmp_path, order):
+    rng = np.random.default_rng(1)
+    vertices, faces = rng.random((50_000, 3)).astype(np.float16), rng.integers(0, 50_000, (90_001, 3))
+    attributes = rng.random((50_000, 6), np.float32)
+    written = {"vertices": vertices, "faces": faces, "attributes": attributes}
+    np.savez(tmp_path / "live.npz", **{name: np.asarray(array, order=order) for name, array in written.items()})
+    for array, read in zip(written.values(), read_arrays(tmp_path / "live.npz"), strict=True):
+        assert np.array_equal(array.astype(read.dtype), read)
+
+
+def test_an_array_that_says_to_be_larger_than_its_file_is_refused_before_memory_is_taken(tmp_path):
+    np.savez(tmp_path / "live.npz", vertices=np.zeros((8, 3), np.float32), faces=np.zeros((1, 3), np.int32))
+    with zipfile.ZipFile(tmp_path / "live.npz") as whole, zipfile.ZipFile(tmp_path / "false.npz", "w") as false:
+        for name in whole.namelist():
+            false.writestr(name, whole.read(name).replace(b"(8, 3), }" + 9 * b" ", b"(8" + 9 * b"0" + b", 3), }"))
+    assert read_arrays(tmp_path / "live.npz") is not None
+    assert read_arrays(tmp_path / "false.npz") is None
 
 
 def test_a_tick_that_the_jobs_have_used_up_reads_one_piece_of_a_preview(engine, watched, monkeypatch):
