@@ -120,7 +120,6 @@ class EngineInstall:
         self._claim()
         self.log_file.write_bytes(b"")
         python, locks = yield from self._choose_python()
-        self._check_space(download_bytes(locks[0]))
         for folder in (self._new, *self.data.glob("engine-trash-*")):
             yield from self._remove(python, folder)
         self.text, self.fraction = "Making the environment", 0.02
@@ -128,6 +127,7 @@ class EngineInstall:
         if output.status:
             self._fail("install", f"The environment could not be made. {_AGAIN}", output.last)
         for lock in locks:
+            self._check_space(download_bytes(lock))
             output = yield from self._install(lock)
             # A CPU build of torch may have to be on the machine already; the other lock has what everyone can fetch.
             if not output.status or "No matching distribution found for torch" not in output.text:
