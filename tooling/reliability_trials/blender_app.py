@@ -20,6 +20,7 @@ from .rig import PATIENCE
 TOOL = ROOT / "tests" / "ui" / "blender_root.py"
 SUITE = "sid"
 INSIDE = Path(__file__).with_name("inside_blender.py")
+WITHOUT_ADDON = Path(__file__).with_name("without_addon.py")
 SIZE = "1600x1000"
 _SET_UP_SECONDS = 900
 _SCREEN_SECONDS = 60
@@ -52,8 +53,8 @@ class Blender:
         where = "in a window" if self._window else "without a window"
         return f"Blender 5.2 {where}" if self.is_application else "the bpy wheel"
 
-    def start(self, name: str, **task: Any) -> subprocess.Popen[bytes]:
-        """Start a Blender that does ``task`` (see inside_blender.py) and notes what happens in the folder ``name``.
+    def start(self, name: str, script: Path = INSIDE, **task: Any) -> subprocess.Popen[bytes]:
+        """Start a Blender that does the ``task`` of ``script`` and notes what happens in the folder ``name``.
 
         The process is Blender itself. Its words go to ``<name>/blender.log``.
         """
@@ -63,9 +64,9 @@ class Blender:
         (notes / "task.json").write_text(json.dumps(told), encoding="utf-8")
         if self.is_application:
             command = [*self._inside(), "/usr/bin/blender", *(self._on_screen() if self._window else ["--background"])]
-            command += ["--python-exit-code", "1", "--python", str(INSIDE), "--", str(notes / "task.json")]
+            command += ["--python-exit-code", "1", "--python", str(script), "--", str(notes / "task.json")]
         else:
-            command = [sys.executable, "-I", "-X", "utf8", str(INSIDE), "--", str(notes / "task.json")]
+            command = [sys.executable, "-I", "-X", "utf8", str(script), "--", str(notes / "task.json")]
         with (notes / "blender.log").open("ab") as log:
             return subprocess.Popen(
                 command,
