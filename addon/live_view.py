@@ -139,16 +139,16 @@ def _array(archive, name):
     """
     with archive.open(f"{name}.npy") as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
-            raise ValueError(f"The array {name} is of an unknown format.")
+            raise ValueError(name)
         shape, is_transposed, dtype = np.lib.format.read_array_header_1_0(entry)
         size = math.prod(shape) * dtype.itemsize
         if dtype.hasobject or size > archive.getinfo(entry.name).file_size:
-            raise ValueError(f"The array {name} is not as large as it says.")
+            raise ValueError(name)
         data, done = np.empty(size, np.uint8), 0
         while done < size:
             read = entry.readinto(memoryview(data)[done : done + READ])
             if not read:
-                raise EOFError(f"The array {name} ends early.")
+                raise EOFError(name)
             done += read
             yield
     return data.view(dtype).reshape(shape, order="F" if is_transposed else "C")
