@@ -116,12 +116,12 @@ def _arrays(file):
     try:
         with zipfile.ZipFile(file) as archive:
             yield
-            vertices = (yield from _array(archive, "vertices")).astype(np.float32)
+            vertices = (yield from _array(archive, "vertices.npy")).astype(np.float32)
             yield
-            faces = (yield from _array(archive, "faces")).astype(np.int32)
+            faces = (yield from _array(archive, "faces.npy")).astype(np.int32)
             yield
             has_materials = "attributes.npy" in archive.namelist()
-            attributes = (yield from _array(archive, "attributes")).astype(np.float32) if has_materials else None
+            attributes = (yield from _array(archive, "attributes.npy")).astype(np.float32) if has_materials else None
             yield
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error):
         return None
@@ -137,12 +137,12 @@ def _array(archive, name):
     """An array of a file that ``numpy.savez`` wrote, read as a generator that yields after each piece: as a whole a
     large one takes as long as a tick may. Raises what a damaged file makes of it, KeyError when it has no such array.
     """
-    with archive.open(f"{name}.npy") as entry:
+    with archive.open(name) as entry:
         if np.lib.format.read_magic(entry) != (1, 0):
             raise ValueError(name)
         shape, is_transposed, dtype = np.lib.format.read_array_header_1_0(entry)
         size = math.prod(shape) * dtype.itemsize
-        if dtype.hasobject or size > archive.getinfo(entry.name).file_size:
+        if dtype.hasobject or size > archive.getinfo(name).file_size:
             raise ValueError(name)
         data, done = np.empty(size, np.uint8), 0
         while done < size:
