@@ -14,7 +14,7 @@ import bpy
 import numpy as np
 
 # Triangles that are placed and lit at a time: a large preview takes several ticks.
-PIECE = 8192
+PIECE = 4096
 # Bytes of a file that are read at a time.
 READ = 1 << 17
 CLAY = np.array([0.62, 0.52, 0.44], dtype=np.float32)
