@@ -21,10 +21,20 @@ class QuantisedLinear(nn.Module):
     def __init__(self, linear: nn.Linear) -> None:
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
-        weight, scale = quantised(linear.weight.detach())
+        weight, scale = self.quantised(linear.weight.detach())
         self.register_buffer("weight", weight)
         self.register_buffer("scale", scale, persistent=False)
         self.bias = linear.bias
+
+    @staticmethod
+    def suits(linear: nn.Linear) -> bool:
+        """Whether this can take the place of ``linear``."""
+        return True
+
+    @staticmethod
+    def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
+        """``weight`` and ``scale`` of a layer with that weight [out, in]."""
+        return quantised(weight)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.linear(x, self.weight * self.scale.to(x.dtype), widened(x, self.bias))
@@ -41,10 +51,10 @@ def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
     return values.to(torch.int8), scale
 
 
-def quantise_torso(model: Torso) -> None:
-    """Put a ``QuantisedLinear`` in the place of every linear layer of the torso."""
+def quantise_torso(model: Torso, kind: type[QuantisedLinear] = QuantisedLinear) -> None:
+    """Put a layer of that ``kind`` in the place of every linear layer of the torso that it suits."""
     for part in model.torso():
         for parent in list(part.modules()):
             for name, child in list(parent.named_children()):
-                if isinstance(child, nn.Linear):
-                    setattr(parent, name, QuantisedLinear(child))
+                if isinstance(child, nn.Linear) and kind.suits(child):
+                    setattr(parent, name, kind(child))

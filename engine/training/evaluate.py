@@ -120,12 +120,17 @@ def main(arguments: list[str]) -> int:
     default_set = Path(__file__).resolve().parents[1] / "starter" / "weights"
     parser.add_argument("--model", type=Path, default=default_set, help="folder of the model set")
     parser.add_argument("--fast", action="store_true", help="sample with the approximations of the setting fast")
-    parser.add_argument("--int8", action="store_true", help="keep the weights of the flows at 8 bits")
+    kept = parser.add_mutually_exclusive_group()
+    for name, text in (
+        ("int8", "keep the weights of the flows at 8 bits"),
+        ("fp8", "use 8-bit floats in the flows' products"),
+    ):
+        kept.add_argument(f"--{name}", action="store_const", const=name, dest="precision", help=text, default="auto")
     parser.add_argument("--output", type=Path, default=Path("build/eval"))
     options = parser.parse_args(arguments)
     if options.count < 2:
         parser.error("--count must be at least 2: the baselines compare objects with each other")
-    pipeline = ImageTo3D(load_model_set(options.model, precision="int8" if options.int8 else "auto"))
+    pipeline = ImageTo3D(load_model_set(options.model, precision=options.precision))
     resolution = pipeline.models.config.kind(None).resolution
     first = EVALUATION_SEED + options.seed * 100_000
     subjects = [make_subject(first + i, resolution) for i in range(options.count)]

@@ -13,8 +13,9 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from ..errors import EspalierError
+from ..models.float8 import Float8Linear
 from ..models.layers import Torso
-from ..models.quantised import QuantisedLinear, quantise_torso, quantised
+from ..models.quantised import QuantisedLinear, quantise_torso
 from ..models.registry import build_model
 from .precision import FLOWS, Precision, accumulate_in_float32, run_dtype, stored_dtype
 from .safetensors_file import SafetensorsFile
@@ -26,6 +27,8 @@ MAX_JSON = 64 << 20
 
 CODE = ("auto_map", "trust_remote_code", "custom_pipelines")
 """Entries by which published configurations ask for Python files beside them to be run."""
+
+_LINEAR: dict[Precision, type[QuantisedLinear]] = {"int8": QuantisedLinear, "fp8": Float8Linear}
 
 _FILLING = {"normal_", "uniform_", "trunc_normal_", "kaiming_uniform_", "xavier_uniform_", "div", "mul"}
 
@@ -116,8 +119,8 @@ def sketch_network(name: str, args: dict[str, Any], device: torch.device, precis
         model = build_model(name, args)
     if isinstance(model, Torso):
         model.convert_to(stored_dtype(name, args, device, precision), run_dtype(name, args, device, precision))
-        if precision == "int8" and name in FLOWS:
-            quantise_torso(model)
+        if precision in _LINEAR and name in FLOWS:
+            quantise_torso(model, _LINEAR[precision])
     return model
 
 
@@ -159,7 +162,7 @@ def fill(model: nn.Module, file: SafetensorsFile, device: torch.device) -> None:
     tensors = {}
     for name, layer in model.named_modules():
         if isinstance(layer, QuantisedLinear):
-            values, scale = quantised(_read(file, f"{name}.weight").to(device))
+            values, scale = layer.quantised(_read(file, f"{name}.weight").to(device))
             tensors[f"{name}.weight"], layer.scale = values, scale
     for name in targets.keys() - tensors.keys():
         tensors[name] = _read(file, name).to(device, targets[name].dtype)

@@ -28,8 +28,9 @@ from typing import Any, Literal
 
 import torch
 
-Precision = Literal["auto", "float32", "int8"]
-"""``int8``: as ``auto``, but the weights of the flows' linear layers are kept at 8 bits (``models.quantised``)."""
+Precision = Literal["auto", "float32", "int8", "fp8"]
+"""As ``auto``, but ``int8``: the weights of the flows' linear layers are kept at 8 bits (``models.quantised``);
+``fp8``: these layers multiply 8-bit floating point numbers (``models.float8``): any device can, few are fast at it."""
 
 FLOWS = ("SparseStructureFlowModel", "SLatFlowModel")
 

@@ -4,7 +4,7 @@
 import torch
 
 from .case import Case
-from .low_precision import compare_bfloat16, compare_int8, explicit, fused
+from .low_precision import compare_8_bits, compare_bfloat16, explicit, fused
 from .networks import build, sparse
 from .runners import compares
 
@@ -15,7 +15,7 @@ def dense_flow(case: Case) -> None:
     inputs = [case.input(name) for name in ("x", "t", "cond")]
     case.close("out", model(*inputs))
     case.close("rope_phases_re_im", torch.view_as_real(model.rope_phases))
-    compare_int8(case, build(case), lambda model: model(*inputs), "out")
+    compare_8_bits(case, lambda model: model(*inputs), "out")
     compare_bfloat16(case, model, lambda: model(*inputs), "out", fused)
 
 
@@ -29,5 +29,5 @@ def sparse_flow(case: Case) -> None:
     if "out_varlen_cond.feats" in case:
         lengths = [case.input(name) for name in case.numbered("cond_list.{}")]
         case.close("out_varlen_cond.feats", model(x, t, lengths, extra).feats)
-    compare_int8(case, build(case), lambda model: model(x, t, cond, extra).feats, "out.feats")
+    compare_8_bits(case, lambda model: model(x, t, cond, extra).feats, "out.feats")
     compare_bfloat16(case, model, lambda: model(x, t, cond, extra).feats, "out.feats", explicit)

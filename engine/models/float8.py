@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Linear layers whose products are of 8-bit floating point numbers (float8_e4m3fn), by choice only.
+
+Each row of weights and of activations has a scale: ``x[m, k] = a[m] p[m, k]`` and ``W[n, k] = b[n] q[n, k]`` with p
+and q in float8, so that ``y[m, n] = a[m] b[n] sum_k p[m, k] q[n, k]``, summed in float32. A scale is a power of two:
+dividing by it rounds nothing, and numbers with a floating point lose no precision by it. No row depends on another.
+
+``by_definition`` computes this in plain torch on any device, ``by_chip`` by the products of cards that have them.
+"""
+
+from __future__ import annotations
+
+import functools
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import EspalierError
+from .quantised import QuantisedLinear
+
+FORMAT = torch.float8_e4m3fn
+MULTIPLE = 16
+"""What the chips want both sides of a weight to be a multiple of; another layer stays as it is, on every device."""
+OLDEST = (8, 9)
+"""The first compute capability with such products."""
+
+_EXPONENT = 0x7F800000
+_SMALLEST = 2.0**-112
+
+
+class Float8Linear(QuantisedLinear):
+    """A linear layer of float8 products: ``weight`` float8 [out, in], ``scale`` float32 [out, 1]."""
+
+    @staticmethod
+    def suits(linear: nn.Linear) -> bool:
+        return linear.in_features % MULTIPLE == 0 and linear.out_features % MULTIPLE == 0
+
+    @staticmethod
+    def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
+        return in_float8(weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        product = by_definition if why_not(x.device) else by_chip
+        values, scale = in_float8(x.reshape(-1, self.in_features))
+        out = product(values, scale, self.weight, self.scale, self.bias)
+        return out.to(x.dtype).view(*x.shape[:-1], self.out_features)
+
+
+def in_float8(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """The float8 values [M, K] and scales float32 [M, 1] of rows [M, K].
+
+    A row's largest value becomes 128 to 256 (the format ends at 448). Every value moves by at most 1/16 of itself, or
+    by 2^-17 of the row's largest one where that is more.
+    """
+    rows = rows if rows.dtype == torch.bfloat16 else rows.float()
+    largest = torch.linalg.vector_norm(rows, torch.inf, -1, keepdim=True).float().clamp_min(_SMALLEST)
+    scale = (largest.view(torch.int32) & _EXPONENT).view(torch.float32) / 128
+    return (rows / scale.to(rows.dtype)).to(FORMAT), scale
+
+
+def by_definition(values: Tensor, scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None) -> Tensor:
+    """Float32 [M, N] from values float8 [M, K] and weight float8 [N, K] with their scales float32 [M, 1] and [N, 1]."""
+    out = (values.float() @ weight.float().t()) * scale * weight_scale.t()
+    return out if bias is None else out + bias.float()
+
+
+def by_chip(values: Tensor, scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None) -> Tensor:
+    """The same by the chip's own float8 products, in bfloat16."""
+    return torch._scaled_mm(
+        values,
+        weight.t(),
+        scale_a=scale,
+        scale_b=weight_scale.t(),
+        bias=None if bias is None else bias.bfloat16(),
+        out_dtype=torch.bfloat16,
+        use_fast_accum=False,
+    )
+
+
+def require(device: torch.device) -> None:
+    """Raise EspalierError("bad_settings") where ``device`` has no float8 products."""
+    if reason := why_not(device):
+        raise EspalierError("bad_settings", reason)
+
+
+@functools.cache
+def why_not(device: torch.device) -> str:
+    """Why a device has no float8 products, in a sentence; "" where it has. The first call for a card tries them."""
+    if device.type != "cuda" or torch.version.cuda is None:
+        return "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer: switch it off on this computer."
+    if torch.cuda.get_device_capability(device) < OLDEST:
+        return "This graphics card is too old for FP8, which came with the RTX 40 series and H100: switch it off."
+    try:
+        close = _agrees(device)
+    except torch.OutOfMemoryError:
+        raise
+    except RuntimeError:  # torch for Windows, for one, is built without these products
+        close = False
+    return "" if close else "FP8 does not work with this graphics card and this version of torch: switch it off."
+
+
+def _agrees(device: torch.device) -> bool:
+    """Whether the chip's product of a small matrix is the defined one, but for rounding to bfloat16."""
+    drawn = torch.Generator().manual_seed(0)
+    rows, weights, bias = (torch.randn(*size, generator=drawn).to(device) for size in ((40, 256), (64, 256), (64,)))
+    product = *in_float8(rows), *in_float8(weights), bias.bfloat16()
+    exact = by_definition(*product)
+    return bool(((by_chip(*product).float() - exact).abs() <= 0.01 * exact.abs() + 0.01).all())
