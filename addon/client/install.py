@@ -38,6 +38,8 @@ _AGAIN = "Press Install Engine again; what was downloaded is kept."
 _SPACE = 4
 _DIST_INFO = "Lib/site-packages/*.dist-info" if os.name == "nt" else "lib/python*/site-packages/*.dist-info"
 _LOOK_SECONDS = 0.5
+# Of the first object that a new engine makes; half a minute on two processors, most of it compiling.
+_TRIAL_SECONDS = 300.0
 
 
 def platform_name(system: str = "", machine: str = "") -> str:
@@ -140,6 +142,7 @@ class EngineInstall:
             self._fail("engine_check", f"The new engine does not run. {_AGAIN}", output.last)
         self._take_place()
         yield from self._remove(python, self.data / "engine-old")
+        yield from self._try_out(python)
         self.text, self.fraction = "Installed", 1.0
 
     def _choose_python(self) -> Steps[tuple[Path, list[Path]]]:
@@ -191,6 +194,24 @@ class EngineInstall:
                     self.text = f"Downloading {fetched // 1_000_000} of {total // 1_000_000} MB"
                     self.fraction = max(self.fraction, 0.05 + 0.7 * fetched / total)
             yield
+
+    def _try_out(self, python: Path) -> Steps[None]:
+        """Let the new engine make an object for the log: this compiles what would keep the first job waiting.
+
+        The engine is installed by now. Whatever comes of this, the self-test tells it as well.
+        """
+        self.text, self.fraction = "Making a first object", 0.97
+        folder, end = self.data / "engine" / "first-object", time.monotonic() + _TRIAL_SECONDS
+        folder.mkdir()
+        main = self.extension / "engine" / "__main__.py"
+        command = [str(environment_python(self.data / "engine")), "-I", "-X", "utf8", "-u", str(main), "doctor"]
+        trial = self._call([*command, "--self-test", str(folder)], {"OMP_WAIT_POLICY": "PASSIVE"})
+        for _ in trial:
+            if time.monotonic() > end:
+                trial.close()
+                break
+            yield
+        yield from self._remove(python, folder)
 
     def _take_place(self) -> None:
         """Put the new environment where the engine is looked for; the old one goes only then."""

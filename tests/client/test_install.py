@@ -95,6 +95,38 @@ def test_it_makes_an_environment_from_the_carried_wheels_in_place_of_the_old_one
     assert sorted(path.name for path in (tmp_path / "data").iterdir()) == ["engine", "logs"]
 
 
+def test_the_new_engine_makes_a_first_object_so_that_the_first_job_need_not_wait_for_compilers(
+    install, wheelhouse, tmp_path
+):
+    main = wheelhouse.parents[1] / "engine" / "__main__.py"
+    main.parent.mkdir()
+    told = tmp_path / "told"
+    main.write_text(
+        "import sys, torch, pathlib\n"
+        "assert sys.argv[1:3] == ['doctor', '--self-test'], sys.argv\n"
+        "pathlib.Path(sys.argv[3], 'job').mkdir()\n"
+        f"pathlib.Path({str(told)!r}).write_text(sys.prefix)\n"
+    )
+    shown = finish(install)
+    assert install.problem is None, install.problem
+    assert told.read_text() == str(tmp_path / "data" / "engine")
+    assert ("Making a first object", 0.97) in shown
+    assert not list((tmp_path / "data" / "engine").glob("first*"))
+
+
+def test_a_first_object_that_fails_or_hangs_leaves_the_engine_installed(install, wheelhouse, monkeypatch, tmp_path):
+    monkeypatch.setattr(install_module, "_TRIAL_SECONDS", 4.0)
+    main = wheelhouse.parents[1] / "engine" / "__main__.py"
+    main.parent.mkdir()
+    pid = tmp_path / "pid"
+    source = f"import os, pathlib, time; pathlib.Path({str(pid)!r}).write_text(str(os.getpid())); time.sleep(600)"
+    main.write_text(source)
+    finish(install)
+    assert install.problem is None and install.text == "Installed"
+    assert find_python("", tmp_path / "data", tmp_path).origin == "managed"
+    assert not is_running(int(pid.read_text()))
+
+
 def test_a_package_with_another_hash_is_refused_and_the_old_engine_stays(install, wheelhouse, tmp_path):
     old = environment_python(tmp_path / "data" / "engine")
     old.parent.mkdir(parents=True)

@@ -77,6 +77,7 @@ TOLD = {
     "Downloading {0} of {1} MB": "{0} von {1} MB geladen",
     "Unpacking": "Entpacken",
     "Checking": "Prüfen",
+    "Making a first object": "Ein erstes Objekt wird gemacht",
     "Installed": "Installiert",
     "Press Install Engine again; what was downloaded is kept.": (
         "„Engine installieren“ noch einmal drücken; was heruntergeladen wurde, bleibt erhalten."
