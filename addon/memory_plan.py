@@ -2,7 +2,7 @@
 """Whether a quality of the published model fits the memory of this computer, as the engine has planned it.
 
 The plan is ``session.planning.plan``: what the engine's command ``models plan`` says, None until it was asked. It has a
-plan with the weights as they are and one with 8-bit weights (``int8``).
+plan with the weights as they are and one with 8-bit weights (``int8``), and says why FP8 cannot be had (``no_fp8``).
 """
 
 from . import ids
@@ -44,6 +44,11 @@ def in_words(kind, quality, int8):
     if plan["mode"] == "turns":
         return iface_("{there:.0f} GB of memory: its networks take turns in {takes:.1f} GB", there=there, takes=takes)
     return iface_("{there:.0f} GB of memory: it fits, in {takes:.1f} GB", there=there, takes=takes)
+
+
+def no_fp8():
+    """Why this computer has no FP8 products, as a sentence; "" when it has, and while nobody knows."""
+    return "" if session.planning.plan is None else session.planning.plan["no_fp8"]
 
 
 def _plan(kind, quality, int8):

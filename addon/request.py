@@ -66,19 +66,27 @@ def make_request(
     samplers=None,
     fast=False,
     int8=False,
+    fp8=False,
     **finishing,
 ):
     """Return the request of a generation, all of it plain JSON values; ``input`` is added by the store.
 
     ``models_folder`` is where downloaded models lie, among them those that find the subject of an image. ``samplers``
     says by stage how sampling shall be otherwise than the model has it, ``fast`` whether it may be approximate,
-    ``int8`` whether the large networks shall be kept at 8 bits a weight. ``finishing`` is what shall be otherwise than
-    in ``FINISHING``. Raises TypeError for a setting that there is not.
+    ``int8`` whether the large networks shall be kept at 8 bits a weight, ``fp8`` whether they shall multiply 8-bit
+    floating point numbers. ``finishing`` is what shall be otherwise than in ``FINISHING``. Raises TypeError for a
+    setting that there is not.
     """
     unknown = finishing.keys() - FINISHING.keys()
     if unknown:
         raise TypeError(f"there is no setting {', '.join(sorted(unknown))}")
-    settings = {"quality": quality, "matting": matting, **_sampling(samplers, fast, int8), **FINISHING, **finishing}
+    settings = {
+        "quality": quality,
+        "matting": matting,
+        **_sampling(samplers, fast, int8, fp8),
+        **FINISHING,
+        **finishing,
+    }
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
 
 
@@ -119,16 +127,22 @@ def make_texture_request(
     samplers=None,
     fast=False,
     int8=False,
+    fp8=False,
 ):
     """Return the request of texturing a mesh; ``target`` (Subject.target) is what applying the result has to know."""
-    settings = {"quality": quality, "texture_size": texture_size, "matting": matting, **_sampling(samplers, fast, int8)}
+    settings = {
+        "quality": quality,
+        "texture_size": texture_size,
+        "matting": matting,
+        **_sampling(samplers, fast, int8, fp8),
+    }
     request = _request("texture", name, image_name, seed, model, model_path, models_folder, settings)
     return {**request, "mesh": MESH_FILE, "target": target}
 
 
-def _sampling(samplers, fast, int8):
+def _sampling(samplers, fast, int8, fp8):
     """What is said of sampling: only what is otherwise than the model has it."""
-    said = {"samplers": samplers, "fast": fast, "int8": int8}
+    said = {"samplers": samplers, "fast": fast, "int8": int8, "fp8": fp8}
     return {name: value for name, value in said.items() if value}
 
 

@@ -73,6 +73,18 @@ class ESPALIER_PG_sampling(bpy.types.PropertyGroup):
             "The result differs a little"
         ),
     )
+    fp8: bpy.props.BoolProperty(
+        name="FP8 Products",
+        description=(
+            "Let large networks multiply 8-bit floating point numbers, which newer graphics cards do faster. "
+            "The result differs somewhat"
+        ),
+    )
+
+
+def in_8_bits(sampling):
+    """Whether the weights of the large networks are kept at 8 bits."""
+    return sampling.int8 or sampling.fp8
 
 
 def asked(sampling, kind):

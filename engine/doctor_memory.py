@@ -34,9 +34,11 @@ def memory_plan(folder: Path) -> dict[str, Any]:
 
 def whole_plan(folder: Path) -> dict[str, Any]:
     """The same in all the memory that the machine has: what cannot be done on it at all. ``total`` in bytes, 0 where it
-    is not known, and ``device``, "cuda" or "cpu"; ``int8`` are the plans with 8-bit weights.
+    is not known, and ``device``, "cuda" or "cpu"; ``int8`` are the plans with 8-bit weights. ``no_fp8`` says why this
+    device cannot multiply 8-bit floating point numbers, "" where it can.
     """
     from .machine import cuda_device, host_memory
+    from .models.float8 import why_not
     from .weights.memory_plan import USABLE
     from .weights.model_set import load_model_set
     from .weights.residency import Budget
@@ -46,7 +48,13 @@ def whole_plan(folder: Path) -> dict[str, Any]:
     total, host = card[1] if card else host_memory()[0], host_memory()[0]
     budget = Budget(int(USABLE * total) or None, int(USABLE * host) or None)
     plans, int8 = _plans(models, budget), _plans(load_model_set(models.folder, models.device, "int8"), budget)
-    return {"device": models.device.type, "total": total, "plans": _facts(plans), "int8": _facts(int8)}
+    return {
+        "device": models.device.type,
+        "total": total,
+        "plans": _facts(plans),
+        "int8": _facts(int8),
+        "no_fp8": why_not(models.device),
+    }
 
 
 def _released(folder: Path) -> ModelSet:

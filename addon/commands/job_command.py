@@ -117,6 +117,7 @@ class JobCommand:
             "samplers": samplers_asked(options),
             "fast": options.fast,
             "int8": options.int8,
+            "fp8": options.fp8,
         }
 
     def refuse(self, about, code, sentence, hint="", log=""):

@@ -337,6 +337,7 @@ _MODEL_SETTINGS = {
     "matting": _one_of(MATTINGS),
     "fast": _flag,
     "int8": _flag,
+    "fp8": _flag,
 }
 _TEXTURE_SETTINGS = {"texture_size": _whole(64, 8192)}
 _FINISH_SETTINGS = {

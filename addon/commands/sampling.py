@@ -38,6 +38,11 @@ def add_sampling(command, kind):
         action="store_true",
         help="keep the large networks at 8 bits a weight, in half the memory: the result differs a little",
     )
+    group.add_argument(
+        "--fp8",
+        action="store_true",
+        help="multiply 8-bit floating point numbers, on graphics cards that have them: the result differs somewhat",
+    )
 
 
 def samplers_asked(options):

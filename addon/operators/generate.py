@@ -41,7 +41,7 @@ def no_model(scene, kind):
         return ""
     if preferences.trellis2_folder() is None:
         return "The weights of TRELLIS.2-4B are not on this computer: download them, or name their folder"
-    return too_big(kind, scene.espalier.quality, scene.espalier.sampling.int8)
+    return too_big(kind, scene.espalier.quality, sampling_settings.in_8_bits(scene.espalier.sampling))
 
 
 class InObjectMode:
@@ -146,6 +146,7 @@ def choices(settings, kind):
         "samplers": sampling_settings.asked(settings.sampling, kind),
         "fast": settings.sampling.fast,
         "int8": settings.sampling.int8,
+        "fp8": settings.sampling.fp8,
         "texture_size": int(settings.finish.texture_size),
         "matting": settings.matting.lower(),
         "models_folder": preferences.data() / "models",

@@ -32,4 +32,5 @@ class ESPALIER_OT_add_sampling_preset(AddPresetBase, bpy.types.Operator):
         *(f"sampling.{stage}.{name}" for stage in STAGES["generate"] for name in ESPALIER_PG_sampler.__annotations__),
         "sampling.fast",
         "sampling.int8",
+        "sampling.fp8",
     ]

@@ -36,6 +36,7 @@ def recall(panel, made, result):
         sampling_settings.take(panel.sampling, settings.get("samplers") or {})
         panel.sampling.fast = settings.get("fast") is True
         panel.sampling.int8 = settings.get("int8") is True
+        panel.sampling.fp8 = settings.get("fp8") is True
         if texture:
             target = request.get("target") or {}
             panel.texture_on = "COPY" if target.get("on_copy") is True else "OBJECT"

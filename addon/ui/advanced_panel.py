@@ -5,9 +5,11 @@ import bpy
 from bl_ui.utils import PresetPanel
 
 from .. import ids
+from ..memory_plan import no_fp8
 from ..samplers import STAGES
 from ..sampling_settings import VALUES, own_samplers
-from .text import settings_column
+from ..session import session
+from .text import draw_note, settings_column
 
 LABELS = {"structure": "Structure", "shape": "Shape", "material": "Material"}
 
@@ -38,6 +40,14 @@ def draw_advanced(layout, settings):
     column = settings_column(body)
     column.prop(settings.sampling, "fast")
     column.prop(settings.sampling, "int8")
+    session.planning.want()
+    reason = no_fp8()
+    row = column.row()
+    # Chosen on another computer it can still be switched off.
+    row.enabled = not reason or settings.sampling.fp8
+    row.prop(settings.sampling, "fp8")
+    if reason:
+        draw_note(column, reason, bpy.context)
 
 
 def _draw_value(column, sampler, name, use, own):

@@ -11,7 +11,7 @@ from ..operators.generate import model_and_quality
 from ..operators.texture import targets
 from ..properties import QUALITIES
 from ..request import MODEL_NOTES, STARTER, TRELLIS2
-from ..sampling_settings import asked, own_samplers
+from ..sampling_settings import asked, in_8_bits, own_samplers
 from ..session import session
 from .advanced_panel import draw_advanced
 from .engine_panel import draw_engine
@@ -108,7 +108,7 @@ def _draw_qualities(column, settings, kind, context):
     reasons = []
     for name, _, _ in QUALITIES:
         each = row.row(align=True)
-        reason = too_big(kind, name, settings.sampling.int8)
+        reason = too_big(kind, name, in_8_bits(settings.sampling))
         each.enabled = not reason
         each.prop_enum(settings, "quality", name)
         # That of the chosen one stands where its memory is told.
@@ -138,7 +138,7 @@ def _draw_model(column, settings, context):
     # A line each from the beginning, so that the buttons below stay where they are when the answers come.
     draw_sentence(note, before or "Not made on this computer yet", context, "TIME")
     if not starter:
-        plan = in_words(kind, settings.quality, settings.sampling.int8) or "Memory: not known yet"
+        plan = in_words(kind, settings.quality, in_8_bits(settings.sampling)) or "Memory: not known yet"
         draw_sentence(note, plan, context, "MEMORY")
     draw_sentence(note, MODEL_NOTES[STARTER if starter else TRELLIS2], context, "INFO")
     if not starter and preferences.trellis2_folder() is None:

@@ -21,6 +21,7 @@ from ..jobs import JobFolder
 from ..kernels.choice import why_not
 from ..mesh.finish_settings import true_or_false
 from ..mesh.png import encode_png
+from ..models import float8
 from ..weights.configuration import FILES
 from ..weights.model_set import ModelSet, load_model_set
 from ..weights.precision import Precision
@@ -29,7 +30,7 @@ from .asset import VoxelAsset
 from .stages import MAX_TOKENS, Keep, Settings, refuse_unknown
 
 SETTINGS = (
-    *("quality", "matting", "texture_size", "samplers", "fast", "int8"),
+    *("quality", "matting", "texture_size", "samplers", "fast", "int8", "fp8"),
     *("faces", "ratio", "repair", "smoothing", "hole_length", "floater_size", "thickness"),
     *("lods", "occlusion", "normal_map", "draft", "max_tokens"),
 )
@@ -75,14 +76,27 @@ def model_set(request: Mapping[str, Any]) -> ModelSet:
     models_folder = request.get("models_folder")
     if not isinstance(models_folder, str | None):
         raise EspalierError("bad_request", "The job's folder for models is no path. Start the job again.")
-    precision: Precision = "int8" if choice(request, "int8") else "auto"
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    precision = precision_of(request, device)
     key = (str(folder), str(models_folder), precision, *(file.stat().st_mtime_ns for file in files))
     if _open_set is None or _open_set[0] != key:
         release()
-        device = "cuda" if torch.cuda.is_available() else "cpu"
         elsewhere = Path(models_folder) if models_folder else None
         _open_set = (key, load_model_set(folder, device, precision, elsewhere))
     return _open_set[1]
+
+
+def precision_of(request: Mapping[str, Any], device: torch.device) -> Precision:
+    """How the request wants the networks' numbers kept. Raises EspalierError("bad_settings"), also where ``device``
+    cannot do so.
+    """
+    int8, fp8 = choice(request, "int8"), choice(request, "fp8")
+    if int8 and fp8:
+        raise EspalierError("bad_settings", "Of 8-bit weights and FP8 only one can be had: switch one of them off.")
+    if fp8:
+        float8.require(device)
+        return "fp8"
+    return "int8" if int8 else "auto"
 
 
 def model_folder(request: Mapping[str, Any]) -> Path:

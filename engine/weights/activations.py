@@ -15,6 +15,7 @@ import torch
 from ..models.bound_flow import is_short
 from ..models.dense_vae import SparseStructureDecoder
 from ..models.dinov3 import DINOv3ViT
+from ..models.float8 import Float8Linear
 from ..models.sparse_vae import SparseDecoder, SparseEncoder
 from ..models.transformer import FlowTransformer
 from ..sparse import chunk_rows
@@ -49,13 +50,16 @@ def of_flow(flow: FlowTransformer, tokens: int, cond_tokens: int, device: torch.
 
     A block is widest either in attention (queries, keys and values, turned in float32) or in its hidden layer. A short
     sample takes both sides of guidance at once, and its steps without guidance are recorded beside that, in memory of
-    their own. The unconditional side alone keeps one vector a block: next to nothing.
+    their own. The unconditional side alone keeps one vector a block: next to nothing. Float8 products have a scaled
+    copy of the hidden values and one of 8 bits in the place of their output.
     """
     config, half = flow.config, flow.dtype.itemsize
     keys_values = config.num_blocks * cond_tokens * 2 * config.model_channels * half
     hidden = int(config.model_channels * config.mlp_ratio)
     attention = config.model_channels * (7 * half + 4 * FLOAT)
     feed_forward = config.model_channels * 3 * half + 2 * hidden * half
+    if any(isinstance(layer, Float8Linear) for layer in flow.modules()):
+        feed_forward += hidden
     sides = 3 if is_short(tokens, device) else 1
     return keys_values + tokens * (flow.head_dim * FLOAT + sides * max(attention, feed_forward))
 

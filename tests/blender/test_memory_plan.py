@@ -14,6 +14,7 @@ from espalier.addon.operators.generate import no_model, why_not
 from espalier.addon.operators.texture import why_not_texture
 from espalier.addon.session import session
 from espalier.addon.ui import panels
+from espalier.addon.ui.advanced_panel import draw_advanced
 
 from .stand_in import tick
 from .test_finish_settings import Layout
@@ -33,6 +34,7 @@ def plans(device="cuda"):
         "total": 16 * GIB,
         "plans": facts(kinds),
         "int8": facts(int8),
+        "no_fp8": "" if device == "cuda" else "FP8 needs a card.",
     }
 
 
@@ -113,6 +115,37 @@ def test_a_quality_that_fits_with_8_bit_weights_is_had_with_them(panel):
     panel.sampling.int8 = True
     assert why_not(bpy.context.scene) == "" and "its networks take turns in 14.5 GB" in drawn(panel)[1]
     assert drawn(panel)[0]["FINE"]
+
+
+class Advanced(Layout):
+    """Writes down which values can be changed."""
+
+    enabled = True
+
+    def _part(self, **_options):
+        return Advanced(self.drawn, self)
+
+    row = column = split = _part
+
+    def prop(self, _owner, name, **_options):
+        self.drawn[name] = self.enabled
+
+
+def test_fp8_can_be_chosen_only_where_the_engine_has_found_it_and_always_be_switched_off(panel):
+    def enabled():
+        calls = {}
+        draw_advanced(Advanced(calls), panel)
+        return calls["fp8"], "FP8 needs a card." in " ".join(calls["labels"])
+
+    panel.model = "STARTER"
+    assert enabled() == (True, False)
+    session.planning.plan = plans("cpu")
+    assert enabled() == (False, True)
+    panel.sampling.fp8 = True
+    assert enabled() == (True, True)
+    session.planning.plan = plans("cuda")
+    panel.sampling.fp8 = False
+    assert enabled() == (True, False)
 
 
 def test_the_starter_needs_no_plan(panel):

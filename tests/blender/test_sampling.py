@@ -108,7 +108,7 @@ def test_what_a_result_was_sampled_with_comes_back_as_it_was_and_the_engine_take
 def test_the_object_tells_how_it_was_sampled_and_use_settings_brings_it_back(panel, engine):
     panel.sampling.material.use_steps = True
     panel.sampling.material.steps = 7
-    panel.sampling.fast = panel.sampling.int8 = True
+    panel.sampling.fast = panel.sampling.int8 = panel.sampling.fp8 = True
     bpy.ops.espalier.generate()
     tick()
     engine.finish()
@@ -116,12 +116,12 @@ def test_the_object_tells_how_it_was_sampled_and_use_settings_brings_it_back(pan
     item = bpy.context.view_layer.objects.active
     assert json.loads(item[ids.PROP_SETTINGS])["samplers"] == {"material": {"steps": 7}}
     take(panel.sampling, {"shape": {"steps": 3}})
-    panel.sampling.fast = panel.sampling.int8 = False
+    panel.sampling.fast = panel.sampling.int8 = panel.sampling.fp8 = False
     session.look()
     tick()
     assert bpy.ops.espalier.recall(job=item[ids.PROP_JOB]) == {"FINISHED"}
     assert asked(panel.sampling, "generate") == {"material": {"steps": 7}}
-    assert panel.sampling.fast and panel.sampling.int8
+    assert panel.sampling.fast and panel.sampling.int8 and panel.sampling.fp8
 
 
 def test_a_request_without_choices_is_what_it_was_before_there_were_any(panel, engine):
@@ -232,7 +232,7 @@ def test_a_row_that_cannot_be_sampled_is_refused_before_anything_runs(tmp_path, 
     assert not made and len(faults) == 1 and reason in faults[0].sentence
 
 
-@pytest.mark.parametrize("name", ["fast", "int8"])
+@pytest.mark.parametrize("name", ["fast", "int8", "fp8"])
 def test_a_choice_is_said_only_where_it_is_made_and_the_engine_reads_it(name):
     assert name not in make_request("mug", "mug.png", 1)["settings"]
     pytest.importorskip("torch")

@@ -284,6 +284,18 @@ TOLD = {
     "The setting {0} is {1}, which is not possible: choose a number from 0 to {2}.": (
         "Der Wert {0} ist {1}, das geht nicht: eine Zahl von 0 bis {2} wählen."
     ),
+    "Of 8-bit weights and FP8 only one can be had: switch one of them off.": (
+        "Von 8-Bit-Gewichten und FP8 geht nur eines: eines von beiden ausschalten."
+    ),
+    "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer: switch it off on this computer.": (
+        "FP8 braucht eine NVIDIA-Grafikkarte der Reihe RTX 40, H100 oder neuer: auf diesem Rechner ausschalten."
+    ),
+    "This graphics card is too old for FP8, which came with the RTX 40 series and H100: switch it off.": (
+        "Diese Grafikkarte ist zu alt für FP8, das mit der Reihe RTX 40 und H100 kam: ausschalten."
+    ),
+    "FP8 does not work with this graphics card and this version of torch: switch it off.": (
+        "FP8 läuft mit dieser Grafikkarte und dieser Fassung von torch nicht: ausschalten."
+    ),
     "The setting {0} is {1}, which is neither true nor false.": "Der Wert {0} ist {1}, weder wahr noch falsch.",
     "The setting lods should be a list of at most {0} shares, for example 0.5 and 0.25.": (
         "Der Wert lods sollte eine Liste von höchstens {0} Anteilen sein, zum Beispiel 0.5 und 0.25."

@@ -231,6 +231,12 @@ WORDS = {
         "Die großen Netzwerke mit 8 Bit je Gewicht halten, in halb so viel Speicher: auf kleineren Karten müssen sie "
         "sich nicht abwechseln. Das Ergebnis weicht etwas ab"
     ),
+    "FP8 Products": "FP8-Produkte",
+    "Let large networks multiply 8-bit floating point numbers, which newer graphics cards do faster. The result "
+    "differs somewhat": (
+        "Die großen Netzwerke Gleitkommazahlen von 8 Bit multiplizieren lassen, was neuere Grafikkarten schneller "
+        "können. Das Ergebnis weicht merklich ab"
+    ),
     "How strongly the result follows the image. 1 is without guidance and takes half the time; high values "
     "exaggerate": (
         "Wie stark das Ergebnis dem Bild folgt. 1 ist ohne Führung und dauert halb so lange; hohe Werte übertreiben"

@@ -8,6 +8,7 @@ import pytest
 import torch
 from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.jobs import JobFolder
+from espalier.engine.models import float8
 from espalier.engine.pipelines import generate_job
 from espalier.engine.pipelines import job as shared
 from espalier.tests.engine.pipelines.helpers import Report, make_job
@@ -92,6 +93,18 @@ def test_weights_of_8_bits_are_the_job_s_own_choice(tmp_path, tiny_set):
     np.testing.assert_allclose(latents[1], latents[0], atol=0.05 * np.abs(latents[0]).max())
 
 
+def test_fp8_is_refused_where_the_device_has_none_and_is_the_job_s_own_choice_where_it_has(
+    tmp_path, tiny_set, monkeypatch
+):
+    job = make_job(tmp_path, tiny_set, settings={"fp8": True})
+    if not torch.cuda.is_available():
+        with pytest.raises(EspalierError) as refused:
+            run(job)
+        assert refused.value.code == "bad_settings" and "RTX 40" in refused.value.sentence
+    monkeypatch.setattr(float8, "require", lambda device: None)
+    assert shared.model_set(job.request()).precision == "fp8"
+
+
 def test_models_stay_loaded_between_jobs(tmp_path, tiny_set):
     first = shared.model_set({"model": {"set": "tiny", "path": str(tiny_set)}})
     assert shared.model_set({"model": {"set": "tiny", "path": str(tiny_set)}}) is first
@@ -125,6 +138,8 @@ def test_cancel_ends_the_job_in_any_stage_and_the_next_run_succeeds(tmp_path, ti
         ({"settings": {"samplers": {"shape": {"order": 3}}}}, "bad_request", "shape sampler"),
         ({"settings": {"fast": 1}}, "bad_settings", "setting fast"),
         ({"settings": {"int8": "yes"}}, "bad_settings", "setting int8"),
+        ({"settings": {"fp8": 1}}, "bad_settings", "setting fp8"),
+        ({"settings": {"int8": True, "fp8": True}}, "bad_settings", "only one"),
         (
             {"settings": {"samplers": {"shape": {"step": 1}}}},
             "bad_request",
