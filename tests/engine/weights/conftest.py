@@ -3,6 +3,8 @@
 
 import dataclasses
 import hashlib
+import json
+import shutil
 
 import numpy as np
 import pytest
@@ -139,3 +141,32 @@ def without_checksums(entry):
         for part in entry.parts
     )
     return dataclasses.replace(entry, parts=parts)
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory):
+    """The published set's descriptions, in full size and without weights, on a graphics card."""
+    from espalier.engine.weights.model_set import load_model_set
+    from espalier.engine.weights.released import CONFIGURATIONS, NETWORKS
+
+    folder = tmp_path_factory.mktemp("published")
+    for name in ("pipeline.json", "texturing_pipeline.json"):
+        shutil.copy(CONFIGURATIONS / name, folder / name)
+    for network in NETWORKS.values():
+        path = folder / network.path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if network.name == "DINOv3ViT":
+            (path.parent / "config.json").write_text(json.dumps(network.args))
+            (path.parent / "model.safetensors").touch()
+        else:
+            description = {"name": network.name, "args": network.args}
+            path.with_name(path.name + ".json").write_text(json.dumps(description))
+    return load_model_set(folder, "cuda")
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A set of all the released kinds, next to no width."""
+    from espalier.tests.engine.pipelines.released_set import write_released_set
+
+    return write_released_set(tmp_path_factory.mktemp("small") / "set")

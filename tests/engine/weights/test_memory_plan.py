@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What fits is said before a job; under every plan the results are the same bits; what does not fit says what would."""
 
-import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -17,40 +15,14 @@ from espalier.engine.pipelines.stages import MAX_TOKENS
 from espalier.engine.pipelines.texturing import Texturing
 from espalier.engine.weights.memory_plan import free_memory, memory_plans, plan_memory, run_within_memory
 from espalier.engine.weights.model_set import IMAGE_ENCODER, load_model_set
-from espalier.engine.weights.released import CONFIGURATIONS, NETWORKS
 from espalier.engine.weights.residency import Budget, Use
 from espalier.tests.engine.mesh.shapes import sphere
-from espalier.tests.engine.pipelines.released_set import write_released_set
 from espalier.tests.tiny_set import write_tiny_set
 from PIL import Image
 
 ROOT = Path(__file__).parents[3]
 GB = 1 << 30
 PICTURE = Image.fromarray(np.linspace(0, 255, 64 * 64 * 3).reshape(64, 64, 3).astype(np.uint8))
-
-
-@pytest.fixture(scope="module")
-def published(tmp_path_factory):
-    """The published set's descriptions, in full size and without weights, on a graphics card."""
-    folder = tmp_path_factory.mktemp("published")
-    for name in ("pipeline.json", "texturing_pipeline.json"):
-        shutil.copy(CONFIGURATIONS / name, folder / name)
-    for network in NETWORKS.values():
-        path = folder / network.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if network.name == "DINOv3ViT":
-            (path.parent / "config.json").write_text(json.dumps(network.args))
-            (path.parent / "model.safetensors").touch()
-        else:
-            description = {"name": network.name, "args": network.args}
-            path.with_name(path.name + ".json").write_text(json.dumps(description))
-    return load_model_set(folder, "cuda")
-
-
-@pytest.fixture(scope="module")
-def small(tmp_path_factory):
-    """A set of all the released kinds, next to no width."""
-    return write_released_set(tmp_path_factory.mktemp("small") / "set")
 
 
 @pytest.fixture(scope="module")
@@ -88,8 +60,9 @@ def test_weights_count_with_the_published_sizes(published):
         assert published.size(name) / 1e9 == pytest.approx(size, rel=0.04)
 
 
-def test_8_bit_weights_take_half_the_memory_and_let_more_stay(published):
-    smaller = load_model_set(published.folder, "cuda", "int8")
+@pytest.mark.parametrize("precision", ["int8", "fp8"])
+def test_8_bit_weights_take_half_the_memory_and_let_more_stay(published, precision):
+    smaller = load_model_set(published.folder, "cuda", precision)
     for name in ("sparse_structure_flow_model", "shape_slat_flow_model_1024", "tex_slat_flow_model_512"):
         assert smaller.size(name) < 0.53 * published.size(name)
     assert smaller.size("shape_slat_decoder") == published.size("shape_slat_decoder")
