@@ -12,6 +12,8 @@ import torch
 from espalier.engine.flow.sampler import FlowEulerGuidanceIntervalSampler, SamplerParams
 from espalier.engine.models import attention
 from espalier.engine.models.bound_flow import BoundFlow
+from espalier.engine.models.float8 import Float8Linear
+from espalier.engine.models.quantised import QuantisedLinear, quantise_torso
 from espalier.engine.models.registry import build_model
 from espalier.tests.samples import batch_of, lively
 
@@ -55,11 +57,16 @@ def adding_in_half(q, k, v, mask):
     return torch.nn.functional.pad(sums[:, :-1] / sums[:, -1:], (0, 0, 0, len(k) - CELLS))[None].to(torch.bfloat16)
 
 
-def sampled(dtype, kernel=None):
-    """The latent of the wire's first cells, sampled by a random network whose torso runs in ``dtype``."""
+def sampled(dtype, kernel=None, layers=None):
+    """The latent of the wire's first cells, sampled by a random network whose torso runs in ``dtype``.
+
+    ``layers``: the kind that takes the place of its linear layers, by default none.
+    """
     torch.manual_seed(0)
     model = lively(build_model("SLatFlowModel", SIZES))
     model.convert_to(dtype)
+    if layers is not None:
+        quantise_torso(model, layers)
     x, cond = wire(), torch.randn(1, 5, 16)
     with pytest.MonkeyPatch.context() as patch, torch.no_grad():
         if kernel is not None:
@@ -75,7 +82,9 @@ def agreement(one, other):
     return (one.sign() == other.sign()).float().mean().item()
 
 
-def test_a_wire_keeps_its_signs_in_half_precision_and_loses_them_in_half_precision_sums():
+def test_a_wire_keeps_its_signs_in_half_precision_and_in_8_bits_and_loses_them_in_half_precision_sums():
     exact = sampled(torch.float32)
     assert agreement(sampled(torch.bfloat16), exact) > AGREEMENT
+    assert agreement(sampled(torch.bfloat16, layers=QuantisedLinear), exact) > AGREEMENT
+    assert agreement(sampled(torch.bfloat16, layers=Float8Linear), exact) > AGREEMENT - 0.01
     assert agreement(sampled(torch.bfloat16, adding_in_half), exact) < AGREEMENT - 0.02
