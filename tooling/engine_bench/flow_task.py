@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -16,6 +17,8 @@ from ...engine.kernels.choice import plain_torch, serve
 from ...engine.models import attention
 from ...engine.models.attention_kernels import FLASH, by_flash_attn, by_torch, fastest
 from ...engine.models.bound_flow import BoundFlow, State, is_short
+from ...engine.models.float8 import Float8Linear, why_not
+from ...engine.models.quantised import QuantisedLinear, quantise_torso
 from ...engine.models.transformer import FlowTransformer
 from ...engine.sparse import SparseTensor
 from ...engine.weights import activations
@@ -68,6 +71,11 @@ def main(arguments: list[str]) -> int:
         with plain_torch():
             step = guided_step(flow, x, cond, shipped)
             switches["Triton kernels"] = {"shipped": True, **measured(lambda: step(tokens, t), device)}
+    for name, kind in _eight_bits(device):
+        reduced = copy.deepcopy(flow)
+        quantise_torso(reduced, kind)
+        step = guided_step(reduced, x, cond, shipped)
+        switches[name] = {"shipped": False, **measured(lambda step=step: step(tokens, t), device)}
     kernels = {}
     for name, use in _attention_kernels(device):
         step = guided_step(flow, x, cond, shipped)
@@ -107,6 +115,13 @@ def _sample(flow: FlowTransformer, tokens: int, device: torch.device) -> State:
     cells = torch.stack([torch.zeros_like(nearest), nearest // side**2, nearest // side % side, nearest % side], 1)
     channels = min(flow.config.in_channels, 32)
     return SparseTensor(torch.randn(tokens, channels, device=device), cells.int().to(device))
+
+
+def _eight_bits(device: torch.device) -> Iterator[tuple[str, type[QuantisedLinear]]]:
+    """The approximations that a user may choose, as far as the device has them."""
+    yield "8-bit weights (int8)", QuantisedLinear
+    if not why_not(device):
+        yield "8-bit products (fp8)", Float8Linear
 
 
 def _attention_kernels(device: torch.device) -> Iterator[tuple[str, contextlib.AbstractContextManager]]:
