@@ -21,6 +21,8 @@ from .quantised import QuantisedLinear
 FORMAT = torch.float8_e4m3fn
 MULTIPLE = 16
 """What the chips want both sides of a weight to be a multiple of; another layer stays as it is, on every device."""
+SHORTEST_SUM = 32
+"""They want sums of at least so many products, too."""
 OLDEST = (8, 9)
 """The first compute capability with such products."""
 
@@ -33,7 +35,8 @@ class Float8Linear(QuantisedLinear):
 
     @staticmethod
     def suits(linear: nn.Linear) -> bool:
-        return linear.in_features % MULTIPLE == 0 and linear.out_features % MULTIPLE == 0
+        sizes = linear.in_features, linear.out_features
+        return linear.in_features >= SHORTEST_SUM and not any(size % MULTIPLE for size in sizes)
 
     @staticmethod
     def quantised(weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -88,10 +91,12 @@ def why_not(device: torch.device) -> str:
     """Why a device has no float8 products, in a sentence; "" where it has. The first call for a card tries them."""
     if device.type != "cuda" or torch.version.cuda is None:
         return "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer: switch it off on this computer."
-    if torch.cuda.get_device_capability(device) < OLDEST:
+    capability = torch.cuda.get_device_capability(device)
+    if capability < OLDEST:
         return "This graphics card is too old for FP8, which came with the RTX 40 series and H100: switch it off."
     try:
-        close = _agrees(device)
+        # On the first of these chips torch before 2.12 starts them outside of the current stream, where they can hang.
+        close = (capability > OLDEST or torch.__version__ >= (2, 12)) and _agrees(device)
     except torch.OutOfMemoryError:
         raise
     except RuntimeError:  # torch for Windows, for one, is built without these products

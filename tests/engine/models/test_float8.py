@@ -76,8 +76,9 @@ def test_only_layers_of_the_torso_that_the_chip_can_take_are_replaced_and_both_s
     quantise_torso(model, Float8Linear)
     kinds = {name: type(layer) for name, layer in model.named_modules()}
     assert kinds["blocks.0.mlp.mlp.2"] is Float8Linear and kinds["out_layer"] is torch.nn.Linear
-    # The condition's 24 channels are no multiple of 16.
+    # The condition's 24 channels are no multiple of 16, and 16 are too few.
     assert issubclass(kinds["blocks.0.cross_attn.to_kv"], torch.nn.Linear)
+    assert not Float8Linear.suits(torch.nn.Linear(16, 64)) and Float8Linear.suits(torch.nn.Linear(32, 16))
     for side, before in zip((cond, model.no_condition()), exact, strict=True):
         share = (model(x, t, side) - before).norm() / before.norm()
         assert 0.001 < share < 0.1
@@ -99,6 +100,20 @@ def test_an_older_card_and_one_whose_products_are_wrong_are_told_apart(monkeypat
     monkeypatch.setattr(float8, "_agrees", lambda device: close)
     why_not.cache_clear()
     assert reason in why_not(torch.device("cuda", 0))
+    why_not.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("capability", "version", "works"),
+    [((8, 9), "2.11.0", False), ((8, 9), "2.13.0+cu130", True), ((9, 0), "2.11.0", True), ((12, 0), "2.11.0", True)],
+)
+def test_the_first_of_these_chips_needs_a_torch_that_keeps_to_the_stream(monkeypatch, capability, version, works):
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch, "__version__", torch.torch_version.TorchVersion(version))
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    monkeypatch.setattr(float8, "_agrees", lambda device: True)
+    why_not.cache_clear()
+    assert (why_not(torch.device("cuda", 0)) == "") == works
     why_not.cache_clear()
 
 
