@@ -70,7 +70,7 @@ def by_definition(values: Tensor, scale: Tensor, weight: Tensor, weight_scale: T
 def by_chip(values: Tensor, scale: Tensor, weight: Tensor, weight_scale: Tensor, bias: Tensor | None) -> Tensor:
     """The same by the chip's own float8 products, in bfloat16."""
     return torch._scaled_mm(
-        values,
+        values.contiguous(),
         weight.t(),
         scale_a=scale,
         scale_b=weight_scale.t(),
@@ -105,9 +105,11 @@ def why_not(device: torch.device) -> str:
 
 
 def _agrees(device: torch.device) -> bool:
-    """Whether the chip's product of a small matrix is the defined one, but for rounding to bfloat16."""
+    """Whether the chip's product of a small matrix is the defined one, but for rounding to bfloat16 and, beside sums of
+    about 16, for the 14 bits that tensor cores keep of a sum of 128 products.
+    """
     drawn = torch.Generator().manual_seed(0)
     rows, weights, bias = (torch.randn(*size, generator=drawn).to(device) for size in ((40, 256), (64, 256), (64,)))
     product = *in_float8(rows), *in_float8(weights), bias.bfloat16()
     exact = by_definition(*product)
-    return bool(((by_chip(*product).float() - exact).abs() <= 0.01 * exact.abs() + 0.01).all())
+    return bool(((by_chip(*product).float() - exact).abs() <= 0.01 * exact.abs() + 0.1).all())
