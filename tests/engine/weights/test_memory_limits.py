@@ -60,7 +60,7 @@ def steps(models, kind):
         bound, t = BoundFlow(network, x, cond.to(device), extra), torch.full((1,), 700.0, device=device)
         # Twice: the second time is recorded where the sample is short.
         for _ in range(2):
-            for side in filter(None, (bound.positive, bound.negative, bound.both)):
+            for side in (bound.positive, bound.both or bound.negative):
                 bound(x, t, side)
 
     def decode(name, tokens, guide=None):
@@ -72,11 +72,9 @@ def steps(models, kind):
     yield IMAGE_ENCODER
     flow("sparse_structure_flow_model", None, route.structure_cond)
     yield "structure flow"
-    volume, side = (
-        models.model("sparse_structure_decoder"),
-        models.sketch("sparse_structure_flow_model").config.resolution,
-    )
-    volume(torch.randn(1, volume.config.latent_channels, side, side, side, device=device))
+    side = models.sketch("sparse_structure_flow_model").config.resolution
+    channels = models.sketch("sparse_structure_decoder").config.latent_channels
+    models.model("sparse_structure_decoder")(torch.randn(1, channels, side, side, side, device=device))
     yield "structure decoder"
     tokens = cells_of(route.structure_grid)
     if route.low:
