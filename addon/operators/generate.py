@@ -55,6 +55,17 @@ class InObjectMode:
         return True
 
 
+class WithEngine:
+    """For operators that order a job of what is there already."""
+
+    @classmethod
+    def poll(cls, _context):
+        reason = no_engine()
+        if reason:
+            cls.poll_message_set(told(reason))
+        return not reason
+
+
 class ESPALIER_OT_generate(bpy.types.Operator):
     bl_idname = ids.OP_GENERATE
     bl_label = "Generate"

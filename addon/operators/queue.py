@@ -9,7 +9,7 @@ from ..languages import iface_, told
 from ..order import Order
 from ..orders import next_in_row, order_of
 from ..session import session
-from .generate import no_engine
+from .generate import WithEngine
 
 
 class _OfQueue(bpy.types.Operator):
@@ -68,20 +68,13 @@ class ESPALIER_OT_queue_remove(_OfQueue):
         return {"FINISHED"}
 
 
-class ESPALIER_OT_queue_earlier(bpy.types.Operator):
+class ESPALIER_OT_queue_earlier(WithEngine, bpy.types.Operator):
     bl_idname = ids.OP_QUEUE_EARLIER
     bl_label = "Earlier Jobs"
     bl_description = (
         "Run the jobs that were waiting when Blender was closed; their objects appear from the 3D cursor on"
     )
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, _context):
-        reason = no_engine()
-        if reason:
-            cls.poll_message_set(told(reason))
-        return not reason
 
     def execute(self, context):
         jobs, row = session.shelf.forsaken() if session.shelf is not None else [], None

@@ -13,7 +13,7 @@ from ..languages import iface_, reported, rpt_, tip_, told
 from ..orders import next_in_row, order_here
 from ..request import make_refinish_request, new_seed
 from ..session import session
-from .generate import InObjectMode, no_engine
+from .generate import InObjectMode, WithEngine
 from .recall import recall
 
 
@@ -82,7 +82,7 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
         return {"FINISHED"}
 
 
-class ESPALIER_OT_finish_result(_OfResult):
+class ESPALIER_OT_finish_result(WithEngine, _OfResult):
     bl_idname = ids.OP_FINISH_RESULT
     bl_label = "Finish Again"
     bl_description = (
@@ -90,13 +90,6 @@ class ESPALIER_OT_finish_result(_OfResult):
         "stands in the scene"
     )
     bl_options = {"INTERNAL"}
-
-    @classmethod
-    def poll(cls, _context):
-        reason = no_engine()
-        if reason:
-            cls.poll_message_set(told(reason))
-        return not reason
 
     def execute(self, context):
         job = self.stored()
@@ -116,20 +109,13 @@ class ESPALIER_OT_finish_result(_OfResult):
         return {"FINISHED"}
 
 
-class ESPALIER_OT_variants(_OfResult):
+class ESPALIER_OT_variants(WithEngine, _OfResult):
     bl_idname = ids.OP_VARIANTS
     bl_label = "Variants"
     bl_description = "Make more objects of the same image with the same settings and other seeds"
     bl_options = {"INTERNAL"}
 
     count: bpy.props.IntProperty(name="Variants", description="How many objects are made", default=3, min=1, max=64)
-
-    @classmethod
-    def poll(cls, _context):
-        reason = no_engine()
-        if reason:
-            cls.poll_message_set(told(reason))
-        return not reason
 
     def invoke(self, context, _event):
         return context.window_manager.invoke_props_dialog(self, width=220)

@@ -9,6 +9,7 @@ from ..client.install import carries_wheels
 from ..languages import iface_, told
 from ..request import STARTER
 from ..session import session
+from .jobs import MODEL_NAMES
 from .text import draw_progress, draw_sentence, megabytes, settings_column
 
 # What the self-test looks at, as the engine calls it, and what its marks mean.
@@ -99,7 +100,7 @@ def _draw_models(box, context, owner):
 def _draw_model(box, context, entry):
     name, state, size = str(entry.get("set")), entry.get("state"), entry.get("size", 0)
     row = box.row()
-    label = iface_("Starter") if name == STARTER else name
+    label = iface_(MODEL_NAMES.get(name, name))
     row.label(text=label, icon=STATES.get(state, "BLANK1"), translate=False)
     licences = ", ".join(dict.fromkeys(part["licence"] for part in entry.get("repositories", ())))
     row.label(text=" · ".join(filter(None, [megabytes(size) if size else "", licences])), translate=False)
