@@ -19,6 +19,12 @@ def until(condition, pump=None, seconds=120.0):
     raise AssertionError(f"not within {seconds} s")
 
 
+def reach(queue, job, stage, step=0):
+    """Pump until the job is at ``step`` of ``stage`` or later in it; fail at once when it ends before."""
+    until(lambda: job.ended or (job.stage == stage and job.step >= step), queue.poll)
+    assert not job.ended, f"{job.state} before {stage}: {job.problem}"
+
+
 def is_running(pid):
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

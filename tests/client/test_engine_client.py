@@ -12,7 +12,7 @@ import pytest
 from espalier.addon.client import EngineState, JobQueue
 from espalier.addon.client import engine as engine_module
 from espalier.engine import protocol
-from espalier.tests.client.helpers import assert_no_half_files, is_running, until
+from espalier.tests.client.helpers import assert_no_half_files, is_running, reach, until
 
 
 def pid_of(engine):
@@ -23,10 +23,6 @@ def run(queue, job, seconds=240.0):
     """Pump until the job has ended."""
     until(lambda: job.ended, queue.poll, seconds)
     return job
-
-
-def reach(queue, job, stage):
-    until(lambda: job.stage == stage, queue.poll)
 
 
 # ---------------------------------------------------------------------------------------------------------------- death

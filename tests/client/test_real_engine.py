@@ -12,10 +12,12 @@ import pytest
 from espalier.addon.client import EngineClient, JobQueue, JobStore
 from espalier.addon.client import engine as engine_module
 from espalier.engine.jobs import JobFolder
-from espalier.tests.client.helpers import assert_no_half_files, until
+from espalier.tests.client.helpers import assert_no_half_files, reach, until
 from PIL import Image
 
 ROOT = Path(__file__).resolve().parents[2]
+LONG = 1_000
+"""Steps of a stage that a test wants to be in: seconds. Twenty take less than the time between two reports."""
 
 
 @pytest.fixture(scope="module")
@@ -39,18 +41,22 @@ def queue(tmp_path_factory):
 
 @pytest.fixture
 def add(queue, tiny_set):
-    """Return a function that queues a generation from a picture of a red square, or from other bytes."""
+    """Return a function that queues a generation from a picture of a red square, or from other bytes.
 
-    def make(data=None, name="square", kind="generate", files=None):
+    ``steps``: sampler steps by stage, in place of the set's own.
+    """
+
+    def make(data=None, name="square", kind="generate", files=None, steps=None):
         if data is None:
             pixels = np.zeros((80, 80, 4), np.uint8)
             pixels[15:65, 20:60] = (200, 40, 30, 255)
             stream = io.BytesIO()
             Image.fromarray(pixels).save(stream, "PNG")
             data = stream.getvalue()
+        samplers = {stage: {"steps": count} for stage, count in (steps or {}).items()}
         request = {
             "kind": kind,
-            "settings": {"quality": "starter", "texture_size": 128, "faces": 500},
+            "settings": {"quality": "starter", "texture_size": 128, "faces": 500, "samplers": samplers},
             "seed": 7,
             "model": {"set": "tiny", "path": str(tiny_set)},
             "online": False,
@@ -76,8 +82,8 @@ def test_the_greeting_comes_within_six_seconds(queue):
 
 
 def test_a_picture_becomes_arrays_and_maps(queue, add):
-    job = add()
-    until(lambda: job.stage == "material", queue.poll)
+    job = add(steps={"material": 500})
+    reach(queue, job, "material")
     assert 0.2 < job.fraction < 0.9 and job.eta_s > 0, "a first job can say how long it takes, too"
     finish(queue, job)
     assert job.state == "finished", job.problem
@@ -105,8 +111,8 @@ def test_a_mesh_and_a_picture_become_maps(queue, add):
 
 
 def test_cancel_in_the_middle_of_sampling_is_obeyed_within_a_second(queue, add):
-    job = add()
-    until(lambda: job.stage == "structure" and job.step > 1, queue.poll)
+    job = add(steps={"structure": LONG})
+    reach(queue, job, "structure", step=2)
     queue.cancel(job.id)
     begun = time.monotonic()
     assert finish(queue, job).state == "cancelled" and time.monotonic() - begun < 1
@@ -122,8 +128,8 @@ def test_what_is_no_image_ends_in_a_sentence(queue, add, data):
 
 @pytest.mark.parametrize("stage", ["structure", "material"])
 def test_killed_in_a_stage_what_was_computed_stays_and_the_next_job_works(queue, add, stage):
-    job = add()
-    until(lambda: job.stage == stage, queue.poll)
+    job = add(steps={stage: LONG})
+    reach(queue, job, stage)
     os.kill(queue.engine._link.process.pid, signal.SIGKILL)
     assert finish(queue, job).problem.code == "engine_killed"
     assert (job.folder / "prepared.png").is_file()
