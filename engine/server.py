@@ -60,18 +60,20 @@ class _Submitted:
     id: str
     folder: JobFolder
     cancel: threading.Event = field(default_factory=threading.Event)
+    begun: bool = False
 
 
 class Report:
     """What a handler calls: ``report(stage, step, of)`` at every step. It raises Cancelled once the user cancelled.
 
-    ``report.preview(stage, file)`` announces a picture in the job folder, ``report.log(level, text)`` writes to
-    log.txt and tells Blender.
+    ``report.tell(text)`` says what the step is about, ``report.preview(stage, file)`` announces a picture in the
+    job folder, ``report.log(level, text)`` writes to log.txt and tells Blender.
     """
 
     def __init__(self, job: _Submitted, clock: StageClock, send: Callable[..., None]) -> None:
         self._job, self._clock, self._send = job, clock, send
         self._sent = 0.0
+        self._step = (0, 0)
 
     def __call__(self, stage: str, step: int, of: int) -> None:
         """Report that ``step`` of ``of`` steps of ``stage`` are done. Raises Cancelled; OSError on a full disk."""
@@ -80,13 +82,21 @@ class Report:
         entered = self._clock.enter(stage)
         if entered:
             self._job.folder.enter_stage(stage, self._clock.seconds())
+        self._step = (int(step), int(of))
         now = time.monotonic()
         if entered or step >= of or now - self._sent >= PROGRESS_SECONDS:
             self._sent = now
-            fraction, eta = self._clock.estimate(step, of)
-            self._send(
-                "progress", job=self._job.id, stage=stage, step=int(step), of=int(of), eta_s=eta, fraction=fraction
-            )
+            self._progress()
+
+    def _progress(self, **more: str) -> None:
+        step, of = self._step
+        fraction, eta = self._clock.estimate(step, of)
+        told = {"step": step, "of": of, "eta_s": eta, "fraction": fraction, **more}
+        self._send("progress", job=self._job.id, stage=self._clock.stage, **told)
+
+    def tell(self, text: str) -> None:
+        """Say ``text`` in place of the stage's name until the next step."""
+        self._progress(text=text[:_LONGEST])
 
     def preview(self, stage: str, file: str) -> None:
         """Announce a picture of the job after ``stage``. Raises EspalierError for a name outside the folder."""
@@ -238,10 +248,16 @@ class Server:
 
     def _run_job(self, job: _Submitted) -> None:
         """Take one job from its request to finished, failed or cancelled."""
+        # The device is kept until the end is written: another engine may wait for it to work in this very folder.
+        with contextlib.ExitStack() as device:
+            end, fields = self._to_its_end(job, device)
+        self._send(end, job=job.id, **fields)
+
+    def _to_its_end(self, job: _Submitted, device: contextlib.ExitStack) -> tuple[str, dict[str, Any]]:
+        """Run a job and write how it ended; return its last message."""
         state = protocol.FAILED
         try:
-            self._finish(job)
-            return
+            return protocol.FINISHED, self._finish(job, device)
         except Cancelled:
             if self._leaving.is_set():
                 failure = EspalierError("interrupted", "The engine was stopped while this job was running.")
@@ -257,13 +273,18 @@ class Server:
         sentence, hint = failure.sentence[:_LONGEST], failure.hint[:_LONGEST]
         problem = {"code": failure.code, "sentence": sentence, "hint": hint}
         with contextlib.suppress(OSError, ValueError, EspalierError):
-            # Where this cannot be written (full disk) Blender still hears it.
-            job.folder.set_state(state, problem=problem)
+            # Where this cannot be written (full disk) Blender still hears it. A job that was not begun here and waits
+            # no longer is another engine's.
+            if job.begun or job.folder.state().get("state") == protocol.WAITING:
+                job.folder.set_state(state, problem=problem)
         log = job.folder.path / protocol.LOG_FILE
-        self._send(state, job=job.id, log=str(log) if os.path.isfile(log) else "", **problem)
+        return state, {"log": str(log) if os.path.isfile(log) else "", **problem}
 
-    def _finish(self, job: _Submitted) -> None:
-        """Run a job to its end. Raises what its handler raises, Cancelled, EspalierError, OSError."""
+    def _finish(self, job: _Submitted, device: contextlib.ExitStack) -> dict[str, Any]:
+        """Run a job to its end on the device, which is entered into ``device``; return what to tell of it.
+
+        Raises what its handler raises, Cancelled, EspalierError, OSError.
+        """
         if job.cancel.is_set():
             raise Cancelled
         folder = job.folder
@@ -284,18 +305,19 @@ class Server:
             if waiting.enter(WAITING_STAGE):
                 self._send("progress", job=job.id, stage=WAITING_STAGE, step=0, of=0, eta_s=None, text=sentence)
 
-        with device_lock.hold(device_lock.lock_file(self._device), str(request.get("name") or job.id), wait):
-            # Not before: another engine may be at work in this very folder.
-            folder.begin()
-            clock = StageClock(earlier_seconds(folder.path, request) or self._typical.get(kind, {}))
-            self._current = (job, clock)
-            memory = machine.PeakMemory()
-            result = handler(folder, Report(job, clock, self._send), job.cancel.is_set)
-            file = str(result.get("result") or protocol.RESULT_FILE)
-            peak = memory.read()
-        seconds = {k: round(v, 3) for k, v in clock.seconds().items()}
+        lock = device_lock.lock_file(self._device)
+        device.enter_context(device_lock.hold(lock, str(request.get("name") or job.id), wait))
+        # Not before: another engine may be at work in this very folder.
+        folder.begin()
+        job.begun = True
+        clock = StageClock(earlier_seconds(folder.path, request) or self._typical.get(kind, {}))
+        self._current = (job, clock)
+        memory = machine.PeakMemory()
+        result = handler(folder, Report(job, clock, self._send), job.cancel.is_set)
+        file = str(result.get("result") or protocol.RESULT_FILE)
+        seconds, peak = {k: round(v, 3) for k, v in clock.seconds().items()}, memory.read()
         folder.set_state(protocol.FINISHED, stage="", seconds=seconds, peak_memory=peak)
-        self._send("finished", job=job.id, result=file, seconds=seconds, peak_memory=peak)
+        return {"result": file, "seconds": seconds, "peak_memory": peak}
 
 
 def serve(
@@ -342,6 +364,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         print("usage: engine serve (no arguments)", file=sys.stderr)
         return 2
+    machine.share_heaps()
     stdin, stdout = take_standard_streams()
     handlers = {"generate": _generate, "texture": _texture, "refinish": _refinish}
     return serve(stdin, stdout, handlers, _release_models, TYPICAL_SECONDS)

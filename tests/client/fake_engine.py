@@ -66,6 +66,8 @@ def chatter(job, report, cancelled):
     """Print in every way there is."""
     for line in range(200):
         report("chatter", line, 200)
+        if line == 100:
+            report.tell("Half of it is said")
         print("a line on stdout", line)
         sys.stdout.write("another\n")
         os.write(1, b"bytes on descriptor 1\n")
@@ -97,6 +99,21 @@ def small_files(job, report, cancelled):
     return {}
 
 
+def slow_disk(job, report, cancelled):
+    """Have a disk that, the first time, takes a second for what is written last, and end as the request says."""
+    report("slow_disk", 0, 1)
+    write, again = job.write_json, job.file("again")
+
+    def slowly(name, value):
+        time.sleep(1.0)
+        return write(name, value)
+
+    if not again.exists():
+        again.touch()
+        job.write_json = slowly
+    return fail(job, report, cancelled) if "with" in job.request()["settings"] else {}
+
+
 def segfault(job, report, cancelled):
     """Crash as a broken native library does."""
     report("segfault", 0, 1)
@@ -119,7 +136,8 @@ def bad_frames(job, report, cancelled):
 
 
 HANDLERS = {
-    handler.__name__: handler for handler in (generate, deaf, chatter, fail, small_files, segfault, garbage, bad_frames)
+    handler.__name__: handler
+    for handler in (generate, deaf, chatter, fail, small_files, slow_disk, segfault, garbage, bad_frames)
 }
 
 if __name__ == "__main__":

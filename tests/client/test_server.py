@@ -40,7 +40,11 @@ class Talk:
                     return message
             return None
 
-        return until(find, self.pump, seconds)
+        try:
+            return until(find, self.pump, seconds)
+        except AssertionError as late:
+            status, last = self.process.poll(), self.heard[-3:]
+            raise AssertionError(f"{late}: {kind!r}; the engine's exit status is {status}, its last {last}") from None
 
     def submit(self, job):
         self.link.send("submit", job=job.id, folder=str(job.folder))
@@ -148,6 +152,14 @@ def test_heartbeats_come_from_a_job_that_says_nothing(talk, order):
     beat = talk.hear("heartbeat", job.id, stage="deaf")
     assert 0.5 < beat["seconds"] < 2.5
     assert time.time() - (job.folder / "state.json").stat().st_mtime < 3
+
+
+def test_what_a_step_is_about_stands_in_its_progress(talk, order):
+    job = order("chatter")
+    talk.submit(job)
+    told = talk.hear("progress", job.id, text="Half of it is said")
+    assert (told["stage"], told["step"], told["of"]) == ("chatter", 100, 200)
+    talk.hear("finished", job.id)
 
 
 def test_printing_does_not_disturb_the_messages(talk, order, tmp_path):

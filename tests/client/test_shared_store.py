@@ -15,7 +15,7 @@ from espalier.addon.client import ClientError
 from espalier.engine import protocol
 from espalier.engine.jobs import JobFolder
 from espalier.tests.client.fake_engine import ROOT
-from espalier.tests.client.helpers import until
+from espalier.tests.client.helpers import reach, until
 from espalier.tests.client.test_server import Talk, start_engine
 
 JOBS = 12
@@ -118,31 +118,64 @@ def test_a_job_whose_folder_vanished_cannot_be_taken_and_says_so(store, order):
     assert str(job.folder) in caught.value.sentence
 
 
-def test_a_second_engine_leaves_alone_what_the_first_is_writing(extension, order, tmp_path):
+@pytest.fixture
+def engines(extension, tmp_path):
+    """Two engines, each of a Blender of its own."""
+    folders = {"first": extension(), "second": extension(name="other")}
+    pair = [Talk(start_engine(Path(sys.executable), folder, tmp_path / f"{n}.log")) for n, folder in folders.items()]
+    yield pair
+    for engine in pair:
+        engine.link.close(1)
+
+
+def test_a_second_engine_leaves_alone_what_the_first_is_writing(engines, order):
+    first, second = engines
     job = order(steps=40, pause=0.05)
-    first = Talk(start_engine(Path(sys.executable), extension(), tmp_path / "first.log"))
-    second = Talk(start_engine(Path(sys.executable), extension(name="other"), tmp_path / "second.log"))
-    try:
-        first.submit(job)
-        first.hear("progress", job.id, stage="prepare")
-        begun = JobFolder(job.folder).state()["started"]
-        writing = job.folder / ".shape.bin.1-2.part"
-        writing.write_bytes(b"half")
-        second.submit(job)
-        second.hear("progress", job.id, stage="waiting")
-        assert writing.exists() and JobFolder(job.folder).state()["started"] == begun
-        first.hear("finished", job.id)
-        second.link.send("cancel", job=job.id)
-        second.hear("cancelled", job.id)
-        assert (job.folder / "result.json").is_file()
-    finally:
-        first.link.close(1)
-        second.link.close(1)
+    first.submit(job)
+    first.hear("progress", job.id, stage="prepare")
+    begun = JobFolder(job.folder).state()["started"]
+    writing = job.folder / ".shape.bin.1-2.part"
+    writing.write_bytes(b"half")
+    second.submit(job)
+    second.hear("progress", job.id, stage="waiting")
+    assert writing.exists() and JobFolder(job.folder).state()["started"] == begun
+    first.hear("finished", job.id)
+    second.link.send("cancel", job=job.id)
+    second.hear("cancelled", job.id)
+    assert (job.folder / "result.json").is_file()
+
+
+def test_an_engine_that_stops_waiting_leaves_the_job_to_the_one_that_runs_it(engines, order):
+    first, second = engines
+    job = order(steps=1000, pause=0.005)
+    first.submit(job)
+    first.hear("progress", job.id, stage="prepare")
+    second.submit(job)
+    second.hear("progress", job.id, stage="waiting")
+    second.link.send("cancel", job=job.id)
+    second.hear("cancelled", job.id)
+    assert JobFolder(job.folder).state()["state"] == protocol.RUNNING
+    first.link.send("cancel", job=job.id)
+    first.hear("cancelled", job.id)
+    assert JobFolder(job.folder).state()["state"] == protocol.CANCELLED
+
+
+@pytest.mark.parametrize("settings, end", [({}, protocol.FINISHED), ({"with": "full"}, protocol.FAILED)])
+def test_how_a_job_ended_is_written_before_another_engine_begins_in_its_folder(engines, order, settings, end):
+    first, second = engines
+    job = order(kind="slow_disk", **settings)
+    first.submit(job)
+    first.hear("progress", job.id, stage="slow_disk")
+    second.submit(job)
+    first.hear(end, job.id)
+    second.hear(end, job.id)
+    state = JobFolder(job.folder).state()
+    assert state["state"] == end and state["pid"] == second.process.pid
 
 
 def test_a_folder_that_is_deleted_while_its_job_runs_ends_the_job_in_a_sentence(queue, order, store):
     job = queue.add(order(steps=20, pause=0.02))
-    until(lambda: job.stage == "structure", queue.poll)
+    reach(queue, job, "structure")
     shutil.rmtree(job.folder)
     until(lambda: job.ended, queue.poll)
     assert job.state == "failed" and job.problem.code == "missing_file" and job.problem.sentence.endswith(".")
