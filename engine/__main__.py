@@ -19,9 +19,9 @@ from pathlib import Path
 
 # Set by whoever starts a command and keeps its stdin open for as long as it lives.
 LEAVE = "ESPALIER_LEAVE_WITH_STDIN"
-# Torch's library for CPUs keeps what it compiled for every shape of a product, 1024 of them if left alone: 3 MB a job,
-# for each picture has other lengths. A stage repeats fewer than these.
-SHAPES_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "64"}
+# Torch's library for CPUs keeps what it compiled for every shape of a product, and torch keeps it beside, 1024 of them
+# each if left alone: 3 MB a job, for each picture has other lengths. A stage repeats fewer than these.
+SHAPES_KEPT = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "32", "LRU_CACHE_CAPACITY": "32"}
 COMMANDS = {
     "serve": ".engine.server",
     "assets": ".engine.starter.dataset",

@@ -221,6 +221,9 @@ class _Report:
     def __call__(self, stage: str, step: int, of: int) -> None:
         self._clock.enter(stage)
 
+    def tell(self, text: str) -> None:
+        """Nothing is told."""
+
     def preview(self, stage: str, file: str) -> None:
         """Nothing is shown."""
 

@@ -24,7 +24,7 @@ def explain(error: BaseException, folder: Path) -> EspalierError:
     if isinstance(error, OSError) and error.errno in _FORBIDDEN:
         where = error.filename or folder
         return EspalierError(
-            "not_writable", f"Espalier may not use {where}. Allow it, or choose another data folder.", _line(error)
+            "not_writable", f"Espalier may not use {where}. Allow it, or choose another folder.", _line(error)
         )
     if ran_out_of_memory(error):
         return EspalierError(

@@ -23,6 +23,8 @@ from .container_memory import memory_limits
 # Modules that the engine cannot work without.
 REQUIRED = ("numpy", "torch", "safetensors", "PIL", "scipy", "fast_simplification", "xatlas", "psutil")
 MIB = 1 << 20
+# Of malloc.h.
+_M_ARENA_MAX = -8
 
 
 def describe() -> dict[str, Any]:
@@ -82,6 +84,15 @@ def host_memory() -> tuple[int, int]:
         total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         return total, 0
     return 0, 0
+
+
+def share_heaps() -> None:
+    """Have all threads take memory from two heaps. The C library of Linux would give each thread its own, and each heap
+    keeps what lies between blocks still in use: 170 MB after five jobs. To be called before there are threads.
+    """
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
 
 
 def give_back_memory() -> None:

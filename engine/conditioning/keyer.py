@@ -38,7 +38,7 @@ def key_plain_background(image: Image.Image) -> Matte:
 
     The backdrop is a quadratic surface fitted to the border. It is flooded from the border and through soft shadow, so
     highlights inside the subject stay; an enclosed area becomes a hole only where a highlight cannot explain it. Raises
-    EspalierError("bad_input") when the border is not plain or nothing stands out from it.
+    EspalierError ("busy_background" when the border is not plain, "bad_input" when nothing stands out from it).
     """
     rgb = np.asarray(image.convert("RGB"), np.float32) / 255
     backdrop, spread, plain = _fit_backdrop(rgb)
@@ -94,7 +94,7 @@ def _fit_backdrop(rgb: np.ndarray) -> tuple[np.ndarray, float, float]:
     agree = residual < PLAIN_DISTANCE
     if agree.mean() < PLAIN_SHARE:
         raise EspalierError(
-            "bad_input",
+            "busy_background",
             "The background is not plain, so the subject cannot be told apart. Use an image with a transparent "
             "background or a plain backdrop, fetch BiRefNet, or choose to keep the whole image.",
             f"{agree.mean():.0%} of the border has one smooth colour; {PLAIN_SHARE:.0%} are needed.",

@@ -60,13 +60,18 @@ def why_not(device: torch.device) -> str:
 
 @contextlib.contextmanager
 def plain_torch() -> Iterator[None]:
-    """Inside this, plain torch computes everywhere: for measurements of both beside each other."""
+    """Inside this no kernel serves, and arrays of the host stay there: for measurements of both beside each other."""
     global _switched_off
     before, _switched_off = _switched_off, True
     try:
         yield
     finally:
         _switched_off = before
+
+
+def switched_off() -> bool:
+    """Whether ``plain_torch`` is in force."""
+    return _switched_off
 
 
 def serve_tensors(*tensors: Tensor | None) -> bool:

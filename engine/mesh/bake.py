@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from types import ModuleType
 
 import numpy as np
 import torch
@@ -13,6 +14,9 @@ from scipy.spatial import cKDTree
 from ..errors import EspalierError
 from ..kernels.host_arrays import on_best_device
 from ..ovoxel import sample_sparse
+from ..ovoxel.grid import VoxelTable
+from ..ovoxel.sampling import check_inside
+from .compilation import in_portions, load_loops
 
 # Channels of the voxel attributes.
 BASE_COLOR = slice(0, 3)
@@ -47,6 +51,8 @@ class MaterialVoxels:
         points = np.ascontiguousarray(positions, dtype=np.float32)
 
         def sample(device: torch.device) -> np.ndarray:
+            if device.type == "cpu" and (loops := load_loops("compiled_sampling")):
+                return self._sampled_by(loops, points)
             at = torch.from_numpy(points).to(device)
             return sample_sparse(coords, values, at, self.resolution).cpu().numpy()
 
@@ -54,6 +60,21 @@ class MaterialVoxels:
         alone = np.flatnonzero(sampled[:, 6] < 0.5)
         sampled[alone] = values[self._tree.query(points[alone], workers=-1)[1]].numpy()
         return np.clip(sampled[:, :6], 0.0, 1.0)
+
+    def _sampled_by(self, loops: ModuleType, points: np.ndarray) -> np.ndarray:
+        values, sampled = self._tensors[1].numpy(), np.empty((len(points), 7), dtype=np.float32)
+
+        def sample(part: slice) -> None:
+            loops.trilinear(*self._table.arrays(), self.resolution, values, points[part], sampled[part])
+
+        in_portions(sample, len(points))
+        return sampled
+
+    @cached_property
+    def _table(self) -> VoxelTable:
+        coords, shape = self._tensors[0], (self.resolution,) * 3
+        check_inside(coords, shape)
+        return VoxelTable(coords, shape)
 
     @cached_property
     def _tensors(self) -> tuple[torch.Tensor, torch.Tensor]:

@@ -5,13 +5,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
+from ..kernels.host_arrays import Kept, on_card
+from . import tensor_bake
 from .alpha import alpha_mode
 from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
-from .gutter import fill_gutter
-from .nearest import SurfaceIndex, interpolate
+from .compilation import by_rows
+from .gutter import fill_gutter, filled_images
+from .nearest import SurfaceIndex, SurfacePoints, interpolate
 from .normal_map import TangentFrames
 from .occlusion import OcclusionSamples
 from .raster import UvRaster
@@ -36,6 +40,12 @@ class LeanMesh:
     faces: np.ndarray
     uv: np.ndarray
     normals: np.ndarray | None
+
+    @cached_property
+    def kept(self) -> tuple[Kept, ...]:
+        """Faces, vertices and, where there are any, normals for the card."""
+        arrays = self.faces.astype(np.int64, copy=False), self.vertices, self.normals
+        return tuple(Kept(array) for array in arrays if array is not None)
 
 
 @dataclass(frozen=True)
@@ -93,7 +103,7 @@ def bake_texels(
         occlusion = False
         events.append("Ambient occlusion was left out, because numba is missing: install the engine again.")
     frames = TangentFrames(lean.vertices, lean.faces, lean.uv, lean.normals) if full and normal_map else None
-    shading = None if full is None else smooth_corner_normals(full.vertices, full.faces)
+    shown_surface = None if full is None else _ShownSurface(full)
     samples = OcclusionSamples(raster.size, raster.texel) if occlusion else None
     report(2, steps)
 
@@ -105,15 +115,13 @@ def bake_texels(
         shown, target = points, facing
         if full is not None:
             found = index.closest(points, facing, WALL_VOXELS / material.resolution)
-            shown = interpolate(found.barycentric, full.raw, full.faces[found.face])
-            target = _facing_normals(found.barycentric, shading[found.face], facing)
+            shown, target = shown_surface.at(found, facing)
         attributes = material.sample(shown)
         alpha[part] = attributes[:, ALPHA]
         base_color[part, :3], base_color[part, 3] = to_bytes(attributes[:, BASE_COLOR]), to_bytes(alpha[part])
         orm[part, 1], orm[part, 2] = to_bytes(attributes[:, ROUGHNESS]), to_bytes(attributes[:, METALLIC])
         if frames is not None:
-            local = frames.express(raster.face[part], raster.barycentric[part], target)
-            normal[part] = to_bytes(0.5 * local + 0.5)
+            normal[part] = frames.encode(raster.face[part], raster.barycentric[part], target)
         if samples is not None:
             origins = points if full is None else found.position
             samples.take(part, points, facing, origins, unit(target))
@@ -138,6 +146,8 @@ def texture_maps(raster: UvRaster, texels: BakedTexels) -> dict[str, np.ndarray]
     maps = {"base_color": texels.base_color, "orm": texels.orm}
     if texels.normal is not None:
         maps["normal"] = texels.normal
+    if found := on_card(lambda *arrays: filled_images(size, *arrays), raster.texel, *maps.values()):
+        return dict(zip(maps, found, strict=True))
     for name, values in maps.items():
         image = np.zeros((size * size, values.shape[1]), dtype=np.uint8)
         image[raster.texel] = values
@@ -146,21 +156,42 @@ def texture_maps(raster: UvRaster, texels: BakedTexels) -> dict[str, np.ndarray]
     return maps
 
 
+class _ShownSurface:
+    """A full surface with its shading normals float32 [F, 3, 3], where texels look for what they show."""
+
+    def __init__(self, full: FullSurface) -> None:
+        self._full = full
+        self._shading = smooth_corner_normals(full.vertices, full.faces)
+        self._kept = Kept(full.faces.astype(np.int64, copy=False)), Kept(full.raw), Kept(self._shading)
+
+    def at(self, found: SurfacePoints, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where the materials are read and the normals that are shown there, float64 [N, 3] each.
+
+        A sheet that is seen from behind (``facing`` [N, 3]: along what) shows the opposite normal.
+        """
+        if shown := on_card(tensor_bake.shown_points, found.face, found.barycentric, facing, *self._kept):
+            return shown
+        return by_rows(self._at, found.face, found.barycentric, facing)
+
+    def _at(self, face: np.ndarray, weights: np.ndarray, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        target = _blend(weights, self._shading[face])
+        target[np.einsum("ni,ni->n", target, facing) < 0] *= -1.0
+        return interpolate(weights, self._full.raw, self._full.faces[face]), target
+
+
 def _own_points(raster: UvRaster, lean: LeanMesh, part: slice) -> tuple[np.ndarray, np.ndarray]:
     """The points of the mesh that texels show and the mesh's normals there, float64 [N, 3] each; the latter unit."""
     face, weights = raster.face[part], raster.barycentric[part]
-    points = interpolate(weights, lean.vertices, lean.faces[face])
-    if lean.normals is None:
-        return points, np.zeros_like(points)
-    return points, unit(_blend(weights, lean.normals[face]))
+    if found := on_card(tensor_bake.own_points, face, weights, *lean.kept):
+        return found
 
+    def locate(face: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        points = interpolate(weights, lean.vertices, lean.faces[face])
+        if lean.normals is None:
+            return points, np.zeros_like(points)
+        return points, unit(_blend(weights, lean.normals[face]))
 
-def _facing_normals(weights: np.ndarray, normals: np.ndarray, facing: np.ndarray) -> np.ndarray:
-    """Blend corner normals [N, 3, 3] by weights [N, 3]; a sheet that is seen from behind shows the opposite normal."""
-    blended = _blend(weights, normals)
-    behind = np.einsum("ni,ni->n", blended, facing) < 0
-    blended[behind] *= -1.0
-    return blended
+    return by_rows(locate, face, weights)
 
 
 def _blend(weights: np.ndarray, normals: np.ndarray) -> np.ndarray:

@@ -7,12 +7,19 @@ A strip of the square's width is filled, at scales that lead to the one where it
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..kernels.host_arrays import MANY_FACES, on_large_card
 from . import compiled_packing as compiled
+from .flatten import double_areas
 from .packing import lay_down
 from .widen import widened
+
+if TYPE_CHECKING:
+    from .tensor_packing import FacesOnCard
 
 # Places are searched on a grid of at most this many cells a side; a cell is then a few texels.
 _LARGEST_GRID = 2048
@@ -26,12 +33,15 @@ _ORDERS = 3
 
 _FIRST_USE = 0.72
 _ESTIMATES, _CLOSE_ENOUGH = 3, 0.01
-_CLOSE = (1.03, 1.02, 1.01, 1.0, 0.99, 0.98, 0.965, 0.95)
-_LESS = 0.9
-_LEAST = 0.05
 
-# Where the strip stays so much lower than it is wide (its square root), a larger scale is tried once more.
-_ROOM = 1.008
+# From the scale that a coarse grid leads to, two are tried; where none fits, or the strip (seen up to so many times the
+# side) has room for one so much larger, two near the one that it has room for, which is not much smaller: a few large
+# charts say little; where none fits again, smaller ones.
+_FIRST, _NEARER, _NEAREST, _LESS = (1.02, 1.0), (1.003, 0.994), 0.98, 0.985
+_SEEN, _ROOM, _LEAST = 1.15, 1.007, 0.05
+
+# Meshes of many faces go to a graphics card that has room for so many bytes each.
+_CARD_BYTES_A_FACE = 2048
 
 # Charts are at least so many texels wide, at a scale below the one that is expected.
 _WIDTH_TEXELS, _WIDTH_SCALE = 4.2, 0.97
@@ -45,9 +55,22 @@ def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> 
     ``raster.rasterise`` covers for two charts at least ``padding`` stay free in every direction, half of it to the
     border. Returns float64 [F, 3, 2] in texels, or None when the charts are too many for that.
     """
+    if len(uv) >= MANY_FACES:
+        from .tensor_packing import FacesOnCard
+
+        found = on_large_card(
+            lambda device: (_pack(FacesOnCard(uv, chart, device), size, padding),), len(uv) * _CARD_BYTES_A_FACE
+        )
+        if found:
+            return found[0]
+    return _pack(_Faces(uv, chart), size, padding)
+
+
+def _pack(faces: _Faces | FacesOnCard, size: int, padding: int) -> np.ndarray | None:
+    """``pack_bitmaps``."""
     grid = _grid(size, padding)
     texels = grid.texels
-    work = _Packing(lay_down(uv.astype(np.float64), chart, int(chart.max()) + 1), chart)
+    work = _Packing(faces)
     if work.count * (2.0 + grid.gap) ** 2 > 0.9 * grid.side**2:
         return None
     shrink = max(1, grid.side // _COARSE_GRID)
@@ -55,32 +78,33 @@ def pack_bitmaps(uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> 
     # Tried two at a time whatever the number of cores, so that the answer does not depend on it.
     with ThreadPoolExecutor(2) as threads:
         tried, used = work.estimate(coarse)
-        others = threads.map(lambda order: work.attempt(tried, coarse, 2 * coarse.side, order)[1], range(1, _ORDERS))
+        others = threads.map(lambda order: work.place(tried, 2 * coarse.side, order)[1], range(1, _ORDERS))
         heights = [used, *others]
         order = int(np.argmin(heights))
-        first = scale = min(tried * np.sqrt(coarse.side / heights[order]), work.largest(coarse)) * shrink
+        first = scale = min(tried.scale * np.sqrt(coarse.side / heights[order]), work.largest(coarse)) * shrink
         work.widen(_WIDTH_TEXELS / (_WIDTH_SCALE * scale * texels))
 
-        def attempts(scales: list[float]) -> tuple[np.ndarray, int, float] | None:
-            """The first of the scales that fits: points, the height used, the scale."""
-            for scale, (placed, used) in zip(
-                scales, threads.map(lambda s: work.attempt(s, grid, grid.side, order), scales), strict=True
-            ):
-                if used <= grid.side:
-                    return placed * texels, used, scale
-            return None
+        most, fits = work.largest(grid), None
 
-        while scale > _LEAST * first:
-            for pair in zip(_CLOSE[::2], _CLOSE[1::2], strict=True):
-                found = attempts([scale * factor for factor in pair])
-                if found is None:
-                    continue
-                placed, used, scale = found
-                room = np.sqrt(grid.side / used)
-                larger = attempts([scale * room, scale * np.sqrt(room)]) if room > _ROOM else None
-                return placed if larger is None else larger[0]
-            scale *= _LESS
-    return None
+        def attempts(scales: list[float]) -> float:
+            """Try the scales and keep the largest that fits; return the one that should, as high as the strips were."""
+            nonlocal fits
+            marked = [work.mark(min(scale, most), grid) for scale in scales]
+            found = list(threads.map(lambda each: work.place(each, int(_SEEN * grid.side), order), marked))
+            for each, (places, used) in zip(marked, found, strict=True):
+                if used <= grid.side and (fits is None or each.scale > fits[0].scale):
+                    fits = each, places
+            return float(
+                np.mean([each.scale * np.sqrt(grid.side / used) for each, (_, used) in zip(marked, found, strict=True)])
+            )
+
+        near = max(attempts([scale * factor for factor in _FIRST]), _NEAREST * scale)
+        if fits is None or near > _ROOM * fits[0].scale:
+            attempts([near * factor for factor in _NEARER])
+        while fits is None and near > _LEAST * first:
+            attempts([near * _LESS, near * _LESS**2])
+            near *= _LESS**2
+    return None if fits is None else work.placed(*fits) * texels
 
 
 def pack_beside(standing: np.ndarray, uv: np.ndarray, chart: np.ndarray, size: int, padding: int) -> np.ndarray | None:
@@ -140,55 +164,95 @@ def _at_places(moved: np.ndarray, chart: np.ndarray, places: np.ndarray, box: np
     return np.stack([turned_x + column + edge, turned_y + row + edge], axis=-1)
 
 
-class _Packing:
-    """Charts waiting for a place: their faces in a frame of their own, and how large they are."""
+@dataclass(frozen=True)
+class _Marked:
+    """The cells of ``grid`` that charts touch at ``scale``, uint8, of each chart from ``first`` int64 [C + 1] on.
 
-    def __init__(self, points: np.ndarray, chart: np.ndarray) -> None:
-        self.chart = chart
+    box: int64 [C, 2], their columns and rows (see ``compiled_packing.touched_cells``).
+    """
+
+    scale: float
+    grid: _Grid
+    box: np.ndarray
+    first: np.ndarray
+    cells: np.ndarray | None
+
+
+class _Faces:
+    """The faces of charts, each chart lying in a frame of its own."""
+
+    def __init__(self, uv: np.ndarray, chart: np.ndarray) -> None:
         self.count = int(chart.max()) + 1
-        self._measure(points)
+        self._points, self._chart = lay_down(uv.astype(np.float64), chart, self.count), chart
+
+    def measures(self) -> tuple[np.ndarray, np.ndarray]:
+        """How far each chart reaches from the origin [C, 2], and its area [C]."""
+        area = 0.5 * np.abs(double_areas(self._points))
+        return _extents(self._points, self._chart, self.count), np.bincount(self._chart, area)
 
     def widen(self, least: float) -> None:
         """Stretch the charts that are narrower than ``least``."""
-        self._measure(widened(self.points, self.chart, self.count, least))
+        self._points = widened(self._points, self._chart, self.count, least)
 
-    def _measure(self, points: np.ndarray) -> None:
-        self.points = points
-        self.extent = _extents(points, self.chart, self.count)
-        edges = points[:, 1:] - points[:, :1]
-        area = 0.5 * np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
-        self.area = np.bincount(self.chart, area)
+    def cells(self, scale: float, margin: float, box: np.ndarray, first: np.ndarray, texels: int) -> np.ndarray:
+        """``touched_cells`` of the charts at ``scale``, ``margin`` from the edges of their boxes."""
+        return compiled.touched_cells(self._points * scale + margin, self._chart, *box.T, first, texels)
+
+    def placed(self, scale: float, margin: float, places: np.ndarray, box: np.ndarray, edge: int) -> np.ndarray:
+        """The same charts at their ``places`` (see ``_at_places``)."""
+        return _at_places(self._points * scale + margin, self._chart, places, box, edge)
+
+
+class _Packing:
+    """Charts waiting for a place, and how large they are: extent [C, 2] and area [C]."""
+
+    def __init__(self, faces: _Faces | FacesOnCard) -> None:
+        self.faces, self.count = faces, faces.count
+        self.extent, self.area = faces.measures()
+
+    def widen(self, least: float) -> None:
+        """Stretch the charts that are narrower than ``least``."""
+        self.faces.widen(least)
+        self.extent, self.area = self.faces.measures()
 
     def largest(self, grid: _Grid) -> float:
         """The scale, in cells per unit, at which the longest chart is as long as the square."""
         return (grid.side - 2.0 * grid.margin - grid.gap - 1.0) / max(float(self.extent.max()), 1e-30)
 
-    def estimate(self, grid: _Grid) -> tuple[float, int]:
-        """A scale, in cells per unit, at which the strip of the first order is about as high as wide; its height."""
+    def mark(self, scale: float, grid: _Grid) -> _Marked:
+        """The cells that the charts touch at ``scale``; none where one is longer than the square."""
+        box = _boxes(self.extent, scale, grid)
+        first = np.concatenate([[0], np.cumsum(box.prod(axis=1))])
+        if box.max() > grid.side - 2 * (grid.gap // 2):
+            return _Marked(scale, grid, box, first, None)
+        cells = self.faces.cells(scale, grid.margin, box, first, grid.texels)
+        return _Marked(scale, grid, box, first, cells)
+
+    def estimate(self, grid: _Grid) -> tuple[_Marked, int]:
+        """Charts at a scale at which the strip of the first order is about as high as wide; its height."""
         largest = self.largest(grid)
         nearer = min(grid.side * np.sqrt(_FIRST_USE / max(float(self.area.sum()), 1e-30)), largest)
         for _ in range(_ESTIMATES):
-            scale = nearer
-            _, used = self.attempt(scale, grid, 2 * grid.side, 0)
-            nearer = min(scale * np.sqrt(grid.side / used), largest)
-            if abs(nearer / scale - 1.0) < _CLOSE_ENOUGH:
+            tried = self.mark(nearer, grid)
+            _, used = self.place(tried, 2 * grid.side, 0)
+            nearer = min(tried.scale * np.sqrt(grid.side / used), largest)
+            if abs(nearer / tried.scale - 1.0) < _CLOSE_ENOUGH:
                 break
-        return scale, used
+        return tried, used
 
-    def attempt(self, scale: float, grid: _Grid, limit: int, order: int) -> tuple[np.ndarray, int]:
-        """Place all charts at ``scale``: points [F, 3, 2] in cells and the height used, above ``limit`` on failure."""
-        box = _boxes(self.extent, scale, grid)
+    def place(self, marked: _Marked, limit: int, order: int) -> tuple[np.ndarray, int]:
+        """Places [C, 3] for all charts and the height used, above ``limit`` on failure."""
+        grid, (width, height) = marked.grid, marked.box.T
         edge = grid.gap // 2
-        side, high = grid.side - 2 * edge, limit - 2 * edge
-        if box.max() > side:
-            return self.points, limit + 1
-        width, height = box.T
-        first = np.concatenate([[0], np.cumsum(width * height)])
-        moved = self.points * scale + grid.margin
-        cells = compiled.touched_cells(moved, self.chart, width, height, first, grid.texels)
-        key = (-box.max(axis=1), -width * height, -self.area)[order]
+        if marked.cells is None:
+            return np.zeros((0, 3), dtype=np.int64), limit + 1
+        key = (-marked.box.max(axis=1), -width * height, -self.area)[order]
         line = np.lexsort((np.arange(self.count), -width * height, key))
-        places, used = compiled.place(cells, width, height, first, line, side, high, grid.gap, _PATIENCE)
-        if used > high:
-            return self.points, limit + 1
-        return _at_places(moved, self.chart, places, box, edge), used + 2 * edge
+        side, high = grid.side - 2 * edge, limit - 2 * edge
+        places, used = compiled.place(marked.cells, width, height, marked.first, line, side, high, grid.gap, _PATIENCE)
+        return places, limit + 1 if used > high else used + 2 * edge
+
+    def placed(self, marked: _Marked, places: np.ndarray) -> np.ndarray:
+        """All faces at their places, [F, 3, 2] in cells."""
+        grid = marked.grid
+        return self.faces.placed(marked.scale, grid.margin, places, marked.box, grid.gap // 2)

@@ -14,39 +14,40 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import dijkstra
 
+from .compilation import load_loops
 from .topology import EdgeTable, face_vectors, half_edge_ends, label_components, unit
 
 # What is left over as dust is small and may lean this much further (radians) from its chart's axis than other faces.
-_DUST_LEANS = np.radians(25.0)
+DUST_LEANS = np.radians(25.0)
 
 # A round patch has shape 1, a square 1.27, a strip ten times as long as wide 3.9.
-_SHAPE_WEIGHT = 0.2
-_WORST_SHAPE = 3.5
+SHAPE_WEIGHT = 0.2
+WORST_SHAPE = 3.5
 
 # The gap around charts costs strips narrower than so many texels more room than their shape does: they may be longer,
 # and reach further around a wire.
-_STRIP_TEXELS = 8.0
-_STRIP_SHAPE = 12.0
-_STRIP_CONE = np.radians(105.0)
+STRIP_TEXELS = 8.0
+STRIP_SHAPE = 12.0
+STRIP_CONE = np.radians(105.0)
 
 # Charts narrower than this many texels are merged into a neighbour where one will have them.
-_DUST_TEXELS = 6.0
+DUST_TEXELS = 6.0
 
-_STRAIGHTENINGS = 2
+STRAIGHTENINGS = 2
 
 # A way across a crease of one radian is so many times longer than on the flat.
-_CREASE = 4.0
+CREASE = 4.0
 
 # The core of a chart lies deeper inside than this share of its depth.
-_CORE = 0.5
+CORE = 0.5
 
-_NORMAL_ROUNDS = 3
+NORMAL_ROUNDS = 3
 
 # Faces so many times larger than the median one count as large.
-_LARGE = 8.0
+LARGE = 8.0
 
-_MOST_ROUNDS = 200
-_COST_STEPS_PER_DOUBLING = 8
+MOST_ROUNDS = 200
+COST_STEPS_PER_DOUBLING = 8
 
 
 @dataclass
@@ -63,9 +64,9 @@ class _Clusters:
 
     def merge(self, into: np.ndarray) -> None:
         """Replace every cluster by the one it is merged ``into``, int64 [C]; names may skip numbers."""
-        name, fresh = np.unique(into, return_inverse=True)
-        fresh = fresh.reshape(-1)
-        count = len(name)
+        stays = np.zeros(len(into), dtype=bool)
+        stays[into] = True
+        fresh, count = (np.cumsum(stays) - 1)[into], int(stays.sum())
         a, b = fresh[self.a], fresh[self.b]
         inner = a == b
         within = np.bincount(a[inner], self.length[inner], minlength=count)
@@ -117,41 +118,41 @@ def find_charts(
     clusters = single_faces()
     _grow(clusters, facing, cone, texel, False)
     label = clusters.label
-    for _ in range(_STRAIGHTENINGS):
+    for _ in range(STRAIGHTENINGS):
         label = _straighten(label, vertices[faces].mean(axis=1), facing, f, g)
     clusters = single_faces()
     clusters.merge(label)
-    _grow(clusters, facing, cone + _DUST_LEANS, texel, True)
+    _grow(clusters, facing, cone + DUST_LEANS, texel, True)
     return clusters.label
 
 
 def _straighten(label: np.ndarray, middle: np.ndarray, facing: np.ndarray, f: np.ndarray, g: np.ndarray) -> np.ndarray:
     """Redraw the borders between charts halfway between their cores, so that arms and bays go; int64 [F].
 
-    From the cores (see ``_CORE``) the charts grow again, each with a lead as large as its core's depth: a straight
+    From the cores (see ``CORE``) the charts grow again, each with a lead as large as its core's depth: a straight
     border stays where it is. Sharp creases count as long ways, so borders stay on them.
     """
     count, faces = int(label.max()) + 1, len(label)
     bend = np.arccos(np.clip(np.einsum("ei,ei->e", facing[f], facing[g]), -1.0, 1.0))
-    way = np.linalg.norm(middle[f] - middle[g], axis=1) * (1.0 + _CREASE * bend**2) + 1e-12
+    way = np.linalg.norm(middle[f] - middle[g], axis=1) * (1.0 + CREASE * bend**2) + 1e-12
     border = np.zeros(faces, dtype=bool)
     across = label[f] != label[g]
     border[f[across]] = border[g[across]] = True
     inner = ~across
     start = np.flatnonzero(border)
-    depth = _distances(faces, f[inner], g[inner], way[inner], start, np.zeros(len(start)))[0]
+    depth = distances_from(faces, f[inner], g[inner], way[inner], start, np.zeros(len(start)))[0]
     depth = np.where(np.isfinite(depth), depth, 0.0)
     deepest = np.zeros(count)
     np.maximum.at(deepest, label, depth)
-    lead = _CORE * deepest[label]
+    lead = CORE * deepest[label]
     core = np.flatnonzero(depth >= lead)
-    _, origin = _distances(faces, f, g, way, core, lead.max() - lead[core])
+    _, origin = distances_from(faces, f, g, way, core, lead.max() - lead[core])
     grown = label[origin]
     same = grown[f] == grown[g]
     return label_components(faces, f[same], g[same])
 
 
-def _distances(
+def distances_from(
     faces: np.ndarray, f: np.ndarray, g: np.ndarray, way: np.ndarray, start: np.ndarray, lead: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Shortest ways from the faces ``start``, which begin at ``lead``: distance [F], and the start each came from."""
@@ -175,7 +176,7 @@ def _distances(
 
 def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, texel: float, dust: bool) -> None:
     """Merge neighbours while cone and shape allow; with ``dust``, only where one is narrow."""
-    for _ in range(_MOST_ROUNDS):
+    for _ in range(MOST_ROUNDS):
         if len(clusters.a) == 0:
             return
         a, b = clusters.a, clusters.b
@@ -187,13 +188,13 @@ def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, texel: float, du
         angle = _joint_cone(axis, lean, a, b)
         if not dust:
             rough = np.maximum(_shape(clusters)[a], _shape(clusters)[b])
-            strip = 2.0 * area < _STRIP_TEXELS * texel * perimeter
-            allowed = (angle <= np.where(strip, _STRIP_CONE, cone)) & (
-                shape <= np.maximum(np.where(strip, _STRIP_SHAPE, _WORST_SHAPE), rough)
+            strip = 2.0 * area < STRIP_TEXELS * texel * perimeter
+            allowed = (angle <= np.where(strip, STRIP_CONE, cone)) & (
+                shape <= np.maximum(np.where(strip, STRIP_SHAPE, WORST_SHAPE), rough)
             )
-            cost = angle + _SHAPE_WEIGHT * shape
+            cost = angle + SHAPE_WEIGHT * shape
         else:
-            narrow = 2.0 * clusters.area / np.maximum(clusters.perimeter, 1e-30) < 0.5 * _DUST_TEXELS * texel
+            narrow = 2.0 * clusters.area / np.maximum(clusters.perimeter, 1e-30) < 0.5 * DUST_TEXELS * texel
             allowed = (angle <= cone) & (narrow[a] | narrow[b])
             share = clusters.length / np.minimum(
                 np.where(narrow[a], clusters.perimeter[a], np.inf), np.where(narrow[b], clusters.perimeter[b], np.inf)
@@ -206,12 +207,14 @@ def _grow(clusters: _Clusters, facing: np.ndarray, cone: float, texel: float, du
 
 def _matches(a: np.ndarray, b: np.ndarray, cost: np.ndarray, count: int) -> np.ndarray:
     """Pair clusters that are each other's cheapest neighbour; return the cluster each goes into, int64 [count]."""
-    step = np.round(np.log2(np.maximum(cost, 1e-6)) * _COST_STEPS_PER_DOUBLING)
+    step = np.round(np.log2(np.maximum(cost, 1e-6)) * COST_STEPS_PER_DOUBLING)
     # A fixed scramble of the pair (multiplicative hashing), the same on every machine.
     scramble = (a.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) ^ (
         b.astype(np.uint64) * np.uint64(0xC2B2AE3D27D4EB4F)
     )
     scramble = (scramble ^ (scramble >> np.uint64(29))) * np.uint64(0xBF58476D1CE4E5B9)
+    if loops := load_loops("compiled_charts"):
+        return loops.matches(a, b, step, scramble, count)
     rank = np.empty(len(a), dtype=np.int64)
     rank[np.lexsort((scramble, step))] = np.arange(len(a))
     best = np.full(count, len(a), dtype=np.int64)
@@ -229,6 +232,8 @@ def _shape(clusters: _Clusters) -> np.ndarray:
 
 def _half_angles(label: np.ndarray, facing: np.ndarray, axis: np.ndarray) -> np.ndarray:
     """The largest angle between a cluster's axis and a face of it, float64 [C]."""
+    if loops := load_loops("compiled_charts"):
+        return np.arccos(np.clip(loops.least_agreement(label, facing, axis), -1.0, 1.0))
     least = np.ones(len(axis))
     np.minimum.at(least, label, np.einsum("fi,fi->f", facing, axis[label]))
     return np.arccos(np.clip(least, -1.0, 1.0))
@@ -245,9 +250,9 @@ def _calm_normals(area_vector: np.ndarray, area: np.ndarray, f: np.ndarray, g: n
 
     Faces much larger than most are no noise and keep theirs.
     """
-    open_to = np.minimum(1.0, _LARGE * np.median(area) / np.maximum(area, 1e-300))
+    open_to = np.minimum(1.0, LARGE * np.median(area) / np.maximum(area, 1e-300))
     total = area_vector
-    for _ in range(_NORMAL_ROUNDS):
+    for _ in range(NORMAL_ROUNDS):
         spread = total.copy()
         for i in range(3):
             spread[:, i] += open_to * np.bincount(f, total[g, i], minlength=len(total))

@@ -6,6 +6,9 @@ from __future__ import annotations
 import numpy as np
 
 from ..errors import EspalierError
+from ..kernels.host_arrays import on_card
+from . import tensor_pieces, tensor_topology
+from .compilation import in_portions
 from .topology import face_vectors, stable_order, vertex_components
 
 # Floating pieces go only when they are this small against the object (bounding diagonals) and, together, this little
@@ -22,9 +25,6 @@ FLAKE_HANGS = 0.4
 
 # A triangle thinner than this fraction of its longest side has no usable normal.
 SLIVER_RATIO = 1e-6
-
-# Faces at once: temporaries of this size stay in the processor's cache.
-_CHUNK = 65_536
 
 # Objects live in [-0.5, 0.5]; whatever lies further out than this is as wrong as a NaN.
 FARTHEST = 2.0
@@ -54,6 +54,8 @@ def weld(vertices: np.ndarray, faces: np.ndarray, tolerance: float) -> tuple[np.
     """
     if len(vertices) == 0:
         return faces, 0
+    if welded := on_card(lambda *tensors: tensor_topology.welded(*tensors, tolerance), vertices, faces):
+        return welded
     cell = np.rint(vertices / tolerance).astype(np.int64)
     cell -= cell.min(axis=0)
     span = cell.max(axis=0) + 1
@@ -64,20 +66,29 @@ def weld(vertices: np.ndarray, faces: np.ndarray, tolerance: float) -> tuple[np.
 
 def find_degenerate(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Find faces that repeat a vertex or are flat slivers without a direction, bool [F]."""
+    if (
+        found := on_card(lambda *arrays: tensor_topology.degenerate(*arrays, SLIVER_RATIO), faces, vertices)
+    ) is not None:
+        return found
     flat = np.empty(len(faces), dtype=bool)
-    for start in range(0, len(faces), _CHUNK):
-        a, b, c = faces[start : start + _CHUNK].T
+
+    def compute(part: slice) -> None:
+        a, b, c = faces[part].T
         proper = (a != b) & (b != c) & (c != a)
         a, b, c = (np.ascontiguousarray(vertices[corner].T, dtype=np.float64) for corner in (a, b, c))
         first, second, third = b - a, c - a, c - b
         twice = sum((first[i - 2] * second[i - 1] - first[i - 1] * second[i - 2]) ** 2 for i in range(3))
         longest = np.maximum(np.maximum((first**2).sum(0), (second**2).sum(0)), (third**2).sum(0))
-        flat[start : start + _CHUNK] = ~(proper & (0.5 * np.sqrt(twice) > SLIVER_RATIO * longest))
+        flat[part] = ~(proper & (0.5 * np.sqrt(twice) > SLIVER_RATIO * longest))
+
+    in_portions(compute, len(faces))
     return flat
 
 
 def find_duplicates(faces: np.ndarray) -> np.ndarray:
     """Find faces whose three vertices an earlier face has already, in any order; bool [F]."""
+    if (found := on_card(tensor_topology.duplicates, faces)) is not None:
+        return found
     again = np.zeros(len(faces), dtype=bool)
     if len(faces) == 0:
         return again
@@ -105,7 +116,9 @@ def find_floaters(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> tupl
     piece, diagonal = _pieces(vertices, faces)
     tiny = diagonal < FLOATER_SIZE * diagonal.max(initial=0.0) + FLOATER_VOXELS * voxel
     if tiny.any():
-        area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=len(tiny))
+        area = on_card(lambda *arrays: tensor_pieces.areas(*arrays, len(tiny)), piece, faces, vertices)
+        if area is None:
+            area = np.bincount(piece, np.linalg.norm(face_vectors(vertices, faces), axis=1), minlength=len(tiny))
         if tiny.all() or area[tiny].sum() > FLOATER_SHARE * area.sum():
             tiny[:] = False
     return tiny[piece], int(tiny.sum())
@@ -133,6 +146,8 @@ def _pieces(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def piece_diagonals(vertices: np.ndarray, faces: np.ndarray, piece: np.ndarray) -> np.ndarray:
     """Return the bounding diagonal float64 [P] of each piece, by the ``piece`` int64 [F] of each face."""
+    if (found := on_card(tensor_pieces.diagonals, piece, faces, vertices)) is not None:
+        return found
     count = np.bincount(piece)
     order = stable_order(piece, len(count))
     start = np.cumsum(count) - count

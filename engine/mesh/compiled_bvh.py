@@ -19,6 +19,11 @@ DEPTH = 128
 """More levels than there can be: 63 of distinct Morton codes, and halvings of up to 2^31 triangles with equal ones."""
 TIE = 1e-4
 """By how much (of the squared distance, for each unit of 1 - cosine) a face that is turned aside counts as further."""
+SLACK = 1e-9
+"""A box is left out only when it is further than the best triangle by this share and by ``NOTHING``: what a triangle
+counts as is never less than its box by more than that. So the order of visiting decides nothing."""
+NOTHING = 1e-20
+"""Squared world units, for rounding in objects about one unit long."""
 
 
 @compiled
@@ -157,8 +162,9 @@ def closest(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The nearest triangle of each point, int64 [N], and the weights of its three corners there, float64 [N, 3].
 
-    Distances count as ``nearest.SurfaceIndex.closest`` says. Points that follow each other should be close together:
-    the last one's triangle is the first guess for the next.
+    Distances count as ``nearest.SurfaceIndex.closest`` says; of triangles that count as equally far the first one is
+    taken. Points that follow each other should be close together: the last one's triangle is the first guess for the
+    next.
     """
     face = np.zeros(len(points), np.int64)
     weights = np.empty((len(points), 3))
@@ -167,15 +173,15 @@ def closest(
     for i in range(len(points)):
         x, y, z = points[i, 0], points[i, 1], points[i, 2]
         fx, fy, fz = facing[i, 0], facing[i, 1], facing[i, 2]
-        best, best_b, best_c = np.inf, 0.0, 0.0
-        chosen = guess
+        best, bound, best_b, best_c = np.inf, np.inf, 0.0, 0.0
+        chosen = 0
         node, start, stop = -1, guess, guess + 1
         top = 1
         nodes[0], gaps[0] = 0, 0.0
         while True:
             for tried in range(start, stop):
                 gap, wb, wc = _on_triangle(corners, tried, x, y, z)
-                if gap >= best:
+                if gap > bound:
                     continue
                 cosine = normals[tried, 0] * fx + normals[tried, 1] * fy + normals[tried, 2] * fz
                 if cosine < 0:
@@ -183,10 +189,11 @@ def closest(
                 gap *= 1.0 + TIE * (1.0 - cosine)
                 if gap < best or (gap == best and tried < chosen):
                     best, best_b, best_c, chosen = gap, wb, wc, tried
+                    bound = best * (1.0 + SLACK) + NOTHING
             node = -1
             while top:
                 top -= 1
-                if gaps[top] < best:
+                if gaps[top] <= bound:
                     node = nodes[top]
                     break
             if node < 0:
@@ -196,10 +203,10 @@ def closest(
                 near, far = _box_distance(boxes, left, x, y, z), _box_distance(boxes, right, x, y, z)
                 if far < near:
                     left, right, near, far = right, left, far, near
-                if near >= best:
+                if near > bound:
                     node = -1
                     break
-                if far < best:
+                if far <= bound:
                     nodes[top], gaps[top] = right, far
                     top += 1
                 node = left
@@ -209,109 +216,3 @@ def closest(
         face[i], guess = chosen, chosen
         weights[i, 0], weights[i, 1], weights[i, 2] = 1.0 - best_b - best_c, best_b, best_c
     return face, weights
-
-
-@compiled
-def _box_enter(
-    boxes: np.ndarray, node: int, x: float, y: float, z: float, rx: float, ry: float, rz: float, reach: float
-) -> float:
-    """Where along a ray (reciprocal direction r) it enters a box, or infinity where not within 0..reach."""
-    x0, x1 = (boxes[node, 0] - x) * rx, (boxes[node, 3] - x) * rx
-    y0, y1 = (boxes[node, 1] - y) * ry, (boxes[node, 4] - y) * ry
-    z0, z1 = (boxes[node, 2] - z) * rz, (boxes[node, 5] - z) * rz
-    enter = max(max(min(x0, x1), min(y0, y1)), max(min(z0, z1), 0.0))
-    leave = min(min(max(x0, x1), max(y0, y1)), min(max(z0, z1), reach))
-    return enter if enter <= leave else np.inf
-
-
-@compiled
-def _hits(
-    corners: np.ndarray, face: int, x: float, y: float, z: float, dx: float, dy: float, dz: float, reach: float
-) -> bool:
-    """Whether a ray meets a triangle, from either side, within 0..reach (Möller and Trumbore, 1997)."""
-    ax, ay, az = np.float64(corners[face, 0]), np.float64(corners[face, 1]), np.float64(corners[face, 2])
-    bx, by, bz = corners[face, 3] - ax, corners[face, 4] - ay, corners[face, 5] - az
-    cx, cy, cz = corners[face, 6] - ax, corners[face, 7] - ay, corners[face, 8] - az
-    px, py, pz = dy * cz - dz * cy, dz * cx - dx * cz, dx * cy - dy * cx
-    det = bx * px + by * py + bz * pz
-    if det == 0.0:
-        return False
-    tx, ty, tz = x - ax, y - ay, z - az
-    u = (tx * px + ty * py + tz * pz) / det
-    if u < 0.0 or u > 1.0:
-        return False
-    qx, qy, qz = ty * bz - tz * by, tz * bx - tx * bz, tx * by - ty * bx
-    v = (dx * qx + dy * qy + dz * qz) / det
-    if v < 0.0 or u + v > 1.0:
-        return False
-    t = (cx * qx + cy * qy + cz * qz) / det
-    return 0.0 < t < reach
-
-
-@compiled
-def open_share(
-    boxes: np.ndarray,
-    first: np.ndarray,
-    count: np.ndarray,
-    corners: np.ndarray,
-    points: np.ndarray,
-    normals: np.ndarray,
-    pattern: np.ndarray,
-    directions: np.ndarray,
-) -> np.ndarray:
-    """The share of rays that meet nothing, float32 [N], from points [N, 3] around their unit normals [N, 3].
-
-    directions float64 [P, K, 4]: K rays for each of P patterns, a unit vector about (0, 0, 1) and how far it reaches;
-    ``pattern`` int64 [N] says which to take.
-    """
-    shares = np.empty(len(points), np.float32)
-    rays = directions.shape[1]
-    last = np.zeros((directions.shape[0], rays), np.int64)
-    nodes = np.empty(DEPTH, np.int64)
-    for i in range(len(points)):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        nx, ny, nz = normals[i, 0], normals[i, 1], normals[i, 2]
-        # A frame around the normal without a branch that jumps (Duff et al., 2017).
-        sign = 1.0 if nz >= 0.0 else -1.0
-        a = -1.0 / (sign + nz)
-        b = nx * ny * a
-        kind = pattern[i]
-        free = 0
-        for k in range(rays):
-            dx, dy, dz = directions[kind, k, 0], directions[kind, k, 1], directions[kind, k, 2]
-            reach = directions[kind, k, 3]
-            wx = dx * (1.0 + sign * nx * nx * a) + dy * b + dz * nx
-            wy = dx * (sign * b) + dy * (sign + ny * ny * a) + dz * ny
-            wz = dx * (-sign * nx) - dy * ny + dz * nz
-            hit = _hits(corners, last[kind, k], x, y, z, wx, wy, wz, reach)
-            rx = 1.0 / wx if abs(wx) > 1e-12 else 1e12
-            ry = 1.0 / wy if abs(wy) > 1e-12 else 1e12
-            rz = 1.0 / wz if abs(wz) > 1e-12 else 1e12
-            top = 1
-            nodes[0] = 0
-            while top and not hit:
-                top -= 1
-                node = nodes[top]
-                while count[node] == 0:
-                    left, right = node + 1, np.int64(first[node])
-                    near = _box_enter(boxes, left, x, y, z, rx, ry, rz, reach)
-                    far = _box_enter(boxes, right, x, y, z, rx, ry, rz, reach)
-                    if far < near:
-                        left, right, near, far = right, left, far, near
-                    if near == np.inf:
-                        node = -1
-                        break
-                    if far < np.inf:
-                        nodes[top] = right
-                        top += 1
-                    node = left
-                if node < 0:
-                    continue
-                for tried in range(first[node], first[node] + count[node]):
-                    if _hits(corners, tried, x, y, z, wx, wy, wz, reach):
-                        hit = True
-                        last[kind, k] = tried
-                        break
-            free += not hit
-        shares[i] = free / rays
-    return shares

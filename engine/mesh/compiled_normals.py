@@ -62,16 +62,23 @@ def normals_and_angles(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndar
 
 @compiled
 def corner_means(
-    start: np.ndarray, corners: np.ndarray, point: np.ndarray, angles: np.ndarray, normals: np.ndarray, crease: float
+    start: np.ndarray,
+    corners: np.ndarray,
+    point: np.ndarray,
+    own: np.ndarray,
+    angles: np.ndarray,
+    normals: np.ndarray,
+    crease: float,
 ) -> np.ndarray:
-    """Mean normals float32 [F, 3, 3] of the faces around each corner, those beyond a crease left out.
+    """Mean normals float32 [N, 3, 3] of the faces around each corner of N of the faces, those beyond a crease left out.
 
-    start and corners as ``corners_by_point(point)`` gives them. A face's weight is its angle [F, 3] there, times how
-    far the cosine between the two faces' normals [F, 3] is above ``crease``.
+    start and corners of all faces as ``corners_by_point`` gives them; point int64 [N, 3] and the normals ``own`` [N, 3]
+    of the N. A face's weight is its angle [F, 3] at the point, times how far the cosine between its normal [F, 3] and
+    the own one is above ``crease``.
     """
     means = np.empty((len(point), 3, 3), np.float32)
     for face in range(len(point)):
-        nx, ny, nz = normals[face, 0], normals[face, 1], normals[face, 2]
+        nx, ny, nz = own[face, 0], own[face, 1], own[face, 2]
         for corner in range(3):
             x, y, z = 0.0, 0.0, 0.0
             for place in range(start[point[face, corner]], start[point[face, corner] + 1]):

@@ -59,10 +59,15 @@ def smooth_samples(
     normals: np.ndarray,
     radius: float,
     spacing: float,
-) -> np.ndarray:
-    """The mean share around each sample, float32 [N]. ``spacing``: how far neighbouring blocks are apart in space."""
-    result = shares.copy()
-    for row in range(len(sample)):
+    begin: int,
+    end: int,
+    result: np.ndarray,
+) -> None:
+    """Replace ``result`` float32 [N], for the samples in rows [begin, end) of the grid, by the mean share around each.
+
+    ``spacing``: how far neighbouring blocks are apart in space.
+    """
+    for row in range(begin, end):
         for column in range(len(sample)):
             here = sample[row, column]
             if here >= 0:
@@ -71,7 +76,6 @@ def smooth_samples(
                 )
                 if weights > 0.0:
                     result[here] = total / weights
-    return result
 
 
 @compiled

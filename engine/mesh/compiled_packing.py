@@ -107,71 +107,117 @@ def _runs(cells: np.ndarray, width: int, height: int, turn: int, out: np.ndarray
 
 
 @compiled
+def _longest_runs(runs: np.ndarray, count: int, rows: int, need: np.ndarray) -> None:
+    """Write the longest of the runs in each of a chart's ``rows`` into ``need``."""
+    need[:rows] = 0
+    for i in range(count):
+        need[runs[i, 0]] = max(need[runs[i, 0]], runs[i, 2])
+
+
+@compiled
 def _find(
-    jump: np.ndarray, widest: np.ndarray, runs: np.ndarray, count: int, columns: int, start: int, stop: int
+    jump: np.ndarray,
+    widest: np.ndarray,
+    runs: np.ndarray,
+    count: int,
+    need: np.ndarray,
+    rows: int,
+    columns: int,
+    start: int,
+    stop: int,
 ) -> tuple[int, int]:
     """The lowest row in [start, stop) and the leftmost column where the runs meet only free cells, or (-1, -1).
 
-    jump: per cell, the length of the free run that starts there, or minus the length of the occupied one.
+    jump: per cell, the length of the free run that starts there, or minus the length of the occupied one. widest: per
+    row of it, the longest free run; need: per row of the chart, the longest of its runs.
     """
     last = jump.shape[1] - columns
-    for y in range(start, stop):
-        wide = True
-        for i in range(count):
-            if widest[y + runs[i, 0]] < runs[i, 2]:
-                wide = False
-                break
-        if not wide:
+    y = start
+    while y < stop:
+        row = rows - 1
+        while row >= 0 and widest[y + row] >= need[row]:
+            row -= 1
+        if row >= 0:
+            # Up to where the chart's part in that row of the square is narrow enough for it.
+            narrow = widest[y + row]
+            while row >= 0 and need[row] > narrow:
+                row -= 1
+                y += 1
             continue
-        x = 0
-        while x <= last:
-            fits = True
-            for i in range(count):
-                row, column = y + runs[i, 0], x + runs[i, 1]
-                free = jump[row, column]
-                if free >= runs[i, 2]:
-                    continue
-                if free < 0:
-                    x -= free
-                elif column + free < jump.shape[1]:
-                    x += free - jump[row, column + free]
-                else:
-                    x = last + 1
-                fits = False
-                break
-            if fits:
-                return y, x
+        x = i = fit = 0
+        while fit < count and x <= last:
+            row, column = y + runs[i, 0], x + runs[i, 1]
+            free = jump[row, column]
+            if free >= runs[i, 2]:
+                fit += 1
+                i = i + 1 if i + 1 < count else 0
+                continue
+            fit = 0
+            if free < 0:
+                x -= free
+            elif column + free < jump.shape[1]:
+                x += free - jump[row, column + free]
+            else:
+                x = last + 1
+        if fit == count:
+            return y, x
+        y += 1
     return -1, -1
 
 
 @compiled
-def _occupy(jump: np.ndarray, widest: np.ndarray, runs: np.ndarray, count: int, y: int, x: int, gap: int) -> None:
-    """Occupy the runs at (y, x), and everything within ``gap`` cells of them."""
+def _occupy(
+    jump: np.ndarray,
+    widest: np.ndarray,
+    runs: np.ndarray,
+    count: int,
+    rows: int,
+    columns: int,
+    y: int,
+    x: int,
+    gap: int,
+) -> None:
+    """Occupy the runs of a chart of ``rows`` x ``columns`` at (y, x), and everything within ``gap`` cells of them."""
+    first, by_row = np.zeros(rows + 1, np.int64), np.empty(count, np.int64)
+    for i in range(count):
+        first[runs[i, 0] + 1] += 1
+    for row in range(rows):
+        first[row + 1] += first[row]
+    filled = first.copy()
+    for i in range(count):
+        by_row[filled[runs[i, 0]]] = i
+        filled[runs[i, 0]] += 1
     size = jump.shape[1]
-    for i in range(count):
-        begin = max(x + runs[i, 1] - gap, 0)
-        end = min(x + runs[i, 1] + runs[i, 2] + gap, size)
-        for row in range(max(y + runs[i, 0] - gap, 0), min(y + runs[i, 0] + gap + 1, jump.shape[0])):
-            column = end - 1
-            after = jump[row, end] if end < size else 0
-            length = -after if after < 0 else 0
-            while column >= begin or (column >= 0 and jump[row, column] < 0):
-                length += 1
-                jump[row, column] = -length
-                column -= 1
-            free = 0
-            while column >= 0 and jump[row, column] > 0:
+    left, right = max(x - gap, 0), min(x + columns + gap, size)
+    taken = np.empty(right - left, np.bool_)
+    for row in range(max(y - gap, 0), min(y + rows + gap, jump.shape[0])):
+        taken[:] = False
+        for k in range(first[max(row - y - gap, 0)], first[min(row - y + gap + 1, rows)]):
+            begin = x + runs[by_row[k], 1] - left
+            taken[max(begin - gap, 0) : begin + runs[by_row[k], 2] + gap] = True
+        line = jump[row]
+        after = line[right] if right < size else 0
+        occupied, free = max(-after, 0), max(after, 0)
+        for column in range(right - 1, left - 1, -1):
+            if taken[column - left] or line[column] < 0:
+                occupied, free = occupied + 1, 0
+                line[column] = -occupied
+            else:
+                occupied, free = 0, free + 1
+                line[column] = free
+        column = left - 1
+        while occupied > 0 and column >= 0 and line[column] < 0:
+            occupied += 1
+            line[column] = -occupied
+            column -= 1
+        if column == left - 1:
+            while column >= 0 and line[column] > 0:
                 free += 1
-                jump[row, column] = free
+                line[column] = free
                 column -= 1
-    bottom = jump.shape[0]
-    top = 0
-    for i in range(count):
-        bottom, top = min(bottom, runs[i, 0]), max(top, runs[i, 0])
-    for row in range(max(y + bottom - gap, 0), min(y + top + gap + 1, jump.shape[0])):
         column, longest = 0, 0
         while column < size:
-            step = jump[row, column]
+            step = line[column]
             longest = max(longest, step)
             column += abs(step)
         widest[row] = longest
@@ -194,15 +240,17 @@ def place(
     Returns (row, column, quarter turns) int64 [C, 3] and the height used, ``limit`` + 1 when a chart found no place.
     After ``patience`` charts of about the same size the search goes on from where the last one was placed.
     """
-    jump = np.empty((limit, side), np.int32)
+    jump = np.empty((limit, side), np.int16)
     for column in range(side):
         jump[:, column] = side - column
     widest = np.full(limit, side, np.int32)
     places = np.zeros((len(order), 3), np.int64)
-    longest = 0
+    longest = highest = 0
     for c in range(len(width)):
         longest = max(longest, (width[c] + 1) * (height[c] + 1))
+        highest = max(highest, width[c], height[c])
     runs = np.empty((2, longest // 2 + 1, 3), np.int64)
+    need = np.empty(highest, np.int64)
     used = 0
     alike = np.zeros(80, np.int64)
     resume = np.zeros(80, np.int64)
@@ -210,20 +258,24 @@ def place(
         kind = int(4.0 * np.log2(float(max(width[c], height[c]))))
         alike[kind] += 1
         start = max(resume[kind] - max(width[c], height[c]), 0) if alike[kind] > patience else 0
-        best_top, chosen, slot = limit + 1, 0, 0
+        # A plain 0 would be a type of its own, for which ``_occupy`` would be compiled once more.
+        best_top, chosen, slot = limit + 1, np.int64(0), 0
         best_y = best_x = best_turn = -1
         for turn in range(4):
             count = _runs(cells[first[c] : first[c + 1]], width[c], height[c], turn, runs[slot])
             rows = height[c] if turn % 2 == 0 else width[c]
             columns = width[c] if turn % 2 == 0 else height[c]
-            y, x = _find(jump, widest, runs[slot], count, columns, start, best_top - rows)
+            _longest_runs(runs[slot], count, rows, need)
+            y, x = _find(jump, widest, runs[slot], count, need, rows, columns, start, best_top - rows)
             if y >= 0:
                 best_top, best_y, best_x, best_turn, chosen = y + rows, y, x, turn, count
                 slot = 1 - slot
         if best_y < 0:
             return places, limit + 1
         places[c, 0], places[c, 1], places[c, 2] = best_y, best_x, best_turn
-        _occupy(jump, widest, runs[1 - slot], chosen, best_y, best_x, gap)
+        rows = height[c] if best_turn % 2 == 0 else width[c]
+        columns = width[c] if best_turn % 2 == 0 else height[c]
+        _occupy(jump, widest, runs[1 - slot], chosen, rows, columns, places[c, 0], places[c, 1], gap)
         resume[kind] = best_y
         used = max(used, best_top)
     return places, used

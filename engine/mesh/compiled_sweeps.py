@@ -38,6 +38,7 @@ def sweep(
     costs, places = np.empty(MOST_CORNERS), np.empty((MOST_CORNERS, 3))
     ends, near = np.empty(MOST_CORNERS, np.int32), np.empty(MOST_CORNERS, np.int32)
     other_near = np.empty(MOST_CORNERS, np.int32)
+    ring, other_ring = np.empty((MOST_CORNERS, 3), np.int32), np.empty((MOST_CORNERS, 3), np.int32)
     gone = left = 0
     for vertex in vertices:
         if head[vertex] < 0:
@@ -48,7 +49,8 @@ def sweep(
         if least[vertex] > limit or gone >= budget:
             continue
         count, best = 0, np.inf
-        around = _neighbours(faces, head, following, kind, vertex, near)
+        size = _look_round(faces, head, following, vertex, ring)
+        around = _neighbours(ring, size, kind[vertex], near)
         for number in range(around):
             end = near[number]
             if free[end] and end > vertex:
@@ -70,19 +72,22 @@ def sweep(
                 break
             end = ends[cheapest]
             x, y, z = places[cheapest]
-            goes = _faces_between(faces, head, following, vertex, end)
-            if (
-                _keeps_topology(faces, head, following, kind, vertex, end, near[:around], other_near, goes)
-                and _keeps_normals(points, faces, following, head[vertex], end, x, y, z)
-                and _keeps_normals(points, faces, following, head[end], vertex, x, y, z)
-            ):
-                points[vertex, 0], points[vertex, 1], points[vertex, 2] = x, y, z
-                for k in range(10):
-                    quadrics[vertex, k] += quadrics[end, k]
-                _merge(faces, head, following, vertex, end)
-                kind[vertex] = min(kind[vertex], kind[end])
-                gone += goes
-                break
+            goes = 1 if kind[vertex] == RIM and kind[end] == RIM else 2
+            if _faces_between(following, ring, size, end) == goes:
+                other_size = _look_round(faces, head, following, end, other_ring)
+                other_around = _neighbours(other_ring, other_size, kind[end], other_near)
+                if (
+                    _keeps_topology(near, around, other_near, other_around, goes)
+                    and _keeps_normals(points, vertex, ring, size, end, x, y, z)
+                    and _keeps_normals(points, end, other_ring, other_size, vertex, x, y, z)
+                ):
+                    points[vertex, 0], points[vertex, 1], points[vertex, 2] = x, y, z
+                    for k in range(10):
+                        quadrics[vertex, k] += quadrics[end, k]
+                    _merge(faces, head, following, vertex, end, ring, size, other_ring, other_size)
+                    kind[vertex] = min(kind[vertex], kind[end])
+                    gone += goes
+                    break
             costs[cheapest] = np.inf
     return left, gone
 
@@ -125,64 +130,51 @@ def _merged(
 
 
 @compiled
-def _neighbours(
-    faces: np.ndarray, head: np.ndarray, following: np.ndarray, kind: np.ndarray, vertex: int, near: np.ndarray
-) -> int:
-    """Write the vertices around ``vertex``, whose faces are one fan, and return how many there are."""
+def _look_round(faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: int, ring: np.ndarray) -> int:
+    """Write the corners of ``vertex``, the vertices after and before it there, into ``ring``; return how many."""
     size, corner = 0, head[vertex]
     while True:
-        near[size] = faces[next_corner(corner)]
+        ring[size, 0] = corner
+        ring[size, 1], ring[size, 2] = faces[next_corner(corner)], faces[previous_corner(corner)]
         size += 1
         corner = following[corner]
         if corner == head[vertex]:
-            break
-    if kind[vertex] == RIM:
+            return size
+
+
+@compiled
+def _neighbours(ring: np.ndarray, size: int, kind: int, near: np.ndarray) -> int:
+    """Write the vertices around one whose ``size`` faces are one fan, and return how many there are."""
+    for one in range(size):
+        near[one] = ring[one, 1]
+    if kind == RIM:
         # No face begins where the last one of an open fan ends.
-        while True:
-            last = faces[previous_corner(corner)]
+        for one in range(size):
             begins = False
             for other in range(size):
-                begins = begins or near[other] == last
+                begins = begins or near[other] == ring[one, 2]
             if not begins:
-                near[size] = last
+                near[size] = ring[one, 2]
                 return size + 1
-            corner = following[corner]
-            if corner == head[vertex]:
-                break
     return size
 
 
 @compiled
-def _faces_between(faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: int, end: int) -> int:
-    """Count the faces at the edge of two vertices; those with an apex that has no other face count as many."""
-    found, corner = 0, head[vertex]
-    while True:
-        a, b = next_corner(corner), previous_corner(corner)
-        if faces[a] == end or faces[b] == end:
-            apex = b if faces[a] == end else a
+def _faces_between(following: np.ndarray, ring: np.ndarray, size: int, end: int) -> int:
+    """Count the faces at the edge to ``end``; those with an apex that has no other face count as many."""
+    found = 0
+    for one in range(size):
+        if ring[one, 1] == end or ring[one, 2] == end:
+            corner = ring[one, 0]
+            apex = previous_corner(corner) if ring[one, 1] == end else next_corner(corner)
             found += 1 if following[apex] != apex else MOST_CORNERS
-        corner = following[corner]
-        if corner == head[vertex]:
-            return found
+    return found
 
 
 @compiled
-def _keeps_topology(
-    faces: np.ndarray,
-    head: np.ndarray,
-    following: np.ndarray,
-    kind: np.ndarray,
-    vertex: int,
-    end: int,
-    near: np.ndarray,
-    other_near: np.ndarray,
-    goes: int,
-) -> bool:
+def _keeps_topology(near: np.ndarray, size: int, other_near: np.ndarray, other_size: int, goes: int) -> bool:
     """The link condition at an edge between fans: its ends share as many neighbours as faces, which are as many as
-    their kinds say, and enough faces remain that none is doubled. ``near``: the neighbours of ``vertex``."""
-    if goes != (1 if kind[vertex] == RIM and kind[end] == RIM else 2):
-        return False
-    size, other_size = len(near), _neighbours(faces, head, following, kind, end, other_near)
+    their kinds say, and enough faces remain that none is doubled. ``near``: the neighbours of either end."""
     shared = 0
     for one in range(size):
         for other in range(other_size):
@@ -195,20 +187,19 @@ def _keeps_topology(
 
 @compiled
 def _keeps_normals(
-    points: np.ndarray, faces: np.ndarray, following: np.ndarray, first: int, gone: int, x: float, y: float, z: float
+    points: np.ndarray, vertex: int, ring: np.ndarray, size: int, gone: int, x: float, y: float, z: float
 ) -> bool:
-    """Tell whether no face round the vertex of corner ``first`` turns over or becomes a sliver when the vertex moves.
+    """Tell whether no face round ``vertex`` turns over or becomes a sliver when it moves to (x, y, z).
 
     The faces at the vertex ``gone`` vanish and do not matter.
     """
-    corner = first
-    while True:
-        a, b = faces[next_corner(corner)], faces[previous_corner(corner)]
+    vx, vy, vz = points[vertex, 0], points[vertex, 1], points[vertex, 2]
+    for one in range(size):
+        a, b = ring[one, 1], ring[one, 2]
         if a != gone and b != gone:
-            vertex = faces[corner]
             ax, ay, az = points[a, 0], points[a, 1], points[a, 2]
             ex, ey, ez = points[b, 0] - ax, points[b, 1] - ay, points[b, 2] - az
-            ox, oy, oz = points[vertex, 0] - ax, points[vertex, 1] - ay, points[vertex, 2] - az
+            ox, oy, oz = vx - ax, vy - ay, vz - az
             px, py, pz = x - ax, y - ay, z - az
             mx, my, mz = ey * oz - ez * oy, ez * ox - ex * oz, ex * oy - ey * ox
             nx, ny, nz = ey * pz - ez * py, ez * px - ex * pz, ex * py - ey * px
@@ -222,9 +213,7 @@ def _keeps_normals(
                 before = _squared_sides(ex, ey, ez, ox, oy, oz)
                 if new * before * before < old * sides * sides:
                     return False
-        corner = following[corner]
-        if corner == first:
-            return True
+    return True
 
 
 @compiled
@@ -235,28 +224,42 @@ def _squared_sides(ux: float, uy: float, uz: float, wx: float, wy: float, wz: fl
 
 
 @compiled
-def _merge(faces: np.ndarray, head: np.ndarray, following: np.ndarray, vertex: int, end: int) -> None:
+def _merge(
+    faces: np.ndarray,
+    head: np.ndarray,
+    following: np.ndarray,
+    vertex: int,
+    end: int,
+    ring: np.ndarray,
+    size: int,
+    other_ring: np.ndarray,
+    other_size: int,
+) -> None:
     """Let the faces of ``end`` have ``vertex`` instead; the two at the edge between them go."""
     first = last = -1
-    for side in range(2):
-        here, there = (vertex, end) if side == 0 else (end, vertex)
-        start = corner = head[here]
-        while True:
-            after, a, b = following[corner], next_corner(corner), previous_corner(corner)
-            if faces[a] != there and faces[b] != there:
-                faces[corner] = vertex
-                if first < 0:
-                    first = corner
-                else:
-                    following[last] = corner
-                last = corner
-            elif side == 0:
-                _unlink(faces, head, following, b if faces[a] == there else a)
+    for one in range(size):
+        corner = ring[one, 0]
+        if ring[one, 1] == end:
+            _unlink(faces, head, following, previous_corner(corner))
+        elif ring[one, 2] == end:
+            _unlink(faces, head, following, next_corner(corner))
+        else:
+            if first < 0:
+                first = corner
             else:
-                faces[corner] = faces[a] = faces[b] = -1
-            corner = after
-            if corner == start:
-                break
+                following[last] = corner
+            last = corner
+    for one in range(other_size):
+        corner = other_ring[one, 0]
+        if other_ring[one, 1] == vertex or other_ring[one, 2] == vertex:
+            faces[corner] = faces[next_corner(corner)] = faces[previous_corner(corner)] = -1
+            continue
+        faces[corner] = vertex
+        if first < 0:
+            first = corner
+        else:
+            following[last] = corner
+        last = corner
     following[last] = first
     head[vertex], head[end] = first, -1
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from ..kernels.host_arrays import home, on_card, upload
 from ..ovoxel.grid import VoxelTable
 
 # A quad is completed where at least so many of its voxels exist and so many of its sides meet another quad.
@@ -34,8 +36,10 @@ def complete_quads(
     those edges; its own edges are crossed where the faces around them would else end in mid-air. No voxel is added
     outside the grid.
     """
-    table = VoxelTable(torch.from_numpy(coords), (resolution,) * 3)
-    edges = _dropped(table, coords, intersected, resolution)
+    voxels = coords, intersected
+    table, edges = on_card(lambda *tensors: _dropped(*tensors, resolution), *voxels) or home(
+        _dropped(*map(torch.from_numpy, voxels), resolution)
+    )
     owner, axis, rows = edges
     if len(owner) == 0:
         return coords, vertices, intersected, values
@@ -66,21 +70,27 @@ def complete_quads(
     )
 
 
-def _dropped(
-    table: VoxelTable, coords: np.ndarray, intersected: np.ndarray, resolution: int
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return owner int64 [Q, 3], axis [Q] and rows [Q, 4] (-1: missing) of the crossed edges that lack a voxel."""
+def _dropped(coords: Tensor, intersected: Tensor, resolution: int) -> tuple[VoxelTable, tuple[Tensor, Tensor, Tensor]]:
+    """Return the table of the voxels, and of the crossed edges that lack one the owner int64 [Q, 3], the axis [Q] and
+    the rows [Q, 4] (-1: missing)."""
+    table = VoxelTable(coords, (resolution,) * 3)
     owners, axes, rows = [], [], []
     for axis in range(3):
-        owner = coords[intersected[:, axis]].astype(np.int64)
+        owner = coords[intersected[:, axis]].long()
+        u, w = (axis + 1) % 3, (axis + 2) % 3
         # The four voxels of an edge on the border of the grid cannot all exist.
-        owner = owner[np.delete(owner, axis, 1).max(axis=1, initial=0) + 1 < resolution]
-        found = _rows(table, _around(owner, np.full(len(owner), axis)))
-        lacking = (found < 0).any(1)
+        owner = owner[torch.maximum(owner[:, u], owner[:, w]) + 1 < resolution]
+        found = []
+        for step_u, step_w in ((0, 0), (1, 0), (1, 1), (0, 1)):
+            cell = list(owner.unbind(1))
+            cell[u], cell[w] = cell[u] + step_u, cell[w] + step_w
+            found.append(table.rows_inside(*cell))
+        around = torch.stack(found, 1)
+        lacking = (around < 0).any(1)
         owners.append(owner[lacking])
-        axes.append(np.full(int(lacking.sum()), axis))
-        rows.append(found[lacking])
-    return np.concatenate(owners), np.concatenate(axes), np.concatenate(rows)
+        rows.append(around[lacking])
+        axes.append(torch.full((len(rows[-1]),), axis, device=coords.device))
+    return table, (torch.cat(owners), torch.cat(axes), torch.cat(rows))
 
 
 def _around(owner: np.ndarray, axis: np.ndarray) -> np.ndarray:
@@ -90,7 +100,8 @@ def _around(owner: np.ndarray, axis: np.ndarray) -> np.ndarray:
 
 
 def _rows(table: VoxelTable, cells: np.ndarray) -> np.ndarray:
-    return table.rows(*torch.from_numpy(np.ascontiguousarray(np.moveaxis(cells, -1, 0)))).numpy()
+    first_level, _ = table.levels()
+    return home(table.rows(*upload(np.moveaxis(cells, -1, 0), first_level.device)))
 
 
 def _other_crossings(

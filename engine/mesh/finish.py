@@ -48,9 +48,9 @@ class FinishedAsset:
     [F, 3, 3] per corner. lods: coarser versions of the same four arrays that use the same maps, as many as were asked
     for. maps: uint8 images [S, S, C], first row on top: ``base_color`` (RGB, or RGBA unless the alpha mode is opaque),
     ``orm`` (occlusion, roughness, metallic) and, when the surface was simplified, ``normal`` (tangent space, +v green).
-    has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend". shortfalls:
-    sentences about what could not be had as it was asked for. report: counts of what was found and done, sentences in
-    ``events`` (the shortfalls among them), seconds per step.
+    has_occlusion: whether the occlusion is anything but 255. alpha_mode: "opaque", "mask" or "blend". notes: sentences
+    for the person who asked, about what could not be had as it was asked for and what was changed that shows. report:
+    counts of what was found and done, sentences in ``events``, seconds per step.
     """
 
     vertices: np.ndarray
@@ -61,7 +61,7 @@ class FinishedAsset:
     maps: dict[str, np.ndarray]
     has_occlusion: bool
     alpha_mode: str
-    shortfalls: tuple[str, ...]
+    notes: tuple[str, ...]
     report: dict[str, Any]
 
 
@@ -84,13 +84,13 @@ def finish(
     with run.step("clean"):
         mended, counts = _mend(vertices, faces, material, settings)
         # Here already: with a million pieces simplifying takes minutes.
-        _check_pieces(mended.vertices, mended.faces, settings.texture_size, crumbs_go=True)
+        pieces = _check_pieces(mended.vertices, mended.faces, settings.texture_size, crumbs_go=True)
     with run.step("simplify"):
         target = settings.faces_of(len(mended.faces))
         lean_vertices, lean_faces = reduce_faces(mended.vertices, mended.faces, target)
         is_leaner = lean_faces is not mended.faces
         bumps = settings.normal_map and is_leaner
-        _check_pieces(lean_vertices, lean_faces, settings.texture_size)
+        pieces -= _check_pieces(lean_vertices, lean_faces, settings.texture_size)
     with run.step("unwrap"):
         layout = unwrap(lean_vertices, lean_faces, settings.texture_size, run.cancelled)
     with run.step("raster"):
@@ -106,9 +106,9 @@ def finish(
     with run.step("lods"):
         lods = lod_chain(*arrays, settings.lods, settings.texture_size, run.cancelled) if settings.lods else []
     shortfalls = [*_shortfall(len(lean_faces), target), *texels.events]
-    for share, lod in zip(settings.lods, lods):
+    for number, (share, lod) in enumerate(zip(settings.lods, lods), 1):
         if len(lod.faces) > share * len(lean_faces) + 1:
-            shortfalls.append(_lod_shortfall(share, lod))
+            shortfalls.append(_lod_shortfall(number, share, lod))
     account = {
         **counts,
         **_account_of(lean_vertices, lean_faces),
@@ -124,7 +124,7 @@ def finish(
         maps,
         bool((texels.orm[:, 0] < 255).any()),
         texels.alpha_mode,
-        tuple(shortfalls),
+        (*_taken_away(counts["floaters"], pieces, target), *layout.shows, *shortfalls),
         account,
     )
 
@@ -139,8 +139,8 @@ def _mend(
     return FullSurface(smooth, faces, raw), counts
 
 
-def _check_pieces(vertices: np.ndarray, faces: np.ndarray, texture_size: int, crumbs_go: bool = False) -> None:
-    """Raise EspalierError("bad_surface") when the texture has too few texels for the separate pieces of the mesh.
+def _check_pieces(vertices: np.ndarray, faces: np.ndarray, texture_size: int, crumbs_go: bool = False) -> int:
+    """Count the separate pieces of the mesh; EspalierError("bad_surface") when the texture has too few texels for them.
 
     ``crumbs_go``: pieces that simplifying may take away do not count, ``CRUMBS_SHARE`` of the surface in all.
     """
@@ -157,6 +157,17 @@ def _check_pieces(vertices: np.ndarray, faces: np.ndarray, texture_size: int, cr
             f"{most:,}: clear away small pieces with a floater size, choose the repair “watertight”, or take a "
             "larger texture.",
         )
+    return pieces
+
+
+def _taken_away(floaters: int, crumbs: int, target: int) -> list[str]:
+    """The sentences for pieces that are no longer there: ``floaters`` by mending, ``crumbs`` by simplifying."""
+    sentences = []
+    if floaters:
+        sentences.append(f"Loose crumbs were taken away: {floaters:,}. The repair “as generated” keeps them.")
+    if crumbs > 0:
+        sentences.append(f"Small pieces were taken away to get to {target:,} faces: {crumbs:,}. More faces keep them.")
+    return sentences
 
 
 def _shortfall(count: int, target: int) -> list[str]:
@@ -168,9 +179,10 @@ def _shortfall(count: int, target: int) -> list[str]:
     ]
 
 
-def _lod_shortfall(share: float, lod: Lod) -> str:
+def _lod_shortfall(number: int, share: float, lod: Lod) -> str:
     return (
-        f"The version of {share:.3g} keeps {len(lod.faces):,} faces: the borders of the charts on the maps need them."
+        f"LOD{number}, asked for with {100 * share:.3g} % of the faces, keeps {len(lod.faces):,}: the borders of the "
+        "charts on the maps need them."
     )
 
 

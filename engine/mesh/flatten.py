@@ -10,31 +10,54 @@ from scipy.sparse.linalg import SuperLU, splu
 
 from .compilation import load_loops
 
-_ITERATIONS = 12
-_UNTANGLE_ROUNDS = 8
-_UNTANGLE_STEPS = 10
-_LEAST_WEIGHT = 0.02
-_LARGEST_WEIGHT = 20.0
+ITERATIONS = 12
+UNTANGLE_ROUNDS = 8
+UNTANGLE_STEPS = 10
+LEAST_WEIGHT = 0.02
+LARGEST_WEIGHT = 20.0
+
+# Faces that keep less than this share of their area count as mirrored.
+FLAT = 1e-6
 
 # Pulls every point slightly to where it was: otherwise a chart could turn and move freely.
-_INERTIA = 1e-4
+INERTIA = 1e-4
 
 
 def flatten(points: np.ndarray, corners: np.ndarray, chart: np.ndarray, start: np.ndarray | None = None) -> np.ndarray:
-    """Flatten charts (label int [F]) of triangles ``corners`` int [F, 3] of ``points`` [V, 3], all charts at once.
+    """Flatten charts (label int [F], ascending) of triangles ``corners`` int [F, 3] of ``points`` [V, 3].
 
-    Charts share no points. ``start`` [V, 2]: where the points lie to begin with (None: projected). Returns uv float64
-    [V, 2] in the units of ``points``.
+    Every point belongs to one chart, those of each to the next ones of ``points``. ``start`` [V, 2]: where the points
+    lie to begin with (None: projected). Returns uv float64 [V, 2] in the units of ``points``.
     """
+    loops = load_loops("compiled_flatten")
+    if loops is None:
+        return flatten_plainly(points, corners, chart, start)
+    of_point = np.empty(len(points), dtype=np.int64)
+    of_point[corners.reshape(-1)] = np.repeat(chart, 3)
+    numbers = np.arange(int(chart.max()) + 2)
+    uv = np.empty((len(points), 2)) if start is None else start.copy()
+    first = np.searchsorted(of_point, numbers), np.searchsorted(chart, numbers)
+    left = loops.lay(points, corners, *first, start is None, uv)
+    if left.any():
+        inside, faces = left[of_point], left[chart]
+        place = np.cumsum(inside) - 1
+        own = None if start is None else start[inside]
+        label = (np.cumsum(left) - 1)[chart[faces]]
+        uv[inside] = flatten_plainly(points[inside], place[corners[faces]], label, own)
+    return uv
+
+
+def flatten_plainly(
+    points: np.ndarray, corners: np.ndarray, chart: np.ndarray, start: np.ndarray | None = None
+) -> np.ndarray:
+    """What ``flatten`` is, for all charts at once."""
     _, rest = _rest_shapes(points, corners)
     uv = _project(points, corners, chart) if start is None else start
     weight = _corner_weights(rest)
     system, link = _laplacian(corners, weight, len(points))
-    loops = load_loops("compiled_flatten")
-    pulled = pull if loops is None else loops.pull
-    for _ in range(_ITERATIONS):
-        uv = system.solve(pulled(rest, uv, corners, weight) + link[:, None] * uv)
-    return _untangle(uv, corners, rest)
+    for _ in range(ITERATIONS):
+        uv = system.solve(pull(rest, uv, corners, weight) + link[:, None] * uv)
+    return _untangle(uv, corners, chart, rest)
 
 
 def stretches(points: np.ndarray, uv: np.ndarray, corners: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -89,7 +112,7 @@ def _corner_weights(rest: np.ndarray) -> np.ndarray:
         p, q = rest[:, (i + 1) % 3] - rest[:, i], rest[:, (i + 2) % 3] - rest[:, i]
         sine = p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]
         weight[:, i] = 0.5 * (p * q).sum(axis=1) / np.maximum(np.abs(sine), 1e-30)
-    return np.clip(weight, _LEAST_WEIGHT, _LARGEST_WEIGHT)
+    return np.clip(weight, LEAST_WEIGHT, LARGEST_WEIGHT)
 
 
 def _laplacian(corners: np.ndarray, weight: np.ndarray, count: int) -> tuple[SuperLU, np.ndarray]:
@@ -103,7 +126,7 @@ def _laplacian(corners: np.ndarray, weight: np.ndarray, count: int) -> tuple[Sup
     matrix = coo_matrix(
         (np.concatenate(values), (np.concatenate(rows), np.concatenate(columns))), (count, count)
     ).tocsc()
-    link = _INERTIA * matrix.diagonal() + 1e-9
+    link = INERTIA * matrix.diagonal() + 1e-9
     matrix.setdiag(matrix.diagonal() + link)
     system = splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
     return system, link
@@ -131,13 +154,18 @@ def pull(rest: np.ndarray, uv: np.ndarray, corners: np.ndarray, weight: np.ndarr
     return np.stack([np.bincount(index, force[..., i].reshape(-1), minlength=len(uv)) for i in range(2)], axis=1)
 
 
-def _double_areas(flat: np.ndarray) -> np.ndarray:
+def double_areas(flat: np.ndarray) -> np.ndarray:
+    """Twice the areas of triangles [F, 3, 2], negative for mirrored ones."""
     b, c = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
     return b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]
 
 
-def _untangle(uv: np.ndarray, corners: np.ndarray, rest: np.ndarray) -> np.ndarray:
+def _untangle(uv: np.ndarray, corners: np.ndarray, chart: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """Move points around mirrored faces to the mean of their neighbours until no face is mirrored, if that helps."""
+    small = FLAT * np.maximum(rest[:, 1, 0] * rest[:, 2, 1], 1e-30)
+    # Most charts have none.
+    tangled = np.bincount(chart, double_areas(uv[corners]) < small)[chart] > 0
+    corners, small = corners[tangled], small[tangled]
     tail, head = corners.reshape(-1), np.roll(corners, -1, axis=1).reshape(-1)
     low, high = np.minimum(tail, head), np.maximum(tail, head)
     key, count = np.unique(low * len(uv) + high, return_counts=True)
@@ -145,9 +173,8 @@ def _untangle(uv: np.ndarray, corners: np.ndarray, rest: np.ndarray) -> np.ndarr
     fixed = np.zeros(len(uv), dtype=bool)
     fixed[a[count == 1]] = fixed[b[count == 1]] = True
     degree = np.maximum(np.bincount(a, minlength=len(uv)) + np.bincount(b, minlength=len(uv)), 1)
-    small = 1e-6 * np.maximum(rest[:, 1, 0] * rest[:, 2, 1], 1e-30)
-    for turn in range(_UNTANGLE_ROUNDS):
-        bad = _double_areas(uv[corners]) < small
+    for turn in range(UNTANGLE_ROUNDS):
+        bad = double_areas(uv[corners]) < small
         if not bad.any():
             break
         near = np.zeros(len(uv), dtype=bool)
@@ -158,7 +185,7 @@ def _untangle(uv: np.ndarray, corners: np.ndarray, rest: np.ndarray) -> np.ndarr
         moved = np.flatnonzero(free)
         to = np.concatenate([a[free[a]], b[free[b]]])
         by = np.concatenate([b[free[a]], a[free[b]]])
-        for _ in range(_UNTANGLE_STEPS):
+        for _ in range(UNTANGLE_STEPS):
             for i in range(2):
                 uv[moved, i] = (np.bincount(to, uv[by, i], minlength=len(uv)) / degree)[moved]
     return uv

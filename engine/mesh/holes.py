@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.host_arrays import on_card
+from . import tensor_pieces
 from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components
 
 # Loops up to this many edges get the exact least-area triangulation (cubic in the edges); longer ones a fan.
@@ -12,16 +14,21 @@ EXACT_EDGES = 32
 
 
 def fill_holes(
-    vertices: np.ndarray, faces: np.ndarray, max_perimeter: float, kept_open: np.ndarray | None = None
+    vertices: np.ndarray,
+    faces: np.ndarray,
+    max_perimeter: float,
+    kept_open: np.ndarray | None = None,
+    table: EdgeTable | None = None,
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Fill every boundary loop whose length is at most ``max_perimeter`` (world units).
 
     ``faces`` int64 [F, 3] must be consistently wound with one fan at each vertex. Loops that touch a half-edge marked
     in ``kept_open`` bool [3F] (a cut that is no hole) stay, and so does the rim of a piece that is hardly more than a
-    patch of that size itself (filling it would double it). Filled triangles are appended.
+    patch of that size itself (filling it would double it). Filled triangles are appended. ``table``: the faces' edges,
+    where known.
     Returns vertices (with the middle points of fans appended), faces and the number of holes filled.
     """
-    table = edge_table(faces)
+    table = table or edge_table(faces)
     loops = _loops(faces, table, kept_open)
     if not loops:
         return vertices, faces, 0
@@ -91,6 +98,8 @@ def _loops(faces: np.ndarray, table: EdgeTable, kept_open: np.ndarray | None) ->
 
 def _area_around_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Return for each vertex the area of the connected piece it belongs to, float64 [V]."""
+    if (found := on_card(tensor_pieces.areas_around, faces, vertices)) is not None:
+        return found
     piece = label_components(
         len(vertices), np.concatenate([faces[:, 0]] * 2), np.concatenate([faces[:, 1], faces[:, 2]])
     )
@@ -99,7 +108,8 @@ def _area_around_vertices(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray
 
 
 def edge_keys(ends: np.ndarray, vertex_count: int) -> np.ndarray:
-    return np.sort(ends.min(axis=-1) * vertex_count + ends.max(axis=-1))
+    """Number the edges of a table by their ``ends`` int64 [E, 2]; rising, as the table has them."""
+    return ends[:, 0] * vertex_count + ends[:, 1]
 
 
 def has_edge(edges: np.ndarray, first: np.ndarray, second: np.ndarray, vertex_count: int) -> np.ndarray:

@@ -10,6 +10,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
+from ..kernels.host_arrays import Kept, on_card
+from . import tensor_lattice
+from .compilation import by_rows, load_loops
 from .topology import label_components
 
 REACH = 3
@@ -22,6 +25,7 @@ ROUNDS = 12
 """Rounds in which points beside a hole settle on a side."""
 OUTSIDE = 1
 
+_LIMITS = tensor_lattice.Limits(REACH, THROAT, LEAK, ROUNDS)
 _PAD = 8
 _SHIFTS = (6, 3, 0)
 _AXES = np.eye(3, dtype=np.int64)
@@ -35,6 +39,8 @@ def walls_of(faces: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarr
     faces [F, 3] over voxels ``cells`` int [V, 3]. Returns the lower ends int64 [W, 3] and axes [W] of the edges; for
     each face its edge or -1 where it is no half of a dual quad, int64 [F]; and whether it faces along its axis, bool.
     """
+    if found := on_card(tensor_lattice.walls_of, faces.astype(np.int64, copy=False), cells):
+        return found
     a, b, c = (cells[corner].astype(np.int32) for corner in faces.T)
     owner = np.minimum(np.minimum(a, b), c)
     spread = np.maximum(np.maximum(a, b), c) - owner
@@ -43,9 +49,13 @@ def walls_of(faces: np.ndarray, cells: np.ndarray) -> tuple[np.ndarray, np.ndarr
     side = int(cells.max(initial=0)) + 3
     lower = owner.astype(np.int64) + 1 - _AXES[axis]
     key = ((lower[:, 0] * side + lower[:, 1]) * side + lower[:, 2]) * 3 + axis
-    keys, edge = np.unique(key[regular], return_inverse=True)
+    key = key[regular]
+    # The two halves of a quad mostly follow each other: only one of them needs sorting.
+    fresh = np.ones(len(key), dtype=bool)
+    fresh[1:] = key[1:] != key[:-1]
+    keys, edge = np.unique(key[fresh], return_inverse=True)
     edge_of_face = np.full(len(faces), -1, dtype=np.int64)
-    edge_of_face[regular] = edge.reshape(-1)
+    edge_of_face[regular] = edge.reshape(-1)[np.cumsum(fresh) - 1]
     first, second = b - a, c - a
     ahead = np.zeros(len(faces), dtype=bool)
     for k in range(3):
@@ -62,10 +72,18 @@ class Lattice:
 
     ``walls`` uint8 [P]: bit k tells that the edge from a point along axis k is a wall. ``steps`` uint8 [P]: steps to
     the nearest corner of a surface voxel, ``REACH`` at most. ``inside`` bool [P]: the surface encloses the point.
+    ``kept``: ``steps`` and the slots of the next blocks for functions on a graphics card.
     """
 
     def __init__(self, lower: np.ndarray, axis: np.ndarray) -> None:
         """``lower`` int64 [W, 3], ``axis`` [W]: the edges that are walls, at least one (see ``walls_of``)."""
+        if found := on_card(lambda *walls: tensor_lattice.flooded(*walls, _LIMITS), lower, axis):
+            self._origin, self._count, self._blocks, self._slot, self._next, self.walls, self.steps, self.inside = found
+            self.kept = Kept(self.steps), Kept(self._next)
+        else:
+            self._flood(lower, axis)
+
+    def _flood(self, lower: np.ndarray, axis: np.ndarray) -> None:
         self._origin = lower.min(axis=0) - 2 - _PAD
         self._count = (lower.max(axis=0) + 2 + _PAD - self._origin) // 8 + 1
         used = _near_blocks(lower - self._origin, self._count)
@@ -84,6 +102,7 @@ class Lattice:
             self.walls[ends] |= 1 << k
             self._mark_corners(ends, k)
         self._measure()
+        self.kept = Kept(self.steps), Kept(self._next)
         self._label = self._core()
         for level in range(REACH - 1, -1, -1):
             self._settle(np.flatnonzero(self.steps == level))
@@ -106,6 +125,8 @@ class Lattice:
 
     def step(self, index: np.ndarray, axis: int, sign: int) -> np.ndarray:
         """Return the neighbour of each point along an axis (``sign`` +1 or -1), -1 where none is stored."""
+        if loops := load_loops("compiled_lattice"):
+            return loops.steps(index, axis, sign, self._next[int(sign > 0), axis])
         shift = _SHIFTS[axis]
         inner = index >> shift & 7
         leaves = np.flatnonzero(inner == (7 if sign > 0 else 0))
@@ -117,16 +138,26 @@ class Lattice:
 
     def open_step(self, index: np.ndarray, axis: int, sign: int) -> np.ndarray:
         """As ``step``, and -1 where a wall stands between."""
+        if loops := load_loops("compiled_lattice"):
+            return loops.open_steps(index, axis, sign, self._next[int(sign > 0), axis], self.walls)
         other = self.step(index, axis, sign)
         walled = self.walls[index if sign > 0 else other] >> axis & 1
         return np.where(walled.astype(bool), -1, other)
 
     def borders(self, value: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the edges between points of different ``value`` [P]: lower ends int64 [E] and axes [E]."""
+        if found := on_card(lambda *arrays: tensor_lattice.borders(*arrays, REACH), value, *self.kept):
+            return found
         lowers, axes = [], []
         near = np.flatnonzero(self.steps < REACH)
+        loops = load_loops("compiled_lattice")
         for axis in range(3):
             for sign in (1, -1):
+                if loops:
+                    given = axis, sign, self._next[int(sign > 0), axis], value, self.steps, REACH
+                    lowers.append(by_rows(lambda rows, given=given: (loops.borders(rows, *given),), near)[0])
+                    axes.append(np.full(len(lowers[-1]), axis))
+                    continue
                 other = self.step(near, axis, sign)
                 differs = (other >= 0) & (value[other] != value[near])
                 if sign < 0:  # Between two near points it was found from the other end.
@@ -134,6 +165,15 @@ class Lattice:
                 lowers.append((near if sign > 0 else other)[differs])
                 axes.append(np.full(int(differs.sum()), axis))
         return np.concatenate(lowers), np.concatenate(axes)
+
+    def exposed(self, least: int) -> np.ndarray:
+        """Return the enclosed points that have so many neighbours outside, or more; int64 [N], ascending."""
+        found = on_card(lambda *arrays: tensor_lattice.exposed(*arrays, REACH, least), self.inside, *self.kept)
+        if found is not None:
+            return found
+        lower, axis = self.borders(self.inside)
+        own = np.where(self.inside[lower], lower, self.ahead(lower, axis))
+        return np.flatnonzero(np.bincount(own, minlength=1) >= least)
 
     def _mark_corners(self, ends: np.ndarray, axis: int) -> None:
         """Mark the corners of the four voxels around each wall from ``ends`` along ``axis`` as being at the surface."""
@@ -202,6 +242,8 @@ class Lattice:
 
     def ahead(self, index: np.ndarray, axis: np.ndarray) -> np.ndarray:
         """Return the next point of each along its own axis [N]."""
+        if (found := on_card(tensor_lattice.ahead, index, axis, self.kept[1])) is not None:
+            return found
         result = np.empty_like(index)
         for k in range(3):
             own = axis == k
@@ -286,12 +328,15 @@ class Lattice:
 
     def _pull(self, points: np.ndarray) -> np.ndarray:
         """Let points take the lowest label among their neighbours; returns those that have none yet."""
-        best = np.full(len(points), np.iinfo(np.int32).max, dtype=np.int32)
-        for axis in range(3):
-            for sign in (-1, 1):
-                other = self.open_step(points, axis, sign)
-                label = np.where(other >= 0, self._label[other], 0)
-                best = np.where(label > 0, np.minimum(best, label), best)
+        if loops := load_loops("compiled_lattice"):
+            best = by_rows(lambda rows: (loops.lowest_labels(rows, self._next, self.walls, self._label),), points)[0]
+        else:
+            best = np.full(len(points), np.iinfo(np.int32).max, dtype=np.int32)
+            for axis in range(3):
+                for sign in (-1, 1):
+                    other = self.open_step(points, axis, sign)
+                    label = np.where(other >= 0, self._label[other], 0)
+                    best = np.where(label > 0, np.minimum(best, label), best)
         found = best < np.iinfo(np.int32).max
         self._label[points[found]] = best[found]
         return points[~found]

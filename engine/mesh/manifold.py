@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.host_arrays import on_card
+from . import tensor_topology
 from .topology import EdgeTable, compiled_loops, edge_table, half_edge_ends, label_components
 
 
@@ -22,22 +24,26 @@ def split_non_manifold(
     """
     origin = np.arange(len(vertices))
     table = edge_table(faces)
-    crowded = int((table.count > 2).sum())
-    left, right = table.pairs()
-    extra_left, extra_right = _pair_around_edges(vertices, faces, table, hints)
-    left, right = np.concatenate([left, extra_left]), np.concatenate([right, extra_right])
-    faces, copies = separate_corners(faces, left, right)
+    crowded, pairs = int((table.count > 2).sum()), table.pairs()
+    halves = np.zeros(0, dtype=np.int64)
+    if crowded:
+        extra = pair_around_edges(vertices, faces, table, hints)
+        pairs = tuple(np.concatenate(both) for both in zip(pairs, extra, strict=True))
+        halves = np.flatnonzero((table.count > 2)[table.edge_of_half])
+    # With millions of faces it takes more than all the rest.
+    del table
+    faces, copies = separate_corners(faces, *pairs)
+    del pairs
     vertices, origin = vertices[copies], origin[copies]
-    if crowded and _meet_again(faces, table):
+    if crowded and _meet_again(faces, halves):
         # Pairings that disagree along a chain of edges meet again at a vertex; such edges are cut open.
         faces, copies = separate_corners(faces, *edge_table(faces).pairs())
         vertices, origin = vertices[copies], origin[copies]
     return vertices, faces, origin, crowded
 
 
-def _meet_again(faces: np.ndarray, before: EdgeTable) -> bool:
-    """Tell if any of the edges that were crowded still is, now that ``faces`` have new vertices."""
-    halves = np.flatnonzero((before.count > 2)[before.edge_of_half])
+def _meet_again(faces: np.ndarray, halves: np.ndarray) -> bool:
+    """Tell if any of the edges of ``halves`` is crowded: they all were before ``faces`` got new vertices."""
     tail, head = faces[halves // 3, halves % 3], faces[halves // 3, (halves + 1) % 3]
     key = np.minimum(tail, head) * (int(faces.max()) + 1) + np.maximum(tail, head)
     return bool((np.unique(key, return_counts=True)[1] > 2).any())
@@ -48,7 +54,9 @@ def separate_corners(faces: np.ndarray, left: np.ndarray, right: np.ndarray) -> 
 
     Returns faces and, for each new vertex, the vertex it is a copy of.
     """
-    tail, _ = half_edge_ends(faces)
+    if separated := on_card(tensor_topology.fans, faces, left, right):
+        return separated
+    tail = faces.reshape(-1)
     if loops := compiled_loops(len(faces)):
         labels = loops.fans(np.ascontiguousarray(faces), left, right)
         return labels.reshape(-1, 3), _last_of_each(labels, tail)
@@ -68,7 +76,7 @@ def _last_of_each(labels: np.ndarray, values: np.ndarray) -> np.ndarray:
     return found
 
 
-def _pair_around_edges(
+def pair_around_edges(
     vertices: np.ndarray, faces: np.ndarray, table: EdgeTable, hints: np.ndarray | None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Pair the half-edges at each edge of three or more faces with a neighbour in angular order around the edge.

@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.host_arrays import Kept, on_card
+from . import tensor_bake, tensor_normals
+from .bake import to_bytes
+from .compilation import by_rows
 from .normals import corner_angles
 from .topology import unit
 
@@ -21,6 +25,8 @@ def corner_tangents(
     A face's tangent is the direction in which u grows; corners with the same vertex, UV, normal and sign share the mean
     of their faces' tangents, each projected into the corner's tangent plane and weighted by the corner's angle.
     """
+    if found := on_card(tensor_normals.corner_tangents, faces, vertices, uv, normals):
+        return found
     points = vertices[faces].astype(np.float64)
     texture = uv.astype(np.float64)
     p1, p2 = points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
@@ -50,6 +56,14 @@ class TangentFrames:
     def __init__(self, vertices: np.ndarray, faces: np.ndarray, uv: np.ndarray, normals: np.ndarray) -> None:
         self._normals = normals
         self._tangents, self._sign = corner_tangents(vertices, faces, uv, normals)
+        self._kept = Kept(self._normals), Kept(self._tangents), Kept(self._sign)
+
+    def encode(self, face: np.ndarray, barycentric: np.ndarray, target: np.ndarray) -> np.ndarray:
+        """What a normal map holds for world normals ``target`` [T, 3] (see ``express``), uint8 [T, 3]."""
+        found = on_card(tensor_bake.encode, face, barycentric, target, *self._kept)
+        if found is not None:
+            return found
+        return by_rows(lambda *rows: (to_bytes(0.5 * self.express(*rows) + 0.5),), face, barycentric, target)[0]
 
     def express(self, face: np.ndarray, barycentric: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Express world normals ``target`` [T, 3] at points of faces [T] in the mesh's tangent frames; float64 [T, 3].

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.host_arrays import on_card
+from . import tensor_normals
 from .clean import weld
 from .topology import edge_table, face_vectors, half_edge_ends, label_components, unit
 
@@ -27,6 +29,15 @@ def corner_normals(
     For a mesh that gets a normal map give its ``uv`` [F, 3, 2]: then only creases along the border of a chart count. A
     break inside a chart would show as a line, for texels on its two sides, in different frames, are blended.
     """
+    least_cosine = float(np.cos(np.radians(crease)))
+    found = on_card(
+        lambda *arrays: tensor_normals.corner_normals(*arrays, least_cosine=least_cosine, same_place=_SAME_PLACE),
+        faces.astype(np.int64, copy=False),
+        vertices,
+        *(() if uv is None else (uv,)),
+    )
+    if found is not None:
+        return found
     count = len(faces)
     area_vector = face_vectors(vertices, faces)
     normal = unit(area_vector)
@@ -34,7 +45,7 @@ def corner_normals(
     together = weld(vertices, faces, _SAME_PLACE)[0]
     left, right = (np.concatenate(both) for both in zip(edge_table(faces).pairs(), edge_table(together).pairs()))
     tail, _ = half_edge_ends(together)
-    flat = np.einsum("ei,ei->e", normal[left // 3], normal[right // 3]) > np.cos(np.radians(crease))
+    flat = np.einsum("ei,ei->e", normal[left // 3], normal[right // 3]) > least_cosine
     following = np.arange(3 * count).reshape(-1, 3)[:, [1, 2, 0]].reshape(-1)
     if uv is not None:
         place = uv.reshape(-1, 2)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from .compilation import load_loops
+from ..kernels import choice
+from ..kernels.host_arrays import Kept, on_best_device, upload
+from .compilation import in_portions, load_loops
 from .nearest import SurfaceIndex
 
 FINEST = 1024
@@ -24,6 +26,10 @@ REACH = 0.4
 """The longest ray, as a share of the object's longest side."""
 LIFT = 0.75
 """Voxels that a ray starts above the surface: unevenness below that is noise."""
+SMOOTHED = 2.5
+"""Blocks each way: four in a row hold each pattern once."""
+_ROWS_AT_ONCE = 64
+"""Of the grid of samples."""
 
 
 class OcclusionSamples:
@@ -34,19 +40,22 @@ class OcclusionSamples:
 
     def __init__(self, size: int, texel: np.ndarray) -> None:
         self._size = size
-        self._stride = -(-size // FINEST)
-        side = -(-size // self._stride)
-        row, column = np.divmod(texel, size)
-        middle = (row % self._stride == self._stride // 2) & (column % self._stride == self._stride // 2)
-        block = row // self._stride * side + column // self._stride
-        chosen = np.full(side * side, -1, dtype=np.int64)
+        self._stride = stride = -(-size // FINEST)
+        side = -(-size // stride)
+        covered = np.zeros((side * stride, side * stride), dtype=bool)
+        image = np.zeros(size * size, dtype=bool)
+        image[texel] = True
+        covered[:size, :size] = image.reshape(size, size)
+        block = np.arange(side) * stride
+        first, chosen = block[:, None] * size + block, np.full((side, side), -1)
         # Of several in a block the last one stays: a texel in the block's middle where there is one.
-        chosen[block] = np.arange(len(texel))
-        chosen[block[middle]] = np.flatnonzero(middle)
-        self._taken = np.zeros(len(texel), dtype=bool)
-        self._taken[chosen[chosen >= 0]] = True
-        number = np.cumsum(self._taken) - 1
-        self._sample = np.where(chosen >= 0, number[chosen], -1).reshape(side, side)
+        for row, column in [*np.ndindex(stride, stride), (stride // 2, stride // 2)]:
+            np.copyto(chosen, first + (row * size + column), where=covered[row::stride, column::stride])
+        image[:] = False
+        image[chosen[chosen >= 0]] = True
+        self._taken = image[texel]
+        number = np.cumsum(image, dtype=np.int32) - 1
+        self._sample = np.where(chosen >= 0, number[chosen], -1).astype(np.int64)
         count = int(self._taken.sum())
         self._points, self._origins, self._normals, self._facing = np.empty((4, count, 3), dtype=np.float32)
         self._shares = np.ones(count, dtype=np.float32)
@@ -68,23 +77,53 @@ class OcclusionSamples:
 
     def cast(self, index: SurfaceIndex, longest_side: float, voxel: float) -> None:
         """Cast the rays against ``index`` (which must be able to) and smooth what comes back."""
-        loops = load_loops("compiled_occlusion")
         row, column = np.nonzero(self._sample >= 0)
         pattern = np.empty(len(self._shares), dtype=np.int64)
         pattern[self._sample[row, column]] = row % 4 * 4 + column % 4
         origins = self._origins + LIFT * voxel * self._normals
         self._shares = index.open_share(origins, self._normals, pattern, ray_patterns(REACH * longest_side))
         self._spacing = self._typical_spacing()
-        # Four blocks each way hold each pattern once.
-        self._shares = loops.smooth_samples(self._sample, self._shares, self._points, self._facing, 2.5, self._spacing)
+        self._shares = on_best_device(self._smoothed)
+        self._kept = tuple(map(Kept, (self._sample, self._shares, self._points, self._facing)))
 
     def read(self, texel: np.ndarray, points: np.ndarray, facing: np.ndarray) -> np.ndarray:
         """Return the occlusion float32 [N] of texels [N] at points [N, 3] of the mesh that face [N, 3]."""
         row, column = np.divmod(texel, self._size)
         place = (np.stack([row, column], axis=1) - self._stride // 2) / self._stride
-        return load_loops("compiled_occlusion").read_samples(
-            self._sample, self._shares, self._points, self._facing, place, points, facing, self._spacing
-        )
+        return on_best_device(lambda device: self._read(device, place, points, facing))
+
+    def _smoothed(self, device: torch.device) -> np.ndarray:
+        """The shares, smoothed: by the kernel where it serves ``device``, else on the processor, to the same bits."""
+        given = self._sample, self._shares, self._points, self._facing
+        if choice.serve(device):
+            from ..kernels import occlusion_triton
+
+            tensors = (upload(part, device) for part in given)
+            return occlusion_triton.smooth_samples(*tensors, SMOOTHED, self._spacing).cpu().numpy()
+        loops, result = load_loops("compiled_occlusion"), self._shares.copy()
+
+        def smooth(rows: slice) -> None:
+            loops.smooth_samples(*given, SMOOTHED, self._spacing, rows.start, min(rows.stop, len(self._sample)), result)
+
+        in_portions(smooth, len(self._sample), _ROWS_AT_ONCE)
+        return result
+
+    def _read(self, device: torch.device, place: np.ndarray, points: np.ndarray, facing: np.ndarray) -> np.ndarray:
+        """``read`` at places float64 [N, 2] in blocks, as ``_smoothed``."""
+        if choice.serve(device):
+            from ..kernels import occlusion_triton
+
+            tensors = [kept.on(device) for kept in self._kept]
+            tensors += [upload(part, device) for part in (place, points, facing)]
+            return occlusion_triton.read_samples(*tensors, self._spacing).cpu().numpy()
+        loops, given = load_loops("compiled_occlusion"), (self._sample, self._shares, self._points, self._facing)
+        shown = np.empty(len(place), dtype=np.float32)
+
+        def show(part: slice) -> None:
+            shown[part] = loops.read_samples(*given, place[part], points[part], facing[part], self._spacing)
+
+        in_portions(show, len(place))
+        return shown
 
     def _typical_spacing(self) -> float:
         """The median distance in space of samples side by side."""

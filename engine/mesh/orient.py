@@ -6,15 +6,28 @@ A dual grid's quads carry no side (every one faces a negative axis), so the wind
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import breadth_first_order, maximum_flow, minimum_spanning_tree
+from torch import Tensor
 
+from ..kernels.host_arrays import home, on_card, upload
+from . import tensor_pieces, tensor_seams, tensor_topology
 from .manifold import separate_corners
 from .sight import clearly_ahead
-from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components, unit
+from .topology import (
+    EdgesOnCard,
+    EdgeTable,
+    compiled_loops,
+    edge_table,
+    face_vectors,
+    half_edge_ends,
+    label_components,
+    unit,
+)
 
 # An open piece whose signed volume is below this fraction of its area times its size is a sheet: it has no inside.
 SHEET_VOLUME = 0.02
@@ -33,6 +46,10 @@ LEAST_GAIN = 4.0
 
 # Capacities are whole numbers: so many to a voxel².
 CAPACITY = 100
+
+# Added to what is rounded to a capacity, and as a share to a limit: sums of whole pixels lie exactly between two often,
+# and the order in which they were added up must not decide.
+TIE = 1e-6
 
 # Faces for which a block is a voxel; of more, blocks are as large as brings them to about so many.
 MOST_NODES = 100_000
@@ -56,7 +73,13 @@ def orient_consistently(faces: np.ndarray, table: EdgeTable | None = None) -> Or
     """
     count = len(faces)
     table = table or edge_table(faces)
+    if isinstance(table, EdgesOnCard) and (
+        found := on_card(lambda tensor: tensor_topology.orientation(tensor, *table.tensors.pairs()), faces)
+    ):
+        return Orientation(*found)
     left, right = table.pairs()
+    if loops := compiled_loops(len(faces)):
+        return Orientation(*loops.orientation(np.ascontiguousarray(faces), left, right))
     tail, _ = half_edge_ends(faces)
     turned = (tail[left] == tail[right]).astype(np.int64)
     a, b = left // 3, right // 3
@@ -64,104 +87,198 @@ def orient_consistently(faces: np.ndarray, table: EdgeTable | None = None) -> Or
         2 * count, np.concatenate([a, a + count]), np.concatenate([b + turned * count, b + (1 - turned) * count])
     )
     as_is, turned_over = cover[:count], cover[count:]
-    _, first, piece = np.unique(np.minimum(as_is, turned_over), return_index=True, return_inverse=True)
-    piece = piece.reshape(-1)
+    lowest = np.minimum(as_is, turned_over)
+    present = np.zeros(2 * count, dtype=bool)
+    present[lowest] = True
+    piece = (np.cumsum(present) - 1)[lowest]
+    first = np.empty(int(present.sum()), dtype=np.int64)
+    # Of repeated indices the last assignment stays: in reversed order that is the lowest face.
+    first[piece[::-1]] = np.arange(count)[::-1]
     orientable = as_is[first] != turned_over[first]
     flip = orientable[piece] & (as_is != as_is[first][piece])
-    return Orientation(np.where(flip[:, None], faces[:, ::-1], faces), piece, orientable)
+    return Orientation(turned_faces(faces, flip), piece, orientable)
 
 
-def open_seams(faces: np.ndarray, cost: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+def open_seams(
+    faces: np.ndarray,
+    surface: Orientation,
+    table: EdgeTable,
+    cost_of: Callable[[np.ndarray, np.ndarray], np.ndarray],
+) -> tuple[np.ndarray, np.ndarray, int]:
     """Cut pieces that are not orientable along as few and as sharp edges as a spanning tree finds.
 
-    ``cost`` float [P] of every pair of ``edge_table(faces).pairs()``: low where the two faces should stay together.
-    Faces are wound along the cheapest tree of each piece; the edges where windings then still disagree are opened.
-    Returns faces int64 [F, 3] with new vertex numbers, for each new vertex the one it is a copy of, and the number of
-    opened edges.
+    ``surface``: what ``orient_consistently`` made of ``faces`` and their edges ``table``. ``cost_of`` pairs of
+    half-edges int64 [P] each: float [P], low where the two faces should stay together; of equally cheap pairs the first
+    ones stay. Faces are wound along the cheapest tree of each piece; the edges where windings then still disagree are
+    opened. Returns faces int64 [F, 3] with new vertex numbers, for each new vertex the one it is a copy of, and the
+    number of opened edges.
     """
-    table = edge_table(faces)
+    if isinstance(table, EdgesOnCard):
+
+        def cost_on_card(*pairs: Tensor) -> Tensor:
+            return upload(cost_of(*map(home, pairs)), pairs[0].device)
+
+        arrays = faces, surface.faces, surface.piece, surface.orientable
+        if found := on_card(lambda *tensors: tensor_seams.opened(table.tensors, cost_on_card, *tensors), *arrays):
+            return found
     left, right = table.pairs()
-    tail, _ = half_edge_ends(faces)
-    turned = tail[left] == tail[right]
-    count = len(faces)
-    a, b = left // 3, right // 3
+    loose = ~surface.orientable[surface.piece]
+    count, number = int(loose.sum()), np.cumsum(loose) - 1
+    inner = np.flatnonzero(loose[left // 3])
+    first_half, second_half = left[inner], right[inner]
+    tail = faces.reshape(-1)
+    turned = tail[first_half] == tail[second_half]
+    cost = cost_of(first_half, second_half)
+    a, b = number[first_half // 3], number[second_half // 3]
+    over = which_turned(surface.faces, faces)
+    over[loose] = _turned_along_tree(a, b, cost, turned, count)
+    agree = np.ones(len(left), dtype=bool)
+    agree[inner] = turned == (over[first_half // 3] != over[second_half // 3])
+    faces, copies = separate_corners(
+        turned_faces(faces, over), _half_edges_after(left[agree], over), _half_edges_after(right[agree], over)
+    )
+    return faces, copies, int((~agree).sum())
+
+
+def _turned_along_tree(a: np.ndarray, b: np.ndarray, cost: np.ndarray, turned: np.ndarray, count: int) -> np.ndarray:
+    """Which of ``count`` faces are turned against the lowest one of their piece along its cheapest tree, bool.
+
+    Faces a [P] and b [P] are neighbours, ``turned`` bool [P] against each other, at ``cost`` [P]; of equally cheap
+    pairs the one of the lowest faces comes first, then the first.
+    """
+    low, high = np.minimum(a, b), np.maximum(a, b)
+    if loops := compiled_loops(len(a)):
+        return loops.spanning_turns(_cheapest_first(cost, low * count + high), a, b, turned, count)
     # Two faces can share two edges; the graph keeps the cheaper one.
-    order = np.lexsort((cost, np.maximum(a, b), np.minimum(a, b)))
-    low, high = np.minimum(a, b)[order], np.maximum(a, b)[order]
+    order = np.lexsort((cost, high, low))
+    low, high = low[order], high[order]
     first = np.ones(len(order), dtype=bool)
     first[1:] = (low[1:] != low[:-1]) | (high[1:] != high[:-1])
     kept = order[first]
-    graph = coo_matrix((1.0 + cost[kept], (low[first], high[first])), shape=(count, count))
+    rank = np.empty(len(kept))
+    rank[np.argsort(cost[kept], kind="stable")] = np.arange(1, len(kept) + 1)
+    graph = coo_matrix((rank, (low[first], high[first])), shape=(count, count))
     tree = minimum_spanning_tree(graph.tocsr()).tocoo()
     chosen = np.isin(low[first] * count + high[first], tree.row.astype(np.int64) * count + tree.col)
     a, b, flip = a[kept[chosen]], b[kept[chosen]], turned[kept[chosen]].astype(np.int64)
     cover = label_components(
         2 * count, np.concatenate([a, a + count]), np.concatenate([b + flip * count, b + (1 - flip) * count])
     )
-    over = cover[:count] > cover[count:]
-    agree = turned == (over[left // 3] != over[right // 3])
-    wound = np.where(over[:, None], faces[:, ::-1], faces)
-    # The half-edge between corners c and c + 1 of a face becomes the one between the same two corners turned over.
-    place = np.arange(3 * count).reshape(-1, 3)
-    place = np.where(over[:, None], place[:, [1, 0, 2]], place).reshape(-1)
-    faces, copies = separate_corners(wound, place[left[agree]], place[right[agree]])
-    return faces, copies, int((~agree).sum())
+    return cover[:count] > cover[count:]
+
+
+def _cheapest_first(cost: np.ndarray, key: np.ndarray) -> np.ndarray:
+    """The order int64 [P] by cost, then key, then place: only what costs the same is sorted by the others."""
+    order = np.argsort(cost)
+    same = cost[order[1:]] == cost[order[:-1]]
+    tied = np.flatnonzero(np.append(same, False) | np.append(False, same))
+    rows = order[tied]
+    order[tied] = rows[np.lexsort((rows, key[rows], cost[rows]))]
+    return order
+
+
+def turned_faces(faces: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """The faces [F, 3], those that are ``over`` bool [F] with their corners in reverse."""
+    return np.where(over[:, None], faces[:, ::-1], faces)
+
+
+def which_turned(faces: np.ndarray, before: np.ndarray) -> np.ndarray:
+    """Tell which faces [F, 3] are those of ``before`` turned over, bool [F]."""
+    return faces[:, 0] != before[:, 0]
+
+
+def _half_edges_after(half: np.ndarray, over: np.ndarray) -> np.ndarray:
+    """What half-edges are called once faces ``over`` bool [F] are turned over: those at corners 0 and 1 change
+    places."""
+    return half + np.array([1, -1, 0])[half % 3] * over[half // 3]
 
 
 def part_by_sight(
-    vertices: np.ndarray, surface: Orientation, edges: EdgeTable, seen: np.ndarray, voxel: float
+    vertices: np.ndarray, surface: Orientation, before: np.ndarray, edges: EdgeTable, seen: np.ndarray, voxel: float
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Cut pieces whose parts show different sides, and turn those parts over that show their backs.
 
-    ``edges`` of the surface's faces; ``seen`` float64 [F, 2]: how much of a face's front and back shows (world units²,
-    see sight.py), by the winding of ``surface``. The parts are a minimum cut: turning a part over must bring more area
-    to show its front than its rim costs in length. What lies together in a voxel (of large surfaces in a block of
-    voxels) stays together. Returns faces int64 [F, 3] with new vertex numbers, for each new vertex the one it is a copy
-    of, and the number of opened edges.
+    ``edges`` of the faces ``before`` they were wound; ``seen`` float64 [F, 2]: how much of a face's front and back
+    shows (world units², see sight.py), by the winding of ``surface``. The parts are a minimum cut: turning a part over
+    must bring more area to show its front than its rim costs in length. What lies together in a voxel (of large
+    surfaces in a block of voxels) stays together. Returns faces int64 [F, 3] with new vertex numbers, for each new
+    vertex the one it is a copy of, and the number of opened edges.
     """
     faces, count = surface.faces, len(surface.orientable)
     gain = np.min([np.bincount(surface.piece, seen[:, side], minlength=count) for side in range(2)], axis=0)
-    torn = surface.orientable & (gain > LEAST_GAIN * voxel**2)
+    torn = surface.orientable & (gain > (1.0 + TIE) * LEAST_GAIN * voxel**2)
     rows = np.flatnonzero(torn[surface.piece])
     if len(rows) == 0:
         return faces, np.arange(len(vertices)), 0
-    number = np.full(len(faces), -1, dtype=np.int64)
-    number[rows] = np.arange(len(rows))
-    left, right = edges.pairs()
-    inner = number[left // 3] >= 0
-    a, b, ends = left[inner] // 3, right[inner] // 3, edges.ends[edges.count == 2][inner]
     block = np.ceil(np.sqrt(len(rows) / MOST_NODES)) * voxel
-    place = np.floor(vertices[faces[:, 0]] / block).astype(np.int32)
-    joined = (place[a] == place[b]).all(axis=1)
-    node = label_components(len(rows), number[a[joined]], number[b[joined]])
-    shown = np.stack([np.bincount(node, seen[rows, side]) for side in range(2)], axis=1)
-    wish = -clearly_ahead(shown) / voxel**2
-    if np.maximum(wish, 0.0).sum() < LEAST_GAIN or np.maximum(-wish, 0.0).sum() < LEAST_GAIN:
+    place = np.floor(vertices / block).astype(np.int64)
+    place -= place.min(axis=0)
+    x, y, z = place.T
+    _, height, depth = place.max(axis=0) + 1
+    node, a, b, ends = _nodes(edges, torn[surface.piece], ((x * height + y) * depth + z)[faces[:, 0]])
+    wish = wishes(np.stack([np.bincount(node[rows], seen[rows, side]) for side in range(2)], axis=1), voxel)
+    if wish is None:
         return faces, np.arange(len(vertices)), 0
-    a, b, ends = a[~joined], b[~joined], ends[~joined]
     length = np.linalg.norm(vertices[ends[:, 0]] - vertices[ends[:, 1]], axis=1) / voxel
     cosine = np.einsum("pi,pi->p", *(unit(face_vectors(vertices, faces[side])) for side in (a, b)))
     cost = CUT_COST * block / voxel * length * np.exp(cosine - 1.0)
-    turned = _minimum_cut(wish, node[number[a]], node[number[b]], cost)
+    capacity = np.maximum(np.rint(cost * CAPACITY + TIE).astype(np.int64), 1)
+    turned = minimum_cut(wish, node[a], node[b], capacity)
     over = np.zeros(len(faces), dtype=bool)
-    over[rows] = turned[node]
-    wound = np.where(over[:, None], faces[:, ::-1], faces)
-    left, right = edge_table(wound).pairs()
+    over[rows] = turned[node[rows]]
+    wound = turned_faces(faces, over)
+    left, right = edges.pairs()
     kept = over[left // 3] == over[right // 3]
     if kept.all():
         return wound, np.arange(len(vertices)), 0
-    return *separate_corners(wound, left[kept], right[kept]), int((~kept).sum())
+    over = which_turned(wound, before)
+    left, right = _half_edges_after(left[kept], over), _half_edges_after(right[kept], over)
+    return *separate_corners(wound, left, right), int((~kept).sum())
 
 
-def _minimum_cut(wish: np.ndarray, a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> np.ndarray:
+def _nodes(
+    edges: EdgeTable, torn: np.ndarray, place: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Join neighbours of the faces ``torn`` bool [F] that lie in one ``place`` int64 [F].
+
+    Returns the node of each face int64 [F], numbered by their lowest faces, -1 of others; and the pairs of torn
+    neighbours in two places: faces a and b int64 [P] and the ends of the edge between them int64 [P, 2].
+    """
+    if isinstance(edges, EdgesOnCard) and (
+        found := on_card(lambda *arrays: tensor_topology.nodes(edges.tensors, *arrays), torn, place)
+    ):
+        return found
+    if loops := compiled_loops(len(torn)):
+        node, a, b, edge = loops.nodes(edges.count, edges.start, edges.halves, torn, place)
+        return node, a, b, edges.ends[edge]
+    left, right = edges.pairs()
+    inner = torn[left // 3]
+    a, b, ends = left[inner] // 3, right[inner] // 3, edges.ends[edges.count == 2][inner]
+    together = place[a] == place[b]
+    label = label_components(len(torn), a[together], b[together])
+    present = np.zeros(len(torn), dtype=bool)
+    present[label[torn]] = True
+    return np.where(torn, (np.cumsum(present) - 1)[label], -1), a[~together], b[~together], ends[~together]
+
+
+def wishes(shown: np.ndarray, voxel: float) -> np.ndarray | None:
+    """How much more nodes would show once they are turned over, int64 [N], of what they show, float64 [N, 2].
+
+    None where turning some over cannot bring enough.
+    """
+    wish = -clearly_ahead(shown) / voxel**2
+    if min(np.maximum(wish, 0.0).sum(), np.maximum(-wish, 0.0).sum()) < (1.0 - TIE) * LEAST_GAIN:
+        return None
+    return np.rint(wish * CAPACITY + TIE).astype(np.int64)
+
+
+def minimum_cut(wish: np.ndarray, a: np.ndarray, b: np.ndarray, cost: np.ndarray) -> np.ndarray:
     """Choose nodes bool [N] so that the sum of their wishes less the cost of edges to others is the greatest.
 
-    ``wish`` float64 [N] of either sign; edge n joins nodes a[n] and b[n] and has cost[n].
+    ``wish`` int64 [N] of either sign; edge n joins nodes a[n] and b[n] and has cost[n], int64.
     """
     count = len(wish)
-    wish = np.rint(wish * CAPACITY).astype(np.int64)
     staying, going = np.flatnonzero(wish < 0), np.flatnonzero(wish > 0)
-    cost = np.maximum(np.rint(cost * CAPACITY).astype(np.int64), 1)
     tails = np.concatenate([np.full(len(staying), count), going, a, b])
     heads = np.concatenate([staying, np.full(len(going), count + 1), b, a])
     capacity = np.concatenate([-wish[staying], wish[going], cost, cost]).astype(np.int32)
@@ -202,6 +319,10 @@ class _Shape:
 def _shape_of_pieces(vertices: np.ndarray, surface: Orientation) -> _Shape:
     faces, piece = surface.faces, surface.piece
     count = len(surface.orientable)
+    if found := on_card(lambda *arrays: tensor_pieces.shapes(*arrays, count), faces, piece, vertices):
+        return _Shape(*found)
+    if loops := compiled_loops(len(faces)):
+        return _Shape(*loops.shapes(np.ascontiguousarray(vertices, dtype=np.float64), faces, piece, count))
     area_vector = face_vectors(vertices, faces)
     area = np.linalg.norm(area_vector, axis=1)
     middle = (vertices[faces[:, 0]] + vertices[faces[:, 1]] + vertices[faces[:, 2]]) / 3.0
@@ -244,5 +365,5 @@ def orient_outward(
         shown = np.bincount(piece, seen[:, 0] - seen[:, 1], minlength=len(shape.area))
         vote = np.where(np.abs(shown) > SHOWN_SHARE * shape.area, shown, vote)
     flip = (vote < 0) & surface.orientable
-    turned = np.where(flip[piece][:, None], faces[:, ::-1], faces)
+    turned = turned_faces(faces, flip[piece])
     return Orientation(turned, piece, surface.orientable), int(flip.sum())

@@ -14,10 +14,10 @@ import numpy as np
 from .topology import label_components
 
 # A cut that leaves less than this share of a chart's faces on one side is no help.
-_LEAST_SHARE = 0.02
+LEAST_SHARE = 0.02
 
 # Angles around a point may add up to so much more than a whole turn (radians) before faces must cover each other.
-_TURN_SLACK = 0.01
+TURN_SLACK = 0.01
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,13 @@ def chart_points(label: np.ndarray, left: np.ndarray, right: np.ndarray) -> Char
     chart = chart[order]
     first = np.searchsorted(chart, np.arange(int(label.max(initial=-1)) + 2))
     return ChartPoints(name[joined].reshape(-1, 3), chart, first, inner)
+
+
+def kept_pairs(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs of half-edges between faces that have a new number ``place`` >= 0, with the new numbers."""
+    f, g = place[left // 3], place[right // 3]
+    both = (f >= 0) & (g >= 0)
+    return 3 * f[both] + left[both] % 3, 3 * g[both] + right[both] % 3
 
 
 @dataclass(frozen=True)
@@ -106,7 +113,7 @@ def _upper_half(middle: np.ndarray, through: np.ndarray) -> np.ndarray:
     away = middle - centre
     axes = np.linalg.eigh(away.T @ away)[1][:, :0:-1]
     along = np.sort(away @ axes, axis=0)
-    best, cut = 0.5 - _LEAST_SHARE, None
+    best, cut = 0.5 - LEAST_SHARE, None
     for axis in range(axes.shape[1]):
         at = (through - centre) @ axes[:, axis]
         uneven = np.abs(np.searchsorted(along[:, axis], at) / len(middle) - 0.5)
@@ -133,13 +140,13 @@ def overfull_points(uv: np.ndarray, points: ChartPoints) -> tuple[np.ndarray, np
         angle = np.arctan2(np.abs(p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0]), (p * q).sum(axis=1))
         total += np.bincount(points.corner[:, i], angle, minlength=len(uv))
     rim = np.zeros(len(uv), dtype=bool)
-    for end in _outline(points, len(uv)):
+    for end in outline(points, len(uv)):
         rim[end] = True
-    full = total > 2 * np.pi + _TURN_SLACK
+    full = total > 2 * np.pi + TURN_SLACK
     return np.flatnonzero(full & ~rim), np.flatnonzero(full & rim)
 
 
-def _outline(points: ChartPoints, count: int) -> tuple[np.ndarray, np.ndarray]:
+def outline(points: ChartPoints, count: int) -> tuple[np.ndarray, np.ndarray]:
     """The ends of the edges that one face of a chart has, int64 [E] each."""
     tail, head = points.corner.reshape(-1), np.roll(points.corner, -1, axis=1).reshape(-1)
     edge, times = np.unique(np.minimum(tail, head) * count + np.maximum(tail, head), return_counts=True)
@@ -148,7 +155,7 @@ def _outline(points: ChartPoints, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 def crossings(uv: np.ndarray, points: ChartPoints) -> np.ndarray:
     """Find the points (of ``uv`` [P, 2]) at which edges begin where their chart's outline crosses itself, int64 [N]."""
-    a, b = _outline(points, len(uv))
+    a, b = outline(points, len(uv))
     chart = points.chart[a]
     charts = len(points.first) - 1
     step = np.abs(uv[a] - uv[b]).max(axis=1)

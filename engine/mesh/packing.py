@@ -7,7 +7,7 @@ import numpy as np
 
 from .widths import ranges
 
-_ANGLES = 16
+ANGLES = 16
 _SEARCH_STEPS = 24
 
 
@@ -63,8 +63,8 @@ def lay_down(uv: np.ndarray, chart: np.ndarray, count: int) -> np.ndarray:
     """Turn each chart so that its bounding rectangle is smallest and lies down, its lower corner at the origin."""
     best_area = np.full(count, np.inf)
     best = np.zeros((count, 5))
-    for step in range(_ANGLES):
-        angle = 0.5 * np.pi * step / _ANGLES
+    for step in range(ANGLES):
+        angle = 0.5 * np.pi * step / ANGLES
         low, high = ranges(uv, chart, np.full(count, np.cos(angle)), np.full(count, np.sin(angle)))
         wide = (high - low).T
         better = wide[0] * wide[1] < best_area * (1 - 1e-9)

@@ -12,13 +12,20 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ..kernels import choice
-from ..kernels.host_arrays import on_best_device
+from ..kernels.host_arrays import home, on_best_device, on_card, upload
+from ..kernels.nvdiffrast_names import named_faces
+from . import tensor_raster
+from .compilation import load_loops
 
 # A texel whose centre is outside every triangle still belongs to the nearest one within this many texels: half a
 # texel's diagonal, so that every texel a chart touches is covered.
 REACH = 0.71
+
+# A centre is clearly inside a face where all its weights are larger.
+_CLEAR = 1e-3
 
 # Candidate (texel, face) pairs examined at once: temporaries stay in the processor's cache.
 _CHUNK_PAIRS = 200_000
@@ -62,16 +69,24 @@ def rasterise(uv: np.ndarray, size: int) -> UvRaster:
 
 
 def _rasterise_on(device: torch.device, uv: np.ndarray, size: int) -> UvRaster:
-    """By the Triton kernels where they serve ``device``, else on the processor: the same bits."""
+    """By the Triton kernels where they serve ``device``, else by torch on the card, else on the processor: the same
+    bits."""
     corners = texel_space(uv, size)
-    planes = _Planes(corners)
-    rim = np.flatnonzero(_touches_rim(uv) | (planes.area == 0))
-    if not choice.serve(device):
-        return _rasterise(corners, planes, rim, size)
-    from ..kernels.uv_raster_triton import rasterise as on_gpu
+    if choice.serve(device):
+        from ..kernels.uv_raster_triton import rasterise as by_kernels
 
-    found = on_gpu(torch.from_numpy(corners).to(device), torch.from_numpy(rim).to(device), size, REACH)
-    return UvRaster(size, *(part.cpu().numpy() for part in found))
+        at = upload(corners, device)
+        rim = tensor_raster.rim_faces(upload(uv, device), at)
+        return UvRaster(size, *home(by_kernels(at, rim, size, REACH)))
+    if found := on_card(lambda *arrays: _by_torch(*arrays, size), corners, uv):
+        return UvRaster(size, *found)
+    planes = _Planes(corners)
+    return _rasterise(corners, planes, np.flatnonzero(_touches_rim(uv) | (planes.area == 0)), size)
+
+
+def _by_torch(corners: Tensor, uv: Tensor, size: int) -> tuple[Tensor, ...]:
+    rim = tensor_raster.rim_faces(uv, corners)
+    return tensor_raster.rasterise(corners, rim, size, REACH, named_faces(corners, size))
 
 
 def _rasterise(corners: np.ndarray, planes: _Planes, rim: np.ndarray, size: int) -> UvRaster:
@@ -117,11 +132,14 @@ def overlapping_texels(uv: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarra
     (ascending, unique). Points on a common edge do not count: only centres clearly inside both faces do.
     """
     corners = texel_space(uv, size)
+    if loops := load_loops("compiled_overlap"):
+        times, later = loops.overlaps(corners, size, _CLEAR)
+        return np.flatnonzero(times > 1), np.flatnonzero(later)
     planes = _Planes(corners)
     none = np.zeros(0, dtype=np.int64)
     hits_texel, hits_face = [none], [none]
     for face, column, row in _candidates(corners, size, 0.0):
-        within = planes.least_weight(face, column, row) > 1e-3
+        within = planes.least_weight(face, column, row) > _CLEAR
         hits_texel.append((row * size + column)[within])
         hits_face.append(face[within])
     texel, face = np.concatenate(hits_texel), np.concatenate(hits_face)

@@ -9,56 +9,64 @@ from itertools import pairwise
 
 import numpy as np
 
+from ..kernels.host_arrays import MANY_FACES, on_large_card
 from .charts import find_charts, winding_pairs
-from .flatten import flatten, stretches
+from .flatten import flatten
 from .holes import fill_holes
-from .outlines import ChartPoints, Trouble, chart_points, crossings, cut_through, overfull_points
+from .judge import lie_well
+from .outlines import ChartPoints, Trouble, chart_points, cut_through, kept_pairs
 from .smooth import smoothed
 from .topology import edge_table, face_vectors, label_components
+from .tubes import find_tubes, thin_share
 from .unroll import unrolled
 from .widths import narrowest, ranges
 
-_SMOOTHING_STEPS = 2
+SMOOTHING_STEPS = 2
 
 # Where edges are longer than this share of the object, what they show is its shape and no noise.
-_NOISE = 0.05
+NOISE = 0.05
 
 # Openings up to so many median edges around are closed while charts are laid flat, so that their lips keep apart.
-_PATCHED_EDGES = 24.0
+PATCHED_EDGES = 24.0
 
 # Faces lean at most so far from their chart's axis (radians). Charts that do not flatten get a try on the smoothed
 # copy, then are grown anew with the second cone, then cut in two so often.
-_CONE, _SECOND_CONE = np.radians(90.0), np.radians(60.0)
-_CUTS = 7
+CONE, SECOND_CONE = np.radians(90.0), np.radians(60.0)
+CUTS = 7
 
 # So often the faces where a chart covers itself are taken away to see whether what is left lies well as it is.
-_PEELS = 4
+PEELS = 4
 
 # Charts are flattened together until they have so many faces, two such portions at a time: memory is bounded.
-_FACES_AT_ONCE = 50_000
+_FACES_AT_ONCE = 8_000
 _PORTIONS_AT_ONCE = 2
 
-# A chart flattens well when no face is mirrored and hardly any of its area is stretched or squeezed more than this.
-_STRETCH = 2.0
-_STRETCHED_SHARE = 0.05
-
 # What is left of a chart is kept when it is so many texels wide.
-_THIN_TEXELS = 5.0
+THIN_TEXELS = 5.0
 
 # Charts narrower than so many texels join a neighbour where both together flatten well: the gap around them takes more
 # room than they do. The faces that are flattened for this are at most so many times those of the mesh.
-_NARROW_TEXELS = 14.0
-_JOIN_WORK = 2.0
+NARROW_TEXELS = 14.0
+JOIN_WORK = 2.0
 
 # An object of which narrow charts have more than this share of the area is made of wires and stems: tubes are unrolled
 # too, charts smaller than a square of so many texels join as well, and there is more work.
-_MUCH = 0.02
-_SMALL_TEXELS = 48.0
-_TUBE_WORK = 6.0
+MUCH = 0.02
+SMALL_TEXELS = 48.0
+TUBE_WORK = 6.0
 
 # What becomes of such charts is at most so long, as a share of the root of the whole area, or longer by this factor
 # than the longer of the two was: long strips are hard to place.
-_LONGEST, _LONGER = 0.25, 1.1
+LONGEST, LONGER = 0.25, 1.1
+
+# Tubes at most so many texels around are cut open where they are at least this share of the area. They are cut across
+# at such lengths (as shares of the root of the whole area), what is no tube in one length is looked at in the next.
+TUBE_TEXELS = 56.0
+WIRES = 0.5
+TUBE_LENGTHS = (0.16, 0.08, 0.04)
+
+# Meshes of many faces go to a graphics card that has room for so many bytes each.
+_CARD_BYTES_A_FACE = 4096
 
 
 def relax(
@@ -71,12 +79,26 @@ def relax(
     may raise. Returns uv float64 [F, 3, 2] in units of the mesh, the chart of each face int64 [F] (-1 where it was not
     laid flat), and the piece of each face that was not (-1 elsewhere).
     """
+    if found := _on_card(vertices, faces, texel, rest):
+        return found
     work = _Relaxation(vertices, faces, texel, rest)
+    work.open_tubes()
     work.lay_flat()
     work.join_narrow()
     chart = work.shown_charts()
     flat = work.flat[work.chart[: len(faces)]]
     return work.uv[: len(faces)], np.where(flat, chart, -1), np.where(flat, -1, chart)
+
+
+def _on_card(
+    vertices: np.ndarray, faces: np.ndarray, texel: float, rest: Callable[[], None]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray] | None:
+    """``relax`` on the graphics card where that is worth it and has room, None elsewhere."""
+    if len(faces) < MANY_FACES:
+        return None
+    from .tensor_relax import relax
+
+    return on_large_card(lambda device: relax(vertices, faces, texel, rest, device), len(faces) * _CARD_BYTES_A_FACE)
 
 
 class _Relaxation:
@@ -89,29 +111,65 @@ class _Relaxation:
         self.texel, self.rest, self.count = texel, rest, len(faces)
         edges = np.linalg.norm(vertices[np.roll(faces, 1, axis=1)] - vertices[faces], axis=2)
         edge = float(np.median(edges))
-        self.noisy = edge < _NOISE * float(np.ptp(vertices[faces].reshape(-1, 3), axis=0).max())
+        self.noisy = edge < NOISE * float(np.ptp(vertices[faces].reshape(-1, 3), axis=0).max())
         area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
         self.side = float(np.sqrt(area.sum()))
         self.flat_area = 1e-9 * float(area.mean())
-        self.exact, self.faces, _ = fill_holes(vertices, faces, _PATCHED_EDGES * edge)
-        self.smooth = smoothed(self.exact, self.faces, _SMOOTHING_STEPS, 0.5 * edge) if self.noisy else self.exact
+        self.exact, self.faces, _ = fill_holes(vertices, faces, PATCHED_EDGES * edge)
+        self.smooth = smoothed(self.exact, self.faces, SMOOTHING_STEPS, 0.5 * edge) if self.noisy else self.exact
         self.middle = self.smooth[self.faces].mean(axis=1)
         self.left, self.right = winding_pairs(self.faces, edge_table(self.faces))
         self.uv = np.zeros((len(self.faces), 3, 2))
         self.chart = np.full(len(self.faces), -1, dtype=np.int64)
         self.flat, self.width, self.area, self.length = np.zeros(0, dtype=bool), *np.zeros((3, 0))
+        # How many of the charts, which are the first ones, are tubes cut open.
+        self.tubes = 0
+
+    def open_tubes(self) -> None:
+        """Cut the tubes of an object made of wires open: one strip for each length of them."""
+        widest = TUBE_TEXELS * self.texel
+        if thin_share(self.exact, self.faces, self.left, self.right, widest) < WIRES:
+            return
+        members, left, right, index = np.arange(len(self.faces)), self.left, self.right, np.arange(len(self.left))
+        area, gone = np.linalg.norm(face_vectors(self.exact, self.faces), axis=1), []
+        for length in TUBE_LENGTHS:
+            if len(members) == 0:
+                break
+            found = find_tubes(self.exact, self.faces[members], left, right, length * self.side, widest)
+            chosen = members[found.faces]
+            if not gone and area[chosen].sum() < WIRES * area.sum():
+                return
+            if len(chosen) == 0:
+                continue
+            points = chart_points(found.label, found.left, found.right)
+            uv = self._flatten(self.exact, chosen, found.label, points, found.start)
+            well = self._judge(uv, chosen, found.label, points, False)[0][found.label]
+            self._keep(chosen[well], found.label[well], uv[well], True)
+            rest = np.ones(len(members), dtype=bool)
+            rest[found.faces[well]] = False
+            gone.append(index[found.cut & ~rest[left // 3]])
+            index = index[rest[left // 3] & rest[right // 3]]
+            left, right = kept_pairs(np.where(rest, np.cumsum(rest) - 1, -1), left, right)
+            members = members[rest]
+        self.left, self.right = (np.delete(half, np.concatenate(gone)) for half in (self.left, self.right))
+        self.tubes = len(self.flat)
 
     def lay_flat(self) -> None:
-        """Find charts and flatten those that can be; of the others take the parts that lie well and cut the rest."""
-        members, left, right = np.arange(len(self.faces)), self.left, self.right
-        label, trouble = self._find(members, left, right, _CONE), Trouble.none()
-        for turn in range(_CUTS + 3):
+        """Find charts of what is in none, flatten those that can be; of others take what lies well and cut the rest."""
+        open_ = self.chart < 0
+        members = np.flatnonzero(open_)
+        if len(members) == 0:
+            return
+        left, right = kept_pairs(np.where(open_, np.cumsum(open_) - 1, -1), self.left, self.right)
+        label, trouble = self._find(members, left, right, CONE), Trouble.none()
+        for turn in range(CUTS + 3):
             if turn == 2:
-                label = self._find(members, left, right, _SECOND_CONE)
+                label = self._find(members, left, right, SECOND_CONE)
             elif turn > 2:
                 label = cut_through(label, self.middle[members], left, right, trouble)
-            uv = self._flatten(self.smooth if turn == 1 else self.exact, members, label, left, right)
-            sound, trouble = self._sound_parts(uv, members, label, left, right)
+            points = chart_points(label, left, right)
+            uv = self._flatten(self.smooth if turn == 1 else self.exact, members, label, points)
+            sound, trouble = self._sound_parts(uv, members, label, left, right, points)
             self._keep(members[sound >= 0], sound[sound >= 0], uv[sound >= 0], True)
             over = sound < 0
             f, g = left // 3, right // 3
@@ -128,15 +186,21 @@ class _Relaxation:
         self._keep(members, label, uv, False)
 
     def _sound_parts(
-        self, uv: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+        self,
+        uv: np.ndarray,
+        members: np.ndarray,
+        label: np.ndarray,
+        left: np.ndarray,
+        right: np.ndarray,
+        points: ChartPoints,
     ) -> tuple[np.ndarray, Trouble]:
         """Label the parts of charts that lie well, int64 [F] (-1 elsewhere): whole charts, or what is left of a chart
         without the faces at places where it covers itself. Also return those places of the whole charts.
         """
-        good, trouble = self._judge(uv, members, label, left, right)
+        good, trouble = self._judge(uv, members, label, points)
         sound = np.where(good[label], label, -1)
         inside, first = (sound < 0) & (members < self.count), trouble
-        for _ in range(_PEELS):
+        for _ in range(PEELS):
             inside[trouble.face] = False
             chosen = np.flatnonzero(inside)
             if len(trouble.face) == 0 or len(chosen) == 0:
@@ -146,8 +210,8 @@ class _Relaxation:
             same = of[one // 3] == of[other // 3]
             one, other = one[same], other[same]
             part = label_components(len(chosen), one // 3, other // 3)
-            good, found = self._judge(uv[chosen], members[chosen], part, one, other)
-            wide = narrowest(uv[chosen], part, len(good))[1] >= _THIN_TEXELS * self.texel
+            good, found = self._judge(uv[chosen], members[chosen], part, chart_points(part, one, other))
+            wide = narrowest(uv[chosen], part, len(good))[1] >= THIN_TEXELS * self.texel
             kept = (good & wide)[part]
             sound[chosen[kept]] = sound.max() + 1 + part[kept]
             inside[chosen[(good | ~wide)[part]]] = False
@@ -157,9 +221,9 @@ class _Relaxation:
     def join_narrow(self) -> None:
         """Join charts that are narrow, or do not lie flat, to the neighbour along their longest border if it works."""
         apart: set[tuple[int, int]] = set()
-        narrow = np.isfinite(self.width) & (self.width < _NARROW_TEXELS * self.texel)
-        tubes = bool(self.area[narrow].sum() > _MUCH * self.area.sum())
-        work = (_TUBE_WORK if tubes else _JOIN_WORK) * len(self.faces)
+        narrow = np.isfinite(self.width) & (self.width < NARROW_TEXELS * self.texel)
+        tubes = bool(self.area[narrow].sum() > MUCH * self.area.sum())
+        work = (TUBE_WORK if tubes else JOIN_WORK) * len(self.faces)
         while work > 0:
             pairs = self._narrow_pairs(apart, tubes)
             if len(pairs) == 0:
@@ -171,7 +235,7 @@ class _Relaxation:
             label, beyond = np.where(self.chart >= 0, into[self.chart], -1), second[self.chart]
             longest = np.full(len(pairs), np.inf)
             if tubes:
-                longest = np.maximum(_LONGEST * self.side, _LONGER * self.length[pairs].max(axis=1))
+                longest = np.maximum(LONGEST * self.side, LONGER * self.length[pairs].max(axis=1))
             joined = self._join(np.flatnonzero(label >= 0), label, longest)
             work -= int((label >= 0).sum())
             if tubes:
@@ -204,8 +268,9 @@ class _Relaxation:
                 self.faces[members], self.exact, self.uv[members], label, second[members], left, right
             )
             left, right = left[~seam], right[~seam]
-        uv = self._flatten(self.exact, members, label, left, right, start)
-        well = self._judge(uv, members, label, left, right)[0]
+        points = chart_points(label, left, right)
+        uv = self._flatten(self.exact, members, label, points, start)
+        well = self._judge(uv, members, label, points, False)[0]
         well &= _lengths(uv, label) <= longest[name]
         self._keep(members[well[label]], label[well[label]], uv[well[label]], True)
         good[name[well]] = True
@@ -217,11 +282,11 @@ class _Relaxation:
 
     def _narrow_pairs(self, apart: set[tuple[int, int]], small: bool) -> np.ndarray:
         """Pairs of charts int64 [N, 2], each chart in one at most, of which one needs the other; none of ``apart``."""
-        needs = np.isfinite(self.width) & ((self.width < _NARROW_TEXELS * self.texel) | ~self.flat)
+        needs = np.isfinite(self.width) & ((self.width < NARROW_TEXELS * self.texel) | ~self.flat)
         if small:
-            needs |= np.isfinite(self.width) & (self.area < (_SMALL_TEXELS * self.texel) ** 2)
+            needs |= np.isfinite(self.width) & (self.area < (SMALL_TEXELS * self.texel) ** 2)
         a, b = self.chart[self.left // 3], self.chart[self.right // 3]
-        usable = (a != b) & (a >= 0) & (b >= 0)
+        usable = (a != b) & (a >= self.tubes) & (b >= self.tubes)
         usable[usable] &= needs[a[usable]] | needs[b[usable]]
         half = self.left[usable]
         corner = self.faces[half // 3]
@@ -246,15 +311,13 @@ class _Relaxation:
         vertices: np.ndarray,
         members: np.ndarray,
         label: np.ndarray,
-        left: np.ndarray,
-        right: np.ndarray,
+        points: ChartPoints,
         start: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Flatten the charts ``label`` of the faces ``members``; left, right: half-edges by place in ``members``.
+        """Flatten the charts ``label`` of the faces ``members``, of which are the ``points``.
 
         ``start`` [F, 3, 2]: how they lie to begin with. Returns uv [F, 3, 2].
         """
-        points = chart_points(label, left, right)
         position = np.empty((len(points.chart), 3))
         position[points.corner] = vertices[self.faces[members]]
         flat, begun = np.empty((len(position), 2)), None
@@ -274,38 +337,20 @@ class _Relaxation:
         return flat[points.corner]
 
     def _judge(
-        self, uv: np.ndarray, members: np.ndarray, label: np.ndarray, left: np.ndarray, right: np.ndarray
+        self, uv: np.ndarray, members: np.ndarray, label: np.ndarray, points: ChartPoints, everywhere: bool = True
     ) -> tuple[np.ndarray, Trouble]:
-        """Tell which charts lie well in ``uv`` [F, 3, 2], bool [C], and the places that keep the others from it."""
-        points = chart_points(label, left, right)
-        exact = np.empty((len(points.chart), 3))
+        """Tell which charts lie well in ``uv`` [F, 3, 2], bool [C], and the places that keep the others from it.
+
+        Not ``everywhere``: no further places in charts that are stretched or have mirrored faces.
+        """
+        exact, flat = np.empty((len(points.chart), 3)), np.empty((len(points.chart), 2))
         exact[points.corner] = self.exact[self.faces[members]]
-        flat = np.empty((len(points.chart), 2))
         flat[points.corner] = uv
-        count = len(points.first) - 1
         # Faces that only close an opening may lie as they like.
         real = members < self.count
-        shown = ChartPoints(points.corner[real], points.chart, points.first, points.inner)
-        of = label[real]
-        area, stretch = stretches(exact, flat, shown.corner)
-        mirrored = (area > self.flat_area) & (stretch[:, 1] <= 0)
-        uneven = (stretch[:, 0] > _STRETCH) | (stretch[:, 1] < 1.0 / _STRETCH)
-        share = np.bincount(of, area * uneven, minlength=count) / np.maximum(
-            np.bincount(of, area, minlength=count), 1e-300
-        )
-        bad = (share > _STRETCHED_SHARE) | ~np.isfinite(np.bincount(of, stretch.sum(axis=1), minlength=count))
-        flat = np.nan_to_num(flat, posinf=0.0, neginf=0.0)
-        crossing, (inside, at_rim) = crossings(flat, shown), overfull_points(flat, shown)
-        folded = shown.corner[mirrored].reshape(-1)
-        for point in (folded, crossing, inside, at_rim):
-            bad[points.chart[point]] = True
-        # Where an outline crosses itself next to a point that is too full, the point is the cause.
-        caused = np.isin(points.chart[crossing], points.chart[at_rim])
-        spot = np.zeros(len(flat), dtype=bool)
-        for point in (folded, crossing[~caused], inside, at_rim):
-            spot[point] = True
+        good, spot = lie_well(exact, flat, points.corner[real], label[real], points.first, self.flat_area, everywhere)
         face, corner = np.nonzero(spot[points.corner])
-        return ~bad, Trouble(face, exact[points.corner[face, corner]])
+        return good, Trouble(face, exact[points.corner[face, corner]])
 
     def _keep(self, members: np.ndarray, label: np.ndarray, uv: np.ndarray, flat: bool) -> None:
         """Take ``uv`` for the faces ``members`` of the charts ``label``, laid ``flat`` or not."""
@@ -331,13 +376,6 @@ def _lengths(uv: np.ndarray, label: np.ndarray) -> np.ndarray:
     along = np.ones(int(label.max(initial=-1)) + 1)
     low, high = ranges(uv, label, along, np.zeros(len(along)))
     return np.linalg.norm(np.maximum(high - low, 0.0), axis=1)
-
-
-def kept_pairs(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs of half-edges between faces that have a new number ``place`` >= 0, with the new numbers."""
-    f, g = place[left // 3], place[right // 3]
-    both = (f >= 0) & (g >= 0)
-    return 3 * f[both] + left[both] % 3, 3 * g[both] + right[both] % 3
 
 
 def _portions(label: np.ndarray, first: np.ndarray) -> list[tuple[np.ndarray, int, int]]:

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 
 from ..errors import EspalierError
-from . import clean
+from ..kernels.host_arrays import on_card
+from . import clean, tensor_topology
 from .holes import fill_holes
 from .orient import Orientation, orient_consistently, orient_outward, sheet_pieces
 from .sides import GridSides
 from .sight import clearly_ahead, seen_areas
 from .skin import outer_skin
 from .surface_net import net_skin
-from .taken_apart import Parts, cut_half_edges, take_apart, without_flakes, without_tears
+from .taken_apart import Parts, cut_half_edges, take_apart, without_flakes, without_tears, wound_edges
 from .thin_parts import join_thin_parts
 from .topology import EdgeTable, edge_table
 
@@ -63,8 +64,12 @@ def keep_as_generated(
     found = _examine(vertices, faces, resolution)
     voxel = 1.0 / resolution
     sides = GridSides.of(found.vertices, found.all_faces, cells, resolution)
-    parts = take_apart(*clean.compact(found.vertices, found.faces), *_evidence(found, sides, voxel), voxel)
-    return _wind(parts, {**found.counts, "floaters": 0, "holes_filled": 0})
+    hints, seen = _evidence(found, sides, voxel)
+    counts, (vertices, faces) = found.counts, clean.compact(found.vertices, found.faces)
+    # With the millions of faces of a fine grid each of these takes as much as the result.
+    del found, sides
+    parts = take_apart(vertices, faces, hints, seen, voxel)
+    return _wind(parts, {**counts, "floaters": 0, "holes_filled": 0})
 
 
 def repair(
@@ -90,30 +95,42 @@ def repair(
     # Before anything is taken apart: a sliver at a crowded edge is part of the skin, not a crumb.
     floating, counts["floaters"] = _find_floaters(found.vertices, found.faces, voxel, options)
     vertices, faces = clean.compact(found.vertices, found.faces[~floating])
-    hints, seen = hints[~floating], seen[~floating]
+    hints, seen, is_layered = hints[~floating], seen[~floating], _is_layered(found)
+    # As above: what nobody needs any more goes.
+    del joined, found, floating
+    hole_length = _hole_length(vertices, voxel, options)
     parts = take_apart(vertices, faces, hints, seen, voxel)
+    del faces, hints, seen
     parts, counts["flakes"] = without_flakes(parts, voxel)
     filled_vertices, filled, counts["holes_filled"] = fill_holes(
-        parts.vertices, parts.surface.faces, _hole_length(vertices, voxel, options), cut_half_edges(parts)
+        parts.vertices, parts.surface.faces, hole_length, cut_half_edges(parts), wound_edges(parts)
     )
     if counts["holes_filled"]:
-        # Back to shared vertices: where two holes met at a vertex, the fan around it is whole again.
-        added = np.arange(len(filled_vertices) - len(parts.vertices)) + len(vertices)
-        vertices = np.concatenate([vertices, filled_vertices[len(parts.vertices) :]])
-        patches = np.zeros(len(filled) - len(parts.surface.faces))
-        hints = np.concatenate([parts.hints, patches.astype(hints.dtype)])
-        seen = np.concatenate([parts.seen, np.stack([patches, patches], 1)])
-        faces = np.concatenate([parts.origin, added])[filled]
-        kept = ~clean.find_degenerate(vertices, faces)
-        faces, hints, seen = faces[kept], hints[kept], seen[kept]
-        kept = ~clean.find_duplicates(faces)
-        faces, hints, seen = faces[kept], hints[kept], seen[kept]
-        parts, flakes = without_flakes(take_apart(vertices, faces, hints, seen, voxel), voxel)
+        patched = _patched(vertices, parts, filled_vertices, filled)
+        del parts, filled
+        parts, flakes = without_flakes(take_apart(*patched, voxel), voxel)
         counts["flakes"] += flakes
-    if _is_layered(found):
-        parts, closed = without_tears(parts, _hole_length(vertices, voxel, options))
+    if is_layered:
+        parts, closed = without_tears(parts, hole_length)
         counts["holes_filled"] += closed
     return _wind(parts, counts)
+
+
+def _patched(
+    vertices: np.ndarray, parts: Parts, filled_vertices: np.ndarray, filled: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The surface whose holes were filled, with the vertices that it shared before it was taken apart to ``parts``.
+
+    Where two holes met at a vertex, the fan around it is whole again. Returns what ``take_apart`` takes.
+    """
+    added = np.arange(len(filled_vertices) - len(parts.vertices)) + len(vertices)
+    vertices = np.concatenate([vertices, filled_vertices[len(parts.vertices) :]])
+    patches = np.zeros(len(filled) - len(parts.surface.faces))
+    faces = np.concatenate([parts.origin, added])[filled]
+    kept = ~clean.find_degenerate(vertices, faces)
+    kept[kept] = ~clean.find_duplicates(faces[kept])
+    hints = np.concatenate([parts.hints, patches.astype(parts.hints.dtype)])[kept]
+    return vertices, faces[kept], hints, np.concatenate([parts.seen, np.stack([patches, patches], 1)])[kept]
 
 
 def replace_by_skin(
@@ -168,26 +185,39 @@ class _Found:
 def _examine(vertices: np.ndarray, faces: np.ndarray, resolution: int) -> _Found:
     """Weld the surface, drop faces without shape and count; raises EspalierError("bad_surface") when none is left."""
     vertices, all_faces, impossible = clean.check_surface(vertices, faces)
+    limits = WELD_VOXELS / resolution, clean.SLIVER_RATIO
+    found = on_card(lambda *arrays: tensor_topology.examined(*arrays, *limits), all_faces, vertices, impossible)
+    faces, rows, counts = found or _without_flaws(vertices, all_faces, impossible, limits[0])
+    if len(rows) == 0:
+        raise _nothing_left()
+    counts = {"raw_faces": len(all_faces), **counts}
+    return _Found(vertices, all_faces, ~impossible, faces, rows, counts)
+
+
+def _without_flaws(
+    vertices: np.ndarray, faces: np.ndarray, impossible: np.ndarray, tolerance: float
+) -> tuple[np.ndarray, np.ndarray, dict[str, int]]:
+    """Return the faces, welded, that have a shape, which rows of ``faces`` they are, and the counts."""
+    faces, welded = clean.weld(vertices, faces, tolerance)
     rows = np.flatnonzero(~impossible)
-    faces, welded = clean.weld(vertices, all_faces, WELD_VOXELS / resolution)
     degenerate = clean.find_degenerate(vertices, faces[rows])
     rows = rows[~degenerate]
     duplicate = clean.find_duplicates(faces[rows])
     rows = rows[~duplicate]
-    if len(rows) == 0:
-        raise _nothing_left()
     faces = faces[rows]
     edges = edge_table(faces).count
-    counts = {
-        "raw_faces": len(all_faces),
-        "impossible_faces": int(impossible.sum()),
-        "welded_vertices": welded,
-        "degenerate_faces": int(degenerate.sum()),
-        "duplicate_faces": int(duplicate.sum()),
-        "open_edges": int((edges == 1).sum()),
-        "crowded_edges": int((edges > 2).sum()),
-    }
-    return _Found(vertices, all_faces, ~impossible, faces, rows, counts)
+    return (
+        faces,
+        rows,
+        {
+            "impossible_faces": int(impossible.sum()),
+            "welded_vertices": welded,
+            "degenerate_faces": int(degenerate.sum()),
+            "duplicate_faces": int(duplicate.sum()),
+            "open_edges": int((edges == 1).sum()),
+            "crowded_edges": int((edges > 2).sum()),
+        },
+    )
 
 
 def _evidence(found: _Found, sides: GridSides | None, voxel: float) -> tuple[np.ndarray, np.ndarray]:

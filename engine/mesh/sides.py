@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..kernels.host_arrays import on_card
+from . import tensor_lattice
 from .lattice import Lattice, walls_of
 
 
@@ -56,20 +58,16 @@ class GridSides:
         return np.where(key[place] == wanted, place, -1)
 
     def hints(self) -> np.ndarray:
-        """Which side of each face is outside, int8 [F]: see ``outside_hints``."""
-        inside = self.lattice.inside
+        """Which side of each face is outside, int8 [F].
+
+        +1: only the front (by winding), -1: only the back, 0: both, none or unknown.
+        """
+        inside, following = self.lattice.inside, self.lattice.kept[1]
+        fields = self.edge_of_face, self.ahead, self.ends, self.axis
+        if (found := on_card(tensor_lattice.hints, *fields, inside, following)) is not None:
+            return found
         upwards = inside[self.ends].astype(np.int8) - inside[self.lattice.ahead(self.ends, self.axis)]
         known = self.edge_of_face >= 0
         hints = np.zeros(len(self.edge_of_face), dtype=np.int8)
         hints[known] = upwards[self.edge_of_face[known]]
         return np.where(self.ahead, hints, -hints)
-
-
-def outside_hints(vertices: np.ndarray, faces: np.ndarray, cells: np.ndarray, resolution: int) -> np.ndarray:
-    """Return for each face of a raw dual-grid surface which of its sides is outside, int8 [F].
-
-    +1: only the front (by winding), -1: only the back, 0: both, none or unknown. vertices [V, 3] in the world frame,
-    ``cells`` int [V, 3] the voxel of each vertex. All zero when the vertices are not those voxels' dual vertices.
-    """
-    sides = GridSides.of(vertices, faces, cells, resolution)
-    return np.zeros(len(faces), dtype=np.int8) if sides is None else sides.hints()

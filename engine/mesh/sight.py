@@ -7,8 +7,15 @@ layer behind a tear, a wall without an inside, a flap: whatever the surface is l
 
 from __future__ import annotations
 
-import numpy as np
+import os
+from concurrent.futures import ThreadPoolExecutor
+from threading import Lock
 
+import numpy as np
+import torch
+
+from ..kernels import choice
+from ..kernels.host_arrays import on_best_device, upload
 from .clean import compact
 from .compilation import load_loops
 
@@ -30,7 +37,6 @@ def seen_areas(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> np.ndar
     vertices [V, 3], faces int [F, 3], ``voxel`` the spacing of the grid they come from. A side that is in full view has
     the face's area, on the average over many faces: a single one may fall between the pixels.
     """
-    seen = np.zeros((len(faces), 2), dtype=np.int64)
     used = compact(vertices, faces)[0]
     middle = 0.5 * (used.min(axis=0) + used.max(axis=0))
     radius = float(np.linalg.norm(used - middle, axis=1).max())
@@ -38,10 +44,7 @@ def seen_areas(vertices: np.ndarray, faces: np.ndarray, voxel: float) -> np.ndar
     side = int(2.0 * radius / pitch) + 3
     frames = _frames(int(np.clip(WORK // len(faces), FEWEST, MOST)))
     points, faces = (vertices - middle) / pitch, np.ascontiguousarray(faces, dtype=np.int32)
-    loops = load_loops("compiled_sight")
-    picture = loops.picture if loops else plain_picture
-    for frame in frames:
-        picture(points, faces, frame, side, seen)
+    seen = on_best_device(lambda device: _all_pictures(device, points, faces, frames, side))
     # Of all directions from which a side may show, a flat face turns a quarter of its area to each.
     return seen * (pitch**2 * 4.0 / (2 * len(frames)))
 
@@ -52,14 +55,46 @@ def clearly_ahead(seen: np.ndarray) -> np.ndarray:
     0 where neither is clearly ahead: what is hidden, and single sheets that are seen from both sides.
     """
     ahead = seen[:, 0] - seen[:, 1]
-    return np.where(np.abs(ahead) > CLEAR * seen.sum(axis=1), ahead, 0.0)
+    # Whole pixels often make it exactly; the order in which they were added up must not decide.
+    return np.where(np.abs(ahead) > (1.0 + 1e-9) * CLEAR * seen.sum(axis=1), ahead, 0.0)
+
+
+def _all_pictures(
+    device: torch.device, points: np.ndarray, faces: np.ndarray, frames: np.ndarray, side: int
+) -> np.ndarray:
+    """Count over all ``frames`` the pixels that show each face, int [F, 2] (see ``plain_picture``).
+
+    By the Triton kernels where they serve ``device``, else with a picture on each core: the same counts.
+    """
+    if choice.serve(device):
+        from ..kernels import sight_triton
+
+        seen = torch.zeros((len(faces), 2), dtype=torch.int32, device=device)
+        parts = [upload(part, device) for part in (points, faces)]
+        for frame in frames.tolist():
+            sight_triton.picture(*parts, frame, side, seen)
+        return seen.cpu().numpy()
+    loops = load_loops("compiled_sight")
+    picture = loops.picture if loops else plain_picture
+    seen, adding = np.zeros((len(faces), 2), dtype=np.int64), Lock()
+
+    def add(frame: np.ndarray) -> None:
+        shown = np.zeros((len(faces), 2), dtype=np.int32)
+        picture(points, faces, frame, side, shown)
+        with adding:
+            np.add(seen, shown, out=seen)
+
+    # The plain function's temporaries are large: one picture at a time.
+    with ThreadPoolExecutor(os.cpu_count() or 1 if loops else 1) as threads:
+        list(threads.map(add, frames))
+    return seen
 
 
 def plain_picture(points: np.ndarray, faces: np.ndarray, frame: np.ndarray, side: int, seen: np.ndarray) -> None:
     """Draw faces int32 [F, 3] in a picture of ``side`` x ``side`` pixels and count for each the pixels that show it.
 
     points float64 [V, 3] in pixels from its middle, ``frame`` [3, 3] what is right, up and along the direction of view
-    in it. The picture is taken from both ends of that direction. ``seen`` int64 [F, 2] grows by the pixels that show
+    in it. The picture is taken from both ends of that direction. ``seen`` int32 [F, 2] grows by the pixels that show
     the front (by winding) and the back. Of faces that are equally near the first one shows.
     """
     x, y, z = points.T

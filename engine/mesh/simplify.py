@@ -10,9 +10,9 @@ so either ends well above a low target.
 from __future__ import annotations
 
 import numpy as np
-import torch
 from scipy.spatial import cKDTree
 
+from ..kernels.host_arrays import on_large_card
 from . import clean
 from .collapse import collapse
 from .compilation import load_loops
@@ -44,11 +44,12 @@ _CLOSED = 4
 _PIECES_SHARE = 0.1
 _CRUMBS_SHARE = 0.02
 
-# Meshes of more faces than this go to a card, where each takes so many bytes, if there is room beside the networks.
-# That is judged by the size of the card and never by what is free: the two ways give different results.
+# Points are looked for within this share of the object around a box first.
+_NEAR = 0.01
+
+# Meshes of more faces than this go to a card that has room for so many bytes each.
 _CUDA_FACES = 1_000_000
 _CUDA_BYTES_A_FACE = 1024
-_NETWORKS_BYTES = 20 << 30
 
 
 def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
@@ -62,22 +63,12 @@ def simplify(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tupl
     if len(faces) <= target_faces:
         return vertices, faces
     faces = _without_crumbs(vertices, faces, target_faces)
-    if len(faces) > target_faces and _has_card_for(len(faces)):
-        try:
-            return collapse(vertices, faces, target_faces, "cuda")
-        except torch.OutOfMemoryError:
-            pass  # other programs fill the card; what the failure's frames hold is free only outside of the handler
-        torch.cuda.empty_cache()
+    if len(faces) > max(target_faces, _CUDA_FACES):
+        size = len(faces) * _CUDA_BYTES_A_FACE
+        if found := on_large_card(lambda device: collapse(vertices, faces, target_faces, device), size):
+            return found
     vertices, faces = _bulk(vertices, faces, target_faces)
     return collapse(vertices, faces, target_faces) if len(faces) > target_faces else (vertices, faces)
-
-
-def _has_card_for(faces: int) -> bool:
-    """Whether the mesh is large and the graphics card larger."""
-    if faces <= _CUDA_FACES or not torch.cuda.is_available():
-        return False
-    size = torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory
-    return faces * _CUDA_BYTES_A_FACE + _NETWORKS_BYTES <= size
 
 
 def reduce_faces(vertices: np.ndarray, faces: np.ndarray, target_faces: int) -> tuple[np.ndarray, np.ndarray]:
@@ -193,22 +184,46 @@ def turned_back(before: tuple[np.ndarray, np.ndarray], vertices: np.ndarray, fac
     inside_out, piece = _inside_out(vertices, faces)
     if not inside_out.any():
         return faces
-    was, old_piece = _inside_out(*before)
-    corners, rows = before[1][:, 0], np.flatnonzero(inside_out[piece])
-    _, nearest = cKDTree(before[0][corners]).query(vertices[faces[rows, 0]])
-    votes = np.bincount(piece[rows], np.where(was[old_piece[nearest]], 1.0, -1.0), minlength=len(inside_out))
+    rows = np.flatnonzero(inside_out[piece])
+    nearest = _nearest(before[0], before[1][:, 0], vertices[faces[rows, 0]])
+    old_piece = vertex_components(before[1], len(before[0]))
+    met = np.zeros(int(old_piece.max()) + 1, dtype=bool)
+    met[old_piece[nearest]] = True
+    number = np.cumsum(met) - 1
+    used, compact = np.unique(before[1][met[old_piece]], return_inverse=True)
+    was, _ = _inside_out(before[0][used], compact.reshape(-1, 3))
+    was = was[number[old_piece[nearest]]]
+    votes = np.bincount(piece[rows], np.where(was, 1.0, -1.0), minlength=len(inside_out))
     turned = inside_out & (votes < 0)
     return np.where(turned[piece][:, None], faces[:, ::-1], faces)
+
+
+def _nearest(points: np.ndarray, rows: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Of ``points[rows]`` the nearest to each of the places [N, 3], int64 [N]: its number in ``rows`` int [M]."""
+    size = max(float(column.max() - column.min()) for column in points.T)
+    for margin in (_NEAR * size, np.inf):
+        inside = np.ones(len(points), dtype=bool)
+        for column, wanted in zip(points.T, places.T, strict=True):
+            inside &= (column >= wanted.min() - margin) & (column <= wanted.max() + margin)
+        near = np.flatnonzero(inside[rows])
+        tree = cKDTree(points[rows[near]], balanced_tree=False, compact_nodes=False)
+        distance, found = tree.query(places)
+        if (distance <= margin).all():
+            break
+    return near[found]
 
 
 def _inside_out(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Tell which pieces are closed and enclose a negative volume, bool [P], and the piece of every face, int64 [F]."""
     piece = vertex_components(faces, len(vertices))
-    area = face_vectors(vertices, faces)
     origin = np.empty(int(piece.max(initial=-1)) + 1, dtype=np.int64)
     origin[piece] = faces[:, 0]
-    from_origin = vertices[faces[:, 0]] - vertices[origin[piece]]
-    negative = np.bincount(piece, np.einsum("fi,fi->f", area, from_origin)) < 0
+    # By columns, which is several times as fast as by rows of three.
+    (ax, bx, cx), (ay, by, cy), (az, bz, cz) = (
+        column[faces.T] - column[origin][piece] for column in np.ascontiguousarray(vertices.T, dtype=np.float64)
+    )
+    volume = ax * (by * cz - bz * cy) + ay * (bz * cx - bx * cz) + az * (bx * cy - by * cx)
+    negative = np.bincount(piece, volume) < 0
     doubtful = np.flatnonzero(negative[piece])
     if len(doubtful):
         negative[piece[doubtful[edge_table(faces[doubtful]).boundary() // 3]]] = False

@@ -92,9 +92,10 @@ def _one_sided(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.
     if len(faces) == 0:
         return vertices, faces, np.arange(len(vertices)), np.zeros(0, dtype=np.int64)
     apart, split, origin, _ = split_non_manifold(vertices, faces)
-    surface = orient_consistently(split)
+    table = edge_table(split)
+    surface = orient_consistently(split, table)
     if not surface.orientable.all():
-        split, copies, _ = open_seams(split, np.zeros(len(edge_table(split).pairs()[0])))
+        split, copies, _ = open_seams(split, surface, table, lambda left, _: np.zeros(len(left)))
         apart, origin = apart[copies], origin[copies]
         surface = orient_consistently(split)
     surface, _ = orient_outward(apart, surface)
@@ -247,7 +248,9 @@ class _Net:
 
     def _rows_of_surface(self, faces: np.ndarray) -> np.ndarray:
         """Return for each cell the surface's voxel there that has a face, or -1."""
-        used = np.unique(faces)
+        is_used = np.zeros(len(self._surface_cells), dtype=bool)
+        is_used[faces.reshape(-1)] = True
+        used = np.flatnonzero(is_used)
         coords = self._surface_cells[used]
         low = np.minimum(coords.min(axis=0), self.cells.min(axis=0))
         shape = tuple(int(n) for n in np.maximum(coords.max(axis=0), self.cells.max(axis=0)) - low + 1)

@@ -6,6 +6,8 @@ from __future__ import annotations
 import numpy as np
 from scipy.sparse import coo_matrix, diags
 
+from ..kernels.host_arrays import on_card
+from . import tensor_smooth
 from .topology import edge_table
 
 SHRINK, GROW = 0.5, -0.53
@@ -17,6 +19,10 @@ def taubin_smooth(vertices: np.ndarray, faces: np.ndarray, passes: int) -> np.nd
 
     Vertices at one position move as one, so a surface that was cut open along a seam stays shut.
     """
+    factors = (SHRINK, GROW) * passes
+    found = on_card(lambda *arrays: tensor_smooth.filtered(*arrays, factors), faces, vertices)
+    if found is not None:
+        return found
     points, of = np.unique(vertices.astype(np.float64), axis=0, return_inverse=True)
     of = of.reshape(-1)
     corners = of[faces]
@@ -27,7 +33,7 @@ def taubin_smooth(vertices: np.ndarray, faces: np.ndarray, passes: int) -> np.nd
     degree = np.asarray(links.sum(1)).ravel()
     mean = diags(1 / np.maximum(degree, 1)) @ links
     moves = (degree > 0)[:, None]
-    for factor in (SHRINK, GROW) * passes:
+    for factor in factors:
         points = points + factor * moves * (mean @ points - points)
     return points[of]
 

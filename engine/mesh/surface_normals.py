@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compilation import load_loops
+from ..kernels.host_arrays import on_card
+from . import tensor_normals
+from .compilation import in_portions, load_loops
 from .normals import CREASE_DEGREES, corner_normals
 
 ROUNDS = 2
@@ -26,14 +28,27 @@ def smooth_corner_normals(vertices: np.ndarray, faces: np.ndarray, rounds: int =
     loops = load_loops("compiled_normals")
     if loops is None:
         return corner_normals(vertices, faces)
+    crease = float(np.cos(np.radians(CREASE_DEGREES)))
+    found = on_card(lambda *arrays: tensor_normals.smooth_corner_normals(*arrays, rounds, crease), faces, vertices)
+    if found is not None:
+        return found
     places = _places(vertices)
     point = places[faces]
     start, corners = loops.corners_by_point(point, int(places.max()) + 1)
-    normals, angles = loops.normals_and_angles(vertices, faces)
-    crease = float(np.cos(np.radians(CREASE_DEGREES)))
-    for _ in range(rounds):
-        normals = loops.face_means(loops.corner_means(start, corners, point, angles, normals, crease))
-    return loops.corner_means(start, corners, point, angles, normals, crease)
+    normals, angles, means = (np.empty((len(faces), *shape), np.float32) for shape in ((3,), (3,), (3, 3)))
+
+    def measure(part: slice) -> None:
+        normals[part], angles[part] = loops.normals_and_angles(vertices, faces[part])
+
+    def widen(part: slice) -> None:
+        means[part] = loops.corner_means(start, corners, point[part], normals[part], angles, normals, crease)
+
+    def narrow(part: slice) -> None:
+        normals[part] = loops.face_means(means[part])
+
+    for step in (measure, *(widen, narrow) * rounds, widen):
+        in_portions(step, len(faces))
+    return means
 
 
 def _places(vertices: np.ndarray) -> np.ndarray:

@@ -4,14 +4,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
-from . import clean
+from ..kernels.host_arrays import on_card
+from . import clean, tensor_pieces, tensor_taken_apart
 from .manifold import split_non_manifold
-from .orient import Orientation, open_seams, orient_consistently, part_by_sight
+from .orient import Orientation, open_seams, orient_consistently, part_by_sight, turned_faces, which_turned
 from .tears import close_tears
-from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, unit
+from .topology import EdgesOnCard, EdgeTable, edge_table, edges_of_kept, edges_of_turned, face_vectors, unit
 
 
 @dataclass(frozen=True)
@@ -40,33 +42,34 @@ def take_apart(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray, seen:
     vertices [V, 3], faces int64 [F, 3]. ``hints`` and ``seen`` (see ``Parts``) follow the winding of their faces.
     ``voxel``: its side in world units.
     """
+    arrays = faces, vertices, hints, seen
+    if found := on_card(lambda *tensors: tensor_taken_apart.taken_apart(*tensors, voxel), *arrays):
+        vertices, surface, edges, *rest = found
+        return Parts(vertices, Orientation(*surface), EdgesOnCard(edges), *rest)
     before = faces
     vertices, faces, origin, _ = split_non_manifold(vertices, faces, hints)
     seams = 0
     table = edge_table(faces)
     surface = orient_consistently(faces, table)
     if not surface.orientable.all():
-        faces, copies, seams = open_seams(faces, _joining_cost(vertices, faces, hints))
+        faces, copies, seams = open_seams(faces, surface, table, partial(_joining_cost, vertices, faces, hints))
         vertices, origin, table = vertices[copies], origin[copies], edge_table(faces)
         surface = orient_consistently(faces, table)
-    by_winding = _other_side(seen, _turned(origin[surface.faces], before))
-    parted, copies, cut = part_by_sight(vertices, surface, table, by_winding, voxel)
+    by_winding = _other_side(seen, which_turned(origin[surface.faces], before))
+    parted, copies, cut = part_by_sight(vertices, surface, faces, table, by_winding, voxel)
     if cut:
         faces, seams, table = parted, seams + cut, edge_table(parted)
         vertices, origin = vertices[copies], origin[copies]
         surface = orient_consistently(faces, table)
-    over = _turned(origin[surface.faces], before)
+    over = which_turned(origin[surface.faces], before)
     hints = np.where(over, -hints, hints)
-    return Parts(vertices, surface, table, _turned(surface.faces, faces), hints, _other_side(seen, over), origin, seams)
+    return Parts(
+        vertices, surface, table, which_turned(surface.faces, faces), hints, _other_side(seen, over), origin, seams
+    )
 
 
 def _other_side(seen: np.ndarray, over: np.ndarray) -> np.ndarray:
     return np.where(over[:, None], seen[:, ::-1], seen)
-
-
-def _turned(faces: np.ndarray, before: np.ndarray) -> np.ndarray:
-    """Tell which faces [F, 3] are those of ``before`` turned over, bool [F]."""
-    return faces[:, 0] != before[:, 0]
 
 
 def without_flakes(parts: Parts, voxel: float) -> tuple[Parts, int]:
@@ -96,7 +99,7 @@ def without_flakes(parts: Parts, voxel: float) -> tuple[Parts, int]:
     return replace(
         parts,
         surface=Orientation(faces, number[surface.piece[kept]], surface.orientable[~flake]),
-        edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
+        edges=edges_of_kept(parts.edges, turned_faces(faces, turned), kept),
         turned=turned,
         hints=parts.hints[kept],
         seen=parts.seen[kept],
@@ -106,7 +109,9 @@ def without_flakes(parts: Parts, voxel: float) -> tuple[Parts, int]:
 def without_tears(parts: Parts, max_perimeter: float) -> tuple[Parts, int]:
     """Close what tears.py finds, each patch as part of the piece around it; returns how many they were."""
     surface = parts.surface
-    patches, beside, closed = close_tears(parts.vertices, surface.faces, cut_half_edges(parts), max_perimeter)
+    patches, beside, closed = close_tears(
+        parts.vertices, surface.faces, cut_half_edges(parts), max_perimeter, wound_edges(parts)
+    )
     if not closed:
         return parts, 0
     faces = np.concatenate([surface.faces, patches])
@@ -114,21 +119,24 @@ def without_tears(parts: Parts, max_perimeter: float) -> tuple[Parts, int]:
     return replace(
         parts,
         surface=Orientation(faces, np.concatenate([surface.piece, surface.piece[beside]]), surface.orientable),
-        edges=edge_table(np.where(turned[:, None], faces[:, ::-1], faces)),
+        edges=edge_table(turned_faces(faces, turned)),
         turned=turned,
         hints=np.concatenate([parts.hints, np.zeros(len(patches), dtype=parts.hints.dtype)]),
         seen=np.concatenate([parts.seen, np.zeros((len(patches), 2))]),
     ), closed
 
 
-def _joining_cost(vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray) -> np.ndarray:
-    """How little each pair of neighbouring faces belongs together, float64 [P]: by outside hints, then by the fold."""
-    left, right = edge_table(faces).pairs()
-    tail, _ = half_edge_ends(faces)
+def _joining_cost(
+    vertices: np.ndarray, faces: np.ndarray, hints: np.ndarray, left: np.ndarray, right: np.ndarray
+) -> np.ndarray:
+    """How little the faces at pairs of half-edges belong together, float64 [P]: by outside hints, then by the fold."""
+    tail = faces.reshape(-1)
     same = np.where(tail[left] == tail[right], -1, 1)
-    normal = unit(face_vectors(vertices, faces))
     a, b = left // 3, right // 3
-    fold = 1.0 - same * np.einsum("pi,pi->p", normal[a], normal[b])
+    normal = unit(face_vectors(vertices, faces))
+    one, other = normal[a], normal[b]
+    # Rounded alike everywhere, unlike einsum: of equally cheap pairs the first ones stay.
+    fold = 1.0 - same * (one * other).sum(axis=1)
     hinted = hints[a].astype(np.int64) * hints[b] * same
     return np.where(hinted > 0, 0.1 * fold, np.where(hinted < 0, 10.0 + fold, 1.0 + fold))
 
@@ -139,8 +147,11 @@ def _widths(parts: Parts, rim: np.ndarray) -> np.ndarray:
     float64 [P], infinite for closed pieces.
     """
     corners = _corners_of_edges(parts)
-    tail, head = corners[rim // 3, rim % 3], corners[rim // 3, (rim + 1) % 3]
     count = len(parts.surface.orientable)
+    arrays = corners, parts.surface.piece, parts.vertices, rim
+    if (found := on_card(lambda *tensors: tensor_pieces.widths(*tensors, count), *arrays)) is not None:
+        return found
+    tail, head = corners[rim // 3, rim % 3], corners[rim // 3, (rim + 1) % 3]
     length = np.bincount(
         parts.surface.piece[rim // 3],
         np.linalg.norm(parts.vertices[head] - parts.vertices[tail], axis=1),
@@ -154,13 +165,27 @@ def _widths(parts: Parts, rim: np.ndarray) -> np.ndarray:
 
 def _corners_of_edges(parts: Parts) -> np.ndarray:
     """The faces int64 [F, 3] whose half-edges ``parts.edges`` numbers: as they were before any was turned over."""
-    return np.where(parts.turned[:, None], parts.surface.faces[:, ::-1], parts.surface.faces)
+    return turned_faces(parts.surface.faces, parts.turned)
 
 
 def _cut_edges(parts: Parts) -> np.ndarray:
     """Tell which half-edges of ``parts.edges`` are open only because a crowded edge or a seam was taken apart [3F]."""
-    before, after = edge_table(parts.origin[_corners_of_edges(parts)]), parts.edges
-    return (before.count[before.edge_of_half] > 1) & (after.count[after.edge_of_half] == 1)
+    rim = parts.edges.boundary()
+    before = parts.origin[_corners_of_edges(parts)]
+    at_rim = np.zeros(int(before.max(initial=-1)) + 1, dtype=bool)
+    at_rim[before[rim // 3, rim % 3]] = at_rim[before[rim // 3, (rim + 1) % 3]] = True
+    # No other face had an edge where the rim is now.
+    beside = np.flatnonzero(at_rim[before].sum(axis=1) > 1)
+    was_open = np.ones(before.shape, dtype=bool)
+    was_open[beside] = edge_table(before[beside]).is_open().reshape(-1, 3)
+    cut = np.zeros(before.size, dtype=bool)
+    cut[rim] = ~was_open.reshape(-1)[rim]
+    return cut
+
+
+def wound_edges(parts: Parts) -> EdgeTable:
+    """The edges of the faces as they are wound now."""
+    return edges_of_turned(parts.edges, parts.surface.faces, parts.turned)
 
 
 def cut_half_edges(parts: Parts) -> np.ndarray:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import numpy as np
 
 from .holes import EXACT_EDGES, edge_keys, has_edge, least_area
-from .topology import edge_table, face_vectors, half_edge_ends, label_components, unit
+from .topology import EdgeTable, edge_table, face_vectors, half_edge_ends, label_components, unit
 
 # The open rim of a tear is longer by this factor than what closes it: cuts and the line between its ends.
 OPEN_SHARE = 1.5
@@ -20,7 +20,7 @@ THINNEST = 1e-5
 
 
 def close_tears(
-    vertices: np.ndarray, faces: np.ndarray, cut: np.ndarray, max_perimeter: float
+    vertices: np.ndarray, faces: np.ndarray, cut: np.ndarray, max_perimeter: float, table: EdgeTable | None = None
 ) -> tuple[np.ndarray, np.ndarray, int]:
     """Close every stretch of a rim that comes back nearly to where it began.
 
@@ -29,9 +29,9 @@ def close_tears(
     stretch of at most ``max_perimeter`` (world units, with the line that closes it) begins and ends with an open
     half-edge and is at least ``OPEN_SHARE`` times as much open as cut or missing. No vertex is added and none of the
     new edges is one of the surface's. Returns triangles int64 [T, 3], for each one a face that it continues, int64 [T],
-    and the number of stretches closed.
+    and the number of stretches closed. ``table``: the faces' edges, where known.
     """
-    rim = _Rim(vertices, faces, cut)
+    rim = _Rim(vertices, faces, cut, table or edge_table(faces))
     starts, lengths = rim.stretches(max_perimeter)
     by_size: dict[int, list[np.ndarray]] = {}
     beside: dict[int, list[int]] = {}
@@ -55,8 +55,7 @@ def close_tears(
 class _Rim:
     """The open half-edges [B] of all loops that are in part a cut: ``half`` their numbers, ``size`` their loop's."""
 
-    def __init__(self, vertices: np.ndarray, faces: np.ndarray, cut: np.ndarray) -> None:
-        table = edge_table(faces)
+    def __init__(self, vertices: np.ndarray, faces: np.ndarray, cut: np.ndarray, table: EdgeTable) -> None:
         half = table.boundary()
         tail, head = half_edge_ends(faces)
         loop = label_components(len(vertices), tail[half], head[half])[tail[half]]

@@ -128,11 +128,10 @@ class _Tubes:
     def _contacts(self) -> tuple[np.ndarray, np.ndarray]:
         """Enclosed points [N, 3] and the way [N, 3] to another across a lattice face or a cell; both are exposed."""
         lattice = self._lattice
-        lower, axis = lattice.borders(lattice.inside)
-        own = np.where(lattice.inside[lower], lower, lattice.ahead(lower, axis))
+        found = lattice.exposed(EXPOSED)
         exposed = np.zeros(len(lattice.inside), dtype=bool)
-        exposed[np.bincount(own, minlength=len(exposed)) >= EXPOSED] = True
-        points = lattice.points(np.flatnonzero(exposed))
+        exposed[found] = True
+        points = lattice.points(found)
         first, ways = [], []
         for way in _ACROSS:
             index = lattice.index(points + way)

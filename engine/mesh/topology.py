@@ -8,19 +8,20 @@ Everything is sorted, never hashed or filled in parallel, so the same faces alwa
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from types import ModuleType
 
 import numpy as np
+import torch
 from scipy.sparse import coo_matrix, csr_matrix
 from scipy.sparse.csgraph import connected_components
 
-from .compilation import load_loops
+from ..kernels.host_arrays import home, on_card
+from . import tensor_topology
+from .compilation import in_portions, load_loops
 
 # Faces or pairs below which the compiled loops are not worth loading.
 WORTHWHILE = 100_000
-
-# Faces at once: temporaries of this size stay in the processor's cache.
-_CHUNK = 65_536
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,49 @@ class EdgeTable:
 
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the two half-edges of every edge that exactly two faces share, int64 [P] each."""
+        if loops := compiled_loops(len(self.halves)):
+            return loops.pairs(self.count, self.start, self.halves)
         first = self.start[self.count == 2]
         return self.halves[first], self.halves[first + 1]
 
     def boundary(self) -> np.ndarray:
         """Return the half-edges that have no partner, ascending, int64 [B]."""
         return np.sort(self.halves[self.start[self.count == 1]])
+
+    def is_open(self) -> np.ndarray:
+        """Tell which half-edges have no partner, bool [3F]."""
+        return (self.count == 1)[self.edge_of_half]
+
+
+class EdgesOnCard(EdgeTable):
+    """The same with ``tensors`` on a graphics card, of which each comes home when it is first asked for."""
+
+    def __init__(self, tensors: tensor_topology.Edges) -> None:
+        object.__setattr__(self, "tensors", tensors)
+
+    ends = cached_property(lambda self: home(self.tensors.ends))
+    count = cached_property(lambda self: home(self.tensors.count))
+    halves = cached_property(lambda self: home(self.tensors.halves))
+    start = cached_property(lambda self: home(self.tensors.start))
+    edge_of_half = cached_property(lambda self: home(self.tensors.edge_of_half))
+
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        try:
+            return home(self.tensors.pairs())
+        except torch.OutOfMemoryError:
+            return super().pairs()
+
+    def boundary(self) -> np.ndarray:
+        try:
+            return home(self.tensors.boundary())
+        except torch.OutOfMemoryError:
+            return super().boundary()
+
+    def is_open(self) -> np.ndarray:
+        try:
+            return home(self.tensors.is_open())
+        except torch.OutOfMemoryError:
+            return super().is_open()
 
 
 def compiled_loops(size: int) -> ModuleType | None:
@@ -61,13 +99,10 @@ def half_edge_ends(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def edge_table(faces: np.ndarray) -> EdgeTable:
     """Build the table of ``faces`` int [F, 3]; no face may repeat a vertex."""
+    if tensors := on_card(tensor_topology.Edges, faces.astype(np.int64, copy=False)):
+        return EdgesOnCard(tensors)
     if loops := compiled_loops(len(faces)):
-        vertex_count = int(faces.max()) + 1
-        ends, halves, start, edge_of_half, found = loops.edges(
-            np.ascontiguousarray(faces, dtype=np.int64), vertex_count
-        )
-        count = np.diff(start[: found + 1])
-        return EdgeTable(ends[:found].copy(), count, halves, start[:found].copy(), edge_of_half)
+        return EdgeTable(*loops.edges(np.ascontiguousarray(faces, dtype=np.int64), int(faces.max()) + 1))
     tail, head = half_edge_ends(faces)
     low, high = np.minimum(tail, head), np.maximum(tail, head)
     count = int(high.max(initial=0)) + 1
@@ -83,6 +118,24 @@ def edge_table(faces: np.ndarray) -> EdgeTable:
     return EdgeTable(np.stack([low[representative], high[representative]], 1), count, halves, start, edge_of_half)
 
 
+def edges_of_kept(table: EdgeTable, faces: np.ndarray, kept: np.ndarray) -> EdgeTable:
+    """The table of ``faces`` int [G, 3], those ``kept`` bool [F] of the faces of ``table``.
+
+    At every edge all faces must be kept or none.
+    """
+    if isinstance(table, EdgesOnCard) or not (loops := compiled_loops(len(kept))):
+        return edge_table(faces)
+    return EdgeTable(*loops.edges_left(table.ends, table.count, table.halves, table.start, table.edge_of_half, kept))
+
+
+def edges_of_turned(table: EdgeTable, faces: np.ndarray, over: np.ndarray) -> EdgeTable:
+    """The table of ``faces`` int [F, 3], which are the faces of ``table`` with those ``over`` bool [F] turned over."""
+    if isinstance(table, EdgesOnCard) or not (loops := compiled_loops(len(over))):
+        return edge_table(faces)
+    halves, edge_of_half = loops.edges_turned(table.halves, table.edge_of_half, over)
+    return EdgeTable(table.ends, table.count, halves, table.start, edge_of_half)
+
+
 def stable_order(keys: np.ndarray, count: int) -> np.ndarray:
     """Return the order int64 [N] that sorts ``keys`` (int [N], below ``count``), ties as they come.
 
@@ -95,6 +148,9 @@ def stable_order(keys: np.ndarray, count: int) -> np.ndarray:
 
 def label_components(nodes: int, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """Label the connected components of an undirected graph, int64 [nodes], numbered by their lowest node."""
+    labels = on_card(lambda *ends: tensor_topology.components(nodes, *(end.long() for end in ends)), left, right)
+    if labels is not None:
+        return labels
     if loops := compiled_loops(len(left)):
         return loops.components(nodes, left, right)
     graph = coo_matrix((np.ones(len(left), dtype=np.int8), (left, right)), shape=(nodes, nodes))
@@ -106,9 +162,12 @@ def vertex_components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
     """Label faces by the connected piece they belong to (sharing a vertex connects), int64 [F], by lowest vertex."""
     if len(faces) == 0:
         return np.zeros(0, dtype=np.int64)
+    corners = faces.astype(np.int64, copy=False)
+    labels = on_card(lambda tensor: tensor_topology.pieces(tensor, vertex_count), corners)
+    if labels is not None:
+        return labels
     if loops := compiled_loops(len(faces)):
         return loops.pieces(faces, vertex_count)
-    corners = faces.astype(np.int64, copy=False)
     left = np.concatenate([corners[:, 0], corners[:, 0]])
     labels = label_components(vertex_count, left, np.concatenate([corners[:, 1], corners[:, 2]]))[corners[:, 0]]
     return np.unique(labels, return_inverse=True)[1].reshape(-1)
@@ -117,10 +176,12 @@ def vertex_components(faces: np.ndarray, vertex_count: int) -> np.ndarray:
 def face_vectors(vertices: np.ndarray, faces: np.ndarray) -> np.ndarray:
     """Return the area vectors (half the cross product of two edges, by winding) of faces, float64 [F, 3]."""
     vectors = np.empty((len(faces), 3))
-    for start in range(0, len(faces), _CHUNK):
-        part = slice(start, start + _CHUNK)
+
+    def compute(part: slice) -> None:
         a, b, c = (vertices[faces[part, i]].astype(np.float64, copy=False) for i in range(3))
         vectors[part] = 0.5 * np.cross(b - a, c - a)
+
+    in_portions(compute, len(faces))
     return vectors
 
 

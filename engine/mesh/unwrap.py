@@ -7,17 +7,18 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ..errors import Cancelled
 from .box_projection import box_charts
 from .charts import winding_pairs
-from .flatten import alone
-from .outlines import ChartPoints, crossings, overfull_points
+from .flatten import alone, double_areas
+from .outlines import ChartPoints, crossings, kept_pairs, overfull_points
 from .packing import pack_rectangles
 from .raster import overlapping_texels
-from .relax import kept_pairs, relax
+from .relax import relax
 from .topology import edge_table, face_vectors, label_components
 from .widths import narrowest
 from .xatlas_process import ChildFailed, run_task
@@ -32,6 +33,9 @@ _SMALLEST_RETRY = 256
 # The share of the square that charts are expected to fill, for the size of a texel before they are packed.
 _EXPECTED_USE = 0.65
 
+# Of the surface: from so much on, pieces that were projected instead of unfolded are told to the person who asked.
+_SHOWS = 0.01
+
 _UNFOLD_ROUNDS = 3
 
 # What is left of a chart stays in its place when it is so many texels wide.
@@ -43,13 +47,14 @@ class Unwrapped:
     """uv float32 [F, 3, 2] in the unit square (origin lower left), chart int64 [F], and what happened on the way.
 
     method: how the charts were flattened: "relaxed" (here), "xatlas", "box projection", or several of them joined by
-    " and ". events: one sentence per retry or fallback.
+    " and ". events: one sentence per retry or fallback. shows: sentences about what of that shows on the object.
     """
 
     uv: np.ndarray
     chart: np.ndarray
     method: str
     events: list[str] = field(default_factory=list)
+    shows: list[str] = field(default_factory=list)
 
 
 def unwrap(vertices: np.ndarray, faces: np.ndarray, size: int, cancelled: Callable[[], bool]) -> Unwrapped:
@@ -65,8 +70,8 @@ def unwrap(vertices: np.ndarray, faces: np.ndarray, size: int, cancelled: Callab
     uv = work.pack()
     used = np.flatnonzero(np.bincount(work.way, minlength=3))
     method = " and ".join(_WAYS[way] for way in used)
-    chart = np.unique(work.chart, return_inverse=True)[1].reshape(-1)
-    return Unwrapped(np.clip(uv, 0.0, 1.0).astype(np.float32), chart, method, work.events)
+    chart = _numbered(work.chart)
+    return Unwrapped(np.clip(uv, 0.0, 1.0).astype(np.float32), chart, method, work.events, work.shows())
 
 
 _WAYS = ("relaxed", "xatlas", "box projection")
@@ -80,7 +85,7 @@ class _Unwrapping:
         self.faces, self.size, self.cancelled = faces, size, cancelled
         self.exact = vertices
         area = np.linalg.norm(face_vectors(vertices, faces), axis=1)
-        self.pairs = winding_pairs(faces, edge_table(faces))
+        self.area = area
         self.texel = float(np.sqrt(area.sum() / _EXPECTED_USE)) / size
         self.uv = np.zeros((len(faces), 3, 2))
         self.chart = np.full(len(faces), -1, dtype=np.int64)
@@ -88,6 +93,12 @@ class _Unwrapping:
         self.events: list[str] = []
         # Between the charts as they stand; None where they were not placed by their texels.
         self.padding: int | None = None
+        self.in_rows = False
+
+    @cached_property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """The half-edges of neighbours (``winding_pairs``)."""
+        return winding_pairs(self.faces, edge_table(self.faces))
 
     def relax(self) -> np.ndarray:
         """Find charts and flatten those that can be; return the label of each other face's chart, -1 elsewhere."""
@@ -182,6 +193,23 @@ class _Unwrapping:
             placed = self._place_again(placed, self._take_out(covering, placed))
         return placed
 
+    def shows(self) -> list[str]:
+        """What of the fallbacks a person sees on the object, and what helps; a sentence each."""
+        sentences = []
+        boxed = float(self.area[self.way == _BOXED].sum() / max(self.area.sum(), np.finfo(float).tiny))
+        if boxed >= _SHOWS:
+            sentences.append(
+                f"{boxed:.0%} of the surface could not be unfolded and was projected from six sides: more seams show."
+            )
+        if self.in_rows:
+            sentences.append("The UV islands fill the maps badly, so that they look coarse: choose larger textures.")
+        elif self.padding is not None and self.padding < PADDING:
+            sentences.append(
+                f"The {int(self.chart.max()) + 1:,} UV islands lie too close together on the maps, so that colours may "
+                "bleed at a distance: choose larger textures."
+            )
+        return sentences
+
     def _take_out(self, covering: np.ndarray, placed: np.ndarray) -> np.ndarray:
         """Make each of the faces ``covering`` a chart; return the faces [N] that cannot stay where they are ``placed``.
 
@@ -215,7 +243,7 @@ class _Unwrapping:
         kept = np.ones(len(placed), dtype=bool)
         kept[changed] = False
         standing = placed[kept] * self.size
-        areas, texels = _double_areas(self.uv[kept]), _double_areas(standing)
+        areas, texels = double_areas(self.uv[kept]), double_areas(standing)
         real = areas > 0
         if not real.any():
             return self._place()
@@ -230,8 +258,8 @@ class _Unwrapping:
 
     def _place(self) -> np.ndarray:
         self._rest()
-        self.padding = None
-        chart = np.unique(self.chart, return_inverse=True)[1].reshape(-1)
+        self.padding, self.in_rows = None, False
+        chart = _numbered(self.chart)
         try:
             from .bitmap_packing import pack_bitmaps
         except ImportError:  # numba is missing, or does not know this version of numpy
@@ -269,6 +297,7 @@ class _Unwrapping:
 
     def _place_in_rows(self, chart: np.ndarray, reason: str) -> np.ndarray:
         self.events.append(f"The charts were placed in rows: {reason}.")
+        self.in_rows = True
         placed = pack_rectangles(self.uv, chart, self.size - PADDING, PADDING)
         return (placed + 0.5 * PADDING) / self.size
 
@@ -293,13 +322,13 @@ def pack_limit(faces: int, charts: int) -> float:
 
 def unmirrored(uv: np.ndarray, chart: np.ndarray) -> np.ndarray:
     """Mirror the charts (face label int [F], -1 for none) of ``uv`` [F, 3, 2] that show themselves from behind."""
-    behind = np.bincount(chart + 1, _double_areas(uv))[chart + 1] < 0
+    behind = np.bincount(chart + 1, double_areas(uv))[chart + 1] < 0
     return np.where(behind[:, None, None], uv * [-1.0, 1.0], uv)
 
 
 def badly_flattened(uv: np.ndarray, chart: np.ndarray) -> np.ndarray:
     """Tell which faces [F] belong to a chart with a mirrored face or an outline that crosses itself."""
-    area = _double_areas(uv)
+    area = double_areas(uv)
     rows = np.concatenate([np.repeat(chart, 3)[:, None].astype(np.float64), uv.reshape(-1, 2)], axis=1)
     rows, corner = np.unique(rows, axis=0, return_inverse=True)
     owner = rows[:, 0].astype(np.int64)
@@ -311,9 +340,11 @@ def badly_flattened(uv: np.ndarray, chart: np.ndarray) -> np.ndarray:
     return folded[chart + 1]
 
 
-def _double_areas(uv: np.ndarray) -> np.ndarray:
-    edges = uv[:, 1:] - uv[:, :1]
-    return edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
+def _numbered(label: np.ndarray) -> np.ndarray:
+    """The labels int64 [F] renamed, in their order, so that no number is left out."""
+    named = np.zeros(int(label.max()) + 1, dtype=bool)
+    named[label] = True
+    return (np.cumsum(named) - 1)[label]
 
 
 def split_spatially(vertices: np.ndarray, faces: np.ndarray, limit: int) -> np.ndarray:

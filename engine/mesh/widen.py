@@ -5,16 +5,17 @@ from __future__ import annotations
 
 import numpy as np
 
+from .flatten import double_areas
 from .widths import narrowest
 
 # How often the step between the directions tried for the narrowest one is halved.
-_HALVINGS = 14
+HALVINGS = 14
 
 # Charts narrower than this share of their length have no area to speak of and stay as they are.
-_FLAT = 1e-6
+FLAT = 1e-6
 
 # Stretched until it is as wide as long, a chart is still enlarged as a whole, but no further than this from a square.
-_SLACK = 3.0
+SLACK = 3.0
 
 
 def widened(points: np.ndarray, chart: np.ndarray, count: int, least: float) -> np.ndarray:
@@ -28,8 +29,7 @@ def widened(points: np.ndarray, chart: np.ndarray, count: int, least: float) -> 
         _by_chart(reduce, corners, chart, count)
         for reduce, corners in ((np.minimum, points.min(axis=1)), (np.maximum, points.max(axis=1)))
     )
-    edges = points[:, 1:] - points[:, :1]
-    area = np.bincount(chart, 0.5 * (edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]), count)
+    area = np.bincount(chart, 0.5 * double_areas(points), count)
     # A convex outline's area is at most its least width times its diameter.
     narrow = area < least * np.linalg.norm(high - low, axis=1)
     face = np.flatnonzero(narrow[chart])
@@ -38,17 +38,17 @@ def widened(points: np.ndarray, chart: np.ndarray, count: int, least: float) -> 
     number = (np.cumsum(narrow) - 1)[chart[face]]
     face, number = face[order := np.argsort(number, kind="stable")], number[order]
     start = np.flatnonzero(np.diff(number, prepend=-1))
-    angle, width = narrowest(points[face], number, len(start), _HALVINGS)
+    angle, width = narrowest(points[face], number, len(start), HALVINGS)
     across = np.stack([-np.sin(angle), np.cos(angle)], axis=1)
     y = (points[face] * across[number][:, None]).sum(axis=2)
     x = (points[face] * np.stack([across[:, 1], -across[:, 0]], axis=1)[number][:, None]).sum(axis=2)
     length = np.maximum.reduceat(x.max(axis=1), start) - np.minimum.reduceat(x.min(axis=1), start)
-    thin = (width < least) & (width > _FLAT * length)
+    thin = (width < least) & (width > FLAT * length)
     longer = length / np.maximum(width, 1e-300)
     stretch = np.where(thin, np.clip(least / np.maximum(width, 1e-300), 1.0, np.maximum(longer, 1.0)), 1.0)
     laid = np.stack([x, y * stretch[number][:, None]], axis=2)
-    width = narrowest(laid, number, len(start), _HALVINGS)[1]
-    bound = _SLACK * np.maximum(least / np.maximum(length, 1e-300), 1.0)
+    width = narrowest(laid, number, len(start), HALVINGS)[1]
+    bound = SLACK * np.maximum(least / np.maximum(length, 1e-300), 1.0)
     whole = np.where(thin, np.clip(least / np.maximum(width, 1e-300), 1.0, bound), 1.0)
     laid *= whole[number][:, None, None]
     laid -= np.minimum.reduceat(laid.min(axis=1), start)[number][:, None]

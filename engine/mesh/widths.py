@@ -8,7 +8,7 @@ import numpy as np
 from .compilation import load_loops
 
 # Directions tried for the narrowest one.
-_DIRECTIONS = 24
+DIRECTIONS = 24
 
 
 def ranges(uv: np.ndarray, chart: np.ndarray, cos: np.ndarray, sin: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -42,10 +42,10 @@ def narrowest(uv: np.ndarray, chart: np.ndarray, count: int, halvings: int = 0) 
             better = width < least
             best[better], least[better] = turned[better], width[better]
 
-    for step in range(_DIRECTIONS // 2):
-        attempt(np.full(count, np.pi * step / _DIRECTIONS))
+    for step in range(DIRECTIONS // 2):
+        attempt(np.full(count, np.pi * step / DIRECTIONS))
     for halving in range(1, halvings + 1):
-        centre, turn = best.copy(), np.pi / _DIRECTIONS / 2**halving
+        centre, turn = best.copy(), np.pi / DIRECTIONS / 2**halving
         attempt(centre - turn)
         attempt(centre + turn)
     return best, least

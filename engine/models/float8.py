@@ -83,17 +83,20 @@ def by_chip(values: Tensor, scale: Tensor, weight: Tensor, weight_scale: Tensor,
 def require(device: torch.device) -> None:
     """Raise EspalierError("bad_settings") where ``device`` has no float8 products."""
     if reason := why_not(device):
-        raise EspalierError("bad_settings", reason)
+        raise EspalierError("bad_settings", f"{reason}: switch it off.")
 
 
 @functools.cache
 def why_not(device: torch.device) -> str:
-    """Why a device has no float8 products, in a sentence; "" where it has. The first call for a card tries them."""
+    """Why a device has no float8 products, a sentence without its full stop; "" where it has.
+
+    The first call for a card tries them.
+    """
     if device.type != "cuda" or torch.version.cuda is None:
-        return "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer: switch it off on this computer."
+        return "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer"
     capability = torch.cuda.get_device_capability(device)
     if capability < OLDEST:
-        return "This graphics card is too old for FP8, which came with the RTX 40 series and H100: switch it off."
+        return "This graphics card is too old for FP8, which came with the RTX 40 series and H100"
     try:
         # On the first of these chips torch before 2.12 starts them outside of the current stream, where they can hang.
         close = (capability > OLDEST or torch.__version__ >= (2, 12)) and _agrees(device)
@@ -101,7 +104,7 @@ def why_not(device: torch.device) -> str:
         raise
     except RuntimeError:  # torch for Windows, for one, is built without these products
         close = False
-    return "" if close else "FP8 does not work with this graphics card and this version of torch: switch it off."
+    return "" if close else "FP8 does not work with this graphics card and this version of torch"
 
 
 def _agrees(device: torch.device) -> bool:

@@ -19,6 +19,12 @@ _QUERIES_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}
 _SMALLEST_WEIGHT = 1e-12
 
 
+def check_inside(coords: Tensor, shape: Sequence[int]) -> None:
+    """Raise EspalierError("bad_input") where a voxel of ``coords`` int [N, 3] lies outside the grid of this shape."""
+    if bool(((coords < 0) | (coords >= torch.tensor(shape, device=coords.device))).any()):
+        raise EspalierError("bad_input", "The voxel data has voxels outside its grid.")
+
+
 def sample_sparse(
     coords: Tensor,
     feats: Tensor,
@@ -40,8 +46,7 @@ def sample_sparse(
     if coords.shape != (len(feats), 3) or feats.ndim != 2 or positions.ndim != 2 or positions.shape[1] != 3:
         raise EspalierError("bad_input", "The voxel values do not fit their coordinates or the positions asked for.")
     coords = coords.to(device)
-    if bool(((coords < 0) | (coords >= torch.tensor(grid.shape, device=device))).any()):
-        raise EspalierError("bad_input", "The voxel data has voxels outside its grid.")
+    check_inside(coords, grid.shape)
     table = VoxelTable(coords, grid.shape)
     # One row of zeros stands for every missing voxel.
     values = F.pad(feats.to(device, torch.float32), (0, 0, 0, 1))

@@ -12,6 +12,7 @@ from torch import Tensor
 from ..errors import EspalierError
 from .compilation import kernels, on_gpu
 from .grid import UNIT_BOX, Grid, VoxelTable, take
+from .sampling import check_inside
 
 # The four voxels around the edge that a voxel owns, for each axis, in the order of the quad (spec/ovoxel.md section 2).
 _QUAD = (
@@ -101,6 +102,4 @@ def _check(coords: Tensor, local: Tensor, intersected: Tensor, split_weight: Ten
     finite = torch.isfinite(local).all() and (split_weight is None or torch.isfinite(split_weight).all())
     if not finite:
         raise EspalierError("bad_input", "The voxel data has undefined numbers, so no surface can be made from it.")
-    shape = torch.tensor(grid.shape, device=coords.device)
-    if bool(((coords < 0) | (coords >= shape)).any()):
-        raise EspalierError("bad_input", "The voxel data has voxels outside its grid.")
+    check_inside(coords, grid.shape)

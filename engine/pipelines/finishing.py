@@ -14,6 +14,7 @@ import numpy as np
 
 from ..jobs import JobFolder
 from ..mesh.bake import BASE_COLOR, MaterialVoxels
+from ..mesh.compilation import announcing
 from ..mesh.finish import FinishedAsset, finish
 from ..mesh.finish_settings import FinishSettings, true_or_false
 from ..mesh.lod import Lod
@@ -21,7 +22,7 @@ from ..mesh.png import encode_png
 from ..protocol import PREVIEW_FILE
 from .asset import VoxelAsset
 from .draft import DraftAsset, make_draft
-from .job import Report, counts_of, setting, write_maps, write_result
+from .job import COMPILING, Report, counts_of, setting, write_maps, write_result
 from .preview import render_preview, render_vertex_colours
 
 FINISHING = (
@@ -74,8 +75,9 @@ def finish_surface(
         preview = render_vertex_colours(draft.vertices, draft.faces, draft.attributes[:, BASE_COLOR])
         _write(job, request, draft, {}, preview, {**draft.report, **added}, asset, kind, notes, report)
         return
-    finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
-    for sentence in finished.shortfalls:
+    with announcing(partial(report.tell, COMPILING)):
+        finished = finish(*surface, material, settings, partial(report, "finish"), cancelled)
+    for sentence in finished.notes:
         report.log("info", sentence)
     maps = write_maps(job, finished.maps)
     _write_mesh(job, "result.npz", finished)

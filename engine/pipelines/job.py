@@ -39,10 +39,16 @@ SETTINGS = (
 _open_set: tuple[tuple[str | int, ...], ModelSet] | None = None
 
 
+COMPILING = "Compiling for this computer, once"
+"""What is told while the loops of finishing are compiled: after an installation, and after an update."""
+
+
 class Report(Protocol):
     """The server's progress callback; it raises Cancelled once the job was cancelled."""
 
     def __call__(self, stage: str, step: int, of: int) -> None: ...
+
+    def tell(self, text: str) -> None: ...
 
     def preview(self, stage: str, file: str) -> None: ...
 
@@ -118,7 +124,10 @@ def model_folder(request: Mapping[str, Any]) -> Path:
 def release() -> None:
     """Forget the loaded networks and give their memory back."""
     global _open_set
-    _open_set = None
+    if _open_set is not None:
+        # Now, not when Python next looks for objects that refer to each other, as the set and its residency do.
+        _open_set[1].release()
+        _open_set = None
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
 

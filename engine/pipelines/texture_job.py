@@ -11,12 +11,14 @@ from ..errors import Cancelled
 from ..jobs import JobFolder
 from ..mesh.bake import MaterialVoxels
 from ..mesh.bake_mesh import bake_mesh
+from ..mesh.compilation import announcing
 from ..mesh.finish_settings import FinishSettings
 from ..mesh.png import encode_png
 from ..protocol import PREVIEW_FILE
 from ..weights.memory_plan import run_within_memory
 from .asset import VoxelAsset
 from .job import (
+    COMPILING,
     Report,
     counts_of,
     keep_in,
@@ -65,7 +67,8 @@ def run(job: JobFolder, report: Report, cancelled: Callable[[], bool]) -> Mappin
     if cancelled():
         raise Cancelled
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
-    baked = bake_mesh(vertices, faces, mesh.uv, material, size.texture_size, partial(report, "finish"))
+    with announcing(partial(report.tell, COMPILING)):
+        baked = bake_mesh(vertices, faces, mesh.uv, material, size.texture_size, partial(report, "finish"))
     maps = write_maps(job, baked.maps)
     preview = render_preview(vertices, faces, mesh.uv, baked.maps["base_color"])
     job.write_bytes(PREVIEW_FILE, encode_png(preview))

@@ -80,6 +80,9 @@ class Silent:
     def __call__(self, stage, step, of):
         pass
 
+    def tell(self, text):
+        pass
+
     def preview(self, stage, file):
         pass
 

@@ -112,6 +112,18 @@ def test_what_a_run_lacks_is_not_measured():
     assert all(figure.value is None for figure in figures.figures_of({}))
 
 
+def test_finishing_is_told_step_by_step_beside_the_same_without_a_card():
+    def steps(seconds):
+        return {"status": "finished", "steps": {"clean": {"seconds": seconds, "processor": 3.0, "peak_gb": 1.5}}}
+
+    results = {"finishing": steps(0.25), "finishing-on-processor": steps(12.0)}
+    assert "| clean | 0.25 s | 3.00 s | 1.50 GB | 12.00 s |" in markdown("one", "", [], results)
+    del results["finishing-on-processor"]
+    assert "| clean | 0.25 s | 3.00 s | 1.50 GB | – |" in markdown("one", "", [], results)
+    assert "finishing-on-processor" in [part.name for part in plan.parts_of(plan.FULL)]
+    assert "finishing-on-processor" not in [part.name for part in plan.parts_of(plan.SMALL)]
+
+
 def test_an_unknown_part_is_refused_with_the_names_of_all():
     with pytest.raises(CommandError, match=r"no part “teapot”: choose from image-512"):
         plan.chosen(plan.parts_of(plan.FULL), ["teapot"])

@@ -96,8 +96,14 @@ def parts_of(plan: Plan) -> list[Part]:
     parts.append(_task(plan, "geometry", "geometry_task", **size))
     settings = {"target_faces": faces, "texture_size": texels, "repair": "clean"}
     request = {"object": name, "resolution": resolution, "detail": plan.detail, "settings": settings}
-    parts.append(Part("finishing", lambda folder: run_task("finish_task", folder, plan.limit, **request)))
+    parts.append(_finishing(plan, "finishing", request))
+    if plan.device == "cuda":
+        parts.append(_finishing(plan, "finishing-on-processor", {**request, "on_processor": True}))
     return parts
+
+
+def _finishing(plan: Plan, name: str, request: dict[str, Any]) -> Part:
+    return Part(name, lambda folder: run_task("finish_task", folder, plan.limit, **request))
 
 
 def _task(plan: Plan, name: str, task: str, **request: Any) -> Part:

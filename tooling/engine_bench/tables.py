@@ -22,7 +22,7 @@ def markdown(machine: str, kind: str, figures: list[Figure], results: Results) -
             "Attention: a guided step with each kernel", table(("part", "kernel", "time", "spread"), _kernels(results))
         ),
         titled("Geometry, with and without the Triton kernels", table(_GEOMETRY, _geometry(results))),
-        titled("Finishing", table(("step", "time", "processor time", "peak memory"), _finishing(results))),
+        titled("Finishing", table(_FINISHING, _finishing(results))),
         _problems(results),
     ]
     return "\n\n".join(section for section in sections if section) + "\n"
@@ -31,6 +31,7 @@ def markdown(machine: str, kind: str, figures: list[Figure], results: Results) -
 _NETWORKS = ("part", "what", "tokens", "blocks", "precision", "time", "spread", "GFLOP", "GFLOP/s", "of the ceiling")
 _NETWORKS += ("bytes", "peak memory", "planned")
 _GEOMETRY = ("what", "time", "spread", "peak memory", "without")
+_FINISHING = ("step", "time", "processor time", "peak memory", "without the card")
 _SWITCHES = ("part", "saving", "shipped", "with", "without", "saved")
 
 
@@ -82,8 +83,10 @@ def _geometry(results: Results) -> Iterator[tuple[str, ...]]:
 
 
 def _finishing(results: Results) -> Iterator[tuple[str, ...]]:
+    without = results.get("finishing-on-processor", {}).get("steps", {})
     for name, step in results.get("finishing", {}).get("steps", {}).items():
-        yield name, f"{step['seconds']:.2f} s", f"{step['processor']:.2f} s", f"{step['peak_gb']:.2f} GB"
+        beside = f"{without[name]['seconds']:.2f} s" if name in without else "–"
+        yield name, f"{step['seconds']:.2f} s", f"{step['processor']:.2f} s", f"{step['peak_gb']:.2f} GB", beside
 
 
 def _problems(results: Results) -> str:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from ...engine.kernels.choice import plain_torch
 from ...engine.mesh.bake import MaterialVoxels
 from ...engine.mesh.finish import STEP_ENDS, FinishedAsset, FinishSettings, finish
 from ...engine.mesh.png import encode_png
@@ -22,7 +24,10 @@ WARM_RESOLUTION = 350
 
 
 def main(arguments: list[str]) -> int:
-    """Argument: the folder with the request; writes ``raw.npz``, ``finished.npz``, ``maps`` and the answer there."""
+    """Argument: the folder with the request; writes ``raw.npz``, ``finished.npz``, ``maps`` and the answer there.
+
+    With ``on_processor`` in the request finishing leaves a graphics card alone.
+    """
     folder, request = request_of(arguments)
     warm_up()
     warm_up_finishing()
@@ -40,7 +45,8 @@ def main(arguments: list[str]) -> int:
             steps.write(STEP_ENDS[step], *begun[0])
             begun[0] = now()
 
-    finished = finish(vertices, faces, material, settings, report)
+    with plain_torch() if request.get("on_processor") else nullcontext():
+        finished = finish(vertices, faces, material, settings, report)
     np.savez(
         folder / "raw.npz", vertices=vertices, faces=faces, coords=asset.coords.astype(np.int16), attrs=asset.attrs
     )

@@ -176,10 +176,9 @@ def long_run(folder: Path, model: Path, count: int, starters: int) -> Outcome:
             f"The long run was in {blender.kind}. Memory is what a process works with, in memory or swapped out; pages "
             f"of program files, which the system drops and shares as it likes ({' and '.join(ranges)} during the run), "
             "are not counted.",
-            "Blender's allocator (oneTBB's from Blender 5.1 on) keeps freed memory for later; it was asked to give "
-            "that back before each measurement. A Blender without the extension, which built the same "
-            f"{len(without)} meshes and images and was not asked, changed by {_growth(without)[0]:+.1f} % "
-            f"({_growth(without)[1]}).",
+            "Blender's allocator (oneTBB's from Blender 5.1 on) keeps freed memory for later. A Blender without the "
+            f"extension, which built the same {len(without)} meshes and images, changed by "
+            f"{_growth(without)[0]:+.1f} % ({_growth(without)[1]}).",
         ],
     )
 

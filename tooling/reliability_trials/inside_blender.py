@@ -9,8 +9,6 @@ does.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import importlib
 import json
 import os
@@ -146,20 +144,11 @@ def repeat():
         bpy.data.batch_remove([item for item in bpy.data.objects if item.get("espalier_job") == job.id])
         bpy.ops.outliner.orphans_purge("EXEC_DEFAULT", True, do_recursive=True)
         if not with_starter:
-            hand_back()
             used.append((queue.engine._link.process.pid, os.getpid()))
             note("rest", [number, *used[-1]])
             while not (NOTES / f"measured-{number}").exists():
                 yield
     note("done", True)
-
-
-def hand_back() -> None:
-    """Have the allocator give the system what it keeps of freed memory: oneTBB's, which is Blender's from 5.1 on, keeps
-    more with every new size, and what nobody holds is not to be counted.
-    """
-    with contextlib.suppress(OSError):
-        ctypes.CDLL("libtbbmalloc.so.2", os.RTLD_NOLOAD).scalable_allocation_command(0, None)
 
 
 def ticks():

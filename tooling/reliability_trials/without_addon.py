@@ -46,7 +46,7 @@ def build(folder: Path) -> bpy.types.Object:
 
 
 def memory() -> int:
-    """The bytes that this process works with, in memory or swapped out."""
+    """The bytes that this process works with, in memory or swapped out, as ``memory_of`` of rig.py counts them."""
     lines = Path("/proc/self/smaps_rollup").read_text(encoding="utf-8").splitlines()
     sizes = {line.split(":")[0]: 1024 * int(line.split()[1]) for line in lines[1:]}
     return sizes["Anonymous"] + sizes["Swap"]

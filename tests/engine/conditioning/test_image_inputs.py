@@ -40,10 +40,10 @@ def centre_colour(prepared):
     return prepared.image.getpixel((prepared.image.width // 2, prepared.image.height // 2))
 
 
-def refused(path, match, matting="auto"):
+def refused(path, match, matting="auto", code="bad_input"):
     with pytest.raises(EspalierError, match=match) as caught:
         prepare_image(path, matting)
-    assert caught.value.code == "bad_input"
+    assert caught.value.code == code
     assert caught.value.sentence.endswith(".")
     assert "\n" not in caught.value.sentence
 
@@ -132,7 +132,7 @@ def test_partly_transparent_subject_works_and_is_noted(tmp_path):
 def test_whole_picture_can_be_the_subject(tmp_path):
     busy = Image.fromarray(np.random.default_rng(0).integers(0, 255, (50, 80, 3), dtype=np.uint8))
     path = save(tmp_path, busy)
-    refused(path, "not plain")
+    refused(path, "not plain", code="busy_background")
     prepared = prepare_image(path, "none")
     assert prepared.notes == ("The whole image was taken as the subject.",)
     assert prepared.image.width == prepared.image.height == 78

@@ -89,7 +89,7 @@ def test_birefnet_finds_a_subject_before_a_busy_background(tmp_path):
     pixels = np.asarray(picture((200, 200))).copy()
     pixels[..., 0] //= 3
     pixels[60:140, 50:150] = (250, 30, 30)
-    refused("bad_input", "not plain.*fetch BiRefNet", prepare, Image.fromarray(pixels), "auto")
+    refused("busy_background", "not plain.*fetch BiRefNet", prepare, Image.fromarray(pixels), "auto")
     prepared = prepare(Image.fromarray(pixels), "auto", tmp_path)
     assert prepared.notes == ("The background was removed by BiRefNet.",)
     assert abs(prepared.image.width - 100) <= 2
@@ -183,7 +183,7 @@ def test_missing_onnx_runtime_leaves_the_keyer_with_a_note(models, monkeypatch):
     assert "plain colour" in prepared.notes[0]
     assert "BiRefNet needs ONNX Runtime" in prepared.notes[-1]
     refused("engine_incomplete", "ONNX Runtime", prepare, plain(), "birefnet", models)
-    error = refused("bad_input", "not plain", prepare, picture(), "auto", models)
+    error = refused("busy_background", "not plain", prepare, picture(), "auto", models)
     assert "ONNX Runtime" in error.hint
 
 

@@ -7,6 +7,7 @@ from espalier.engine.errors import Cancelled
 from espalier.engine.mesh import bake_surface, nearest
 from espalier.engine.mesh.bake import MaterialVoxels
 from espalier.engine.mesh.bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
+from espalier.engine.mesh.compilation import by_rows
 from espalier.engine.mesh.normals import corner_normals
 from espalier.engine.mesh.raster import rasterise
 from espalier.engine.mesh.repair import repair
@@ -225,3 +226,16 @@ def bilinear(image, uv):
     fx, fy = (x - column)[:, None], (y - row)[:, None]
     top = image[row, column] * (1 - fx) + image[row, column + 1] * fx
     return top * (1 - fy) + (image[row + 1, column] * (1 - fx) + image[row + 1, column + 1] * fx) * fy
+
+
+@pytest.mark.parametrize("count", [0, 1, 7, 20])
+def test_rows_are_computed_some_at_a_time_with_the_same_result(count):
+    rows, seen = np.arange(2.0 * count).reshape(-1, 2), []
+
+    def compute(part, more):
+        seen.append(len(part))
+        return part**2, part.sum(axis=1) + more
+
+    squares, sums = by_rows(compute, rows, rows[:, 0], portion=7)
+    assert np.array_equal(squares, rows**2) and np.array_equal(sums, rows.sum(axis=1) + rows[:, 0])
+    assert sum(seen) == count and max(seen) <= 7 and len(seen) == max(-(-count // 7), 1)

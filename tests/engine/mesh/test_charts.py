@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from espalier.engine.mesh import charts as charting
 from espalier.engine.mesh import flatten as flattening
 from espalier.engine.mesh.charts import find_charts, winding_pairs
 from espalier.engine.mesh.flatten import flatten, stretches
@@ -43,6 +44,16 @@ def test_every_chart_is_connected_and_has_points_of_its_own(shape):
     same = label[left // 3] == label[right // 3]
     assert label_components(len(faces), left[same] // 3, right[same] // 3).max() == label.max()
     assert np.array_equal(points.chart[points.corner], np.repeat(label, 3).reshape(-1, 3))
+
+
+@pytest.mark.parametrize("shape", [torus, moebius, lambda: merge(cube(), sphere())])
+def test_the_same_charts_are_found_without_compiled_loops(shape, monkeypatch):
+    random = np.random.default_rng(5)
+    vertices, faces = shape()
+    vertices = vertices + random.normal(scale=0.003, size=vertices.shape)
+    compiled = charts_of(vertices, faces)[0]
+    monkeypatch.setattr(charting, "load_loops", lambda module: None)
+    assert np.array_equal(charts_of(vertices, faces)[0], compiled)
 
 
 def test_a_flat_sheet_is_one_chart_and_a_box_has_no_more_than_sides():
@@ -113,14 +124,37 @@ def test_a_cap_of_a_sphere_lies_flat_without_folds_and_hardly_stretched():
     assert stretch[:, 0].max() < 1.4
 
 
-def test_charts_are_flattened_to_the_same_bits_without_compiled_loops(monkeypatch):
-    vertices, faces = sphere()
-    faces = faces[vertices[faces].mean(axis=1)[:, 2] > 0.1]
-    used, corners = np.unique(faces, return_inverse=True)
-    arguments = vertices[used], corners.reshape(-1, 3), np.zeros(len(faces), dtype=np.int64)
+def caps(*heights):
+    """Caps of spheres as one mesh whose charts have their own points: [V, 3], [F, 3], [F]."""
+    parts = []
+    for height in heights:
+        vertices, faces = sphere()
+        faces = faces[vertices[faces].mean(axis=1)[:, 2] > height]
+        used, corners = np.unique(faces, return_inverse=True)
+        parts.append((vertices[used], corners.reshape(-1, 3)))
+    return *merge(*parts), np.repeat(np.arange(len(parts)), [len(faces) for _, faces in parts])
+
+
+# The third covers nearly the whole sphere: faces that lie mirrored are spread out.
+@pytest.mark.parametrize(("heights", "begun"), [((0.1, 0.25, -0.1), False), ((0.2, 0.0), True), ((0.1, -0.39), False)])
+def test_charts_are_flattened_alike_with_and_without_compiled_loops(heights, begun, monkeypatch):
+    points, corners, chart = caps(*heights)
+    arguments = points, corners, chart, points[:, :2] * [1.2, 0.7] if begun else None
     compiled = flatten(*arguments)
     monkeypatch.setattr(flattening, "load_loops", lambda module: None)
-    assert np.array_equal(flatten(*arguments), compiled)
+    assert np.allclose(flatten(*arguments), compiled, atol=1e-9)
+    assert stretches(points, compiled, corners)[1].min() > 0
+
+
+def test_a_chart_with_a_wide_band_is_flattened_like_the_others():
+    # A fan: whatever the order of its points, one of them is next to all.
+    turns = np.linspace(0, 2 * np.pi, 801)[:-1]
+    fan = np.concatenate([[[0.0, 0.0, 0.0]], np.stack([np.cos(turns), np.sin(turns), 0 * turns], 1)])
+    rim = np.arange(1, 801)
+    points, corners = merge((fan, np.stack([0 * rim, rim, rim % 800 + 1], 1)), plate())
+    chart = np.repeat([0, 1], [800, len(corners) - 800])
+    _, stretch = stretches(points, flatten(points, corners, chart), corners)
+    assert np.allclose(stretch, 1.0, atol=1e-6)
 
 
 def test_flattening_charts_together_gives_what_each_alone_gives():

@@ -83,9 +83,7 @@ def test_the_size_of_the_object_does_not_matter(scale):
     assert departure(full, (vertices / scale, faces))[0] < 1e-3
 
 
-@pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
-def test_cuda_gives_the_same_quality_and_the_same_bytes_every_time():
+def test_cuda_gives_the_same_quality_and_the_same_bytes_every_time(card):
     full = wavy_torus()
     first, second = collapse(*full, 1500, "cuda"), collapse(*full, 1500, "cuda")
     assert first[0].tobytes() == second[0].tobytes()

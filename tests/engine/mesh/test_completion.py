@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+from espalier.engine.kernels import choice
 from espalier.engine.mesh.completion import complete_quads
 from espalier.engine.mesh.nearest import SurfaceIndex
 from espalier.engine.mesh.topology import edge_table
@@ -115,3 +116,15 @@ def test_an_asset_is_completed_with_all_its_quantities():
         assert open_edges(faces) < open_edges(asset.surface()[1])
         assert (completed.split_weight is None) == (split is None)
         assert np.isfinite(completed.attrs).all()
+
+
+@pytest.mark.parametrize("lost", [0.0, 0.05, 0.4])
+def test_a_card_completes_the_same(lost, card):
+    given = voxels_of(*shapes.torus(), lost=lost)
+    with choice.plain_torch():
+        expected = complete_quads(*given, RESOLUTION)
+    found = complete_quads(*given, RESOLUTION)
+    assert (len(expected[0]) > len(given[0])) == (lost > 0)
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.dtype == theirs.dtype and np.array_equal(ours, theirs)
+    assert not card or card.operations > 30

@@ -2,7 +2,9 @@
 """Quads are split where they bend less."""
 
 import numpy as np
+import pytest
 import torch
+from espalier.engine.kernels import choice
 from espalier.engine.mesh.diagonals import quads_of, split_quads
 from espalier.engine.mesh.topology import face_vectors, unit
 from espalier.engine.ovoxel import dual_grid_quads, dual_grid_to_mesh, mesh_to_dual_grid
@@ -23,6 +25,22 @@ def test_no_quad_bends_less_along_the_other_diagonal():
     chosen = bend(vertices, split_quads(vertices, quads))
     for fixed in (quads[:, [0, 1, 2, 0, 2, 3]], quads[:, [0, 1, 3, 3, 1, 2]]):
         assert (chosen <= bend(vertices, fixed.reshape(-1, 3)) + 1e-9).all()
+
+
+@pytest.mark.parametrize("kind", [np.int32, np.int64])
+def test_a_card_splits_quads_the_same(kind, card):
+    """Bent ones, flat ones, and such as have a triangle without area or two corners in one place."""
+    rng = np.random.default_rng(2)
+    corners = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]]) + rng.normal(0, 0.25, (800, 4, 3))
+    corners[:100, :, 2] = 0.0
+    corners[np.arange(100, 200), rng.integers(0, 4, 100)] = corners[100:200, 1]
+    corners[200:300, 2] = 0.5 * (corners[200:300, 1] + corners[200:300, 3])
+    vertices, quads = corners.reshape(-1, 3).astype(np.float32), np.arange(3200, dtype=kind).reshape(-1, 4)
+    with choice.plain_torch():
+        expected = split_quads(vertices, quads)
+    found = split_quads(vertices, quads)
+    assert 0.3 < (expected[::2, 2] % 4 == 3).mean() < 0.7
+    assert found.dtype == expected.dtype and np.array_equal(found, expected)
 
 
 def test_the_winding_and_the_corners_of_a_quad_stay():

@@ -297,8 +297,8 @@ def test_coarser_versions_share_the_maps_of_the_object(ring):
 
 def test_a_version_that_could_not_be_made_as_coarse_is_named(ring):
     asset = finish(*ring[0], replace(SETTINGS, lods=(0.5, 0.0001)))
-    (told,) = (sentence for sentence in asset.report["events"] if "version of" in sentence)
-    assert told.startswith(f"The version of 0.0001 keeps {len(asset.lods[1].faces):,} faces")
+    (told,) = (sentence for sentence in asset.report["events"] if "LOD" in sentence)
+    assert told.startswith(f"LOD2, asked for with 0.01 % of the faces, keeps {len(asset.lods[1].faces):,}:")
 
 
 def test_more_pieces_than_the_texture_has_room_for_end_in_a_sentence():
@@ -326,7 +326,18 @@ def test_crumbs_that_simplifying_takes_away_need_no_room():
     crumbs = [cube(0.004, (x, y, 0.4)) for x in np.linspace(-0.4, 0.4, 11) for y in np.linspace(-0.4, 0.4, 11)]
     material = voxel_asset(*torus(), R)[2]
     settings = FinishSettings(400, texture_size=64, repair="as_generated")
-    assert finish(*merge(torus(), *crumbs), material, settings).report["components"] < 20
+    asset = finish(*merge(torus(), *crumbs), material, settings)
+    assert asset.report["components"] < 20
+    gone = 1 + len(crumbs) - asset.report["components"]
+    assert asset.notes[0] == f"Small pieces were taken away to get to 400 faces: {gone}. More faces keep them."
+
+
+def test_crumbs_that_mending_takes_away_are_told_and_a_whole_object_needs_no_words(ring):
+    crumbs = [cube(0.004, (x, 0, 0.4)) for x in (-0.2, 0.0, 0.2)]
+    surface, material = merge(torus(), *crumbs), ring[0][2]
+    told = "Loose crumbs were taken away: 3. The repair “as generated” keeps them."
+    assert finish(*surface, material, replace(SETTINGS, repair="clean")).notes == (told,)
+    assert finish(*surface, material, replace(SETTINGS, repair="as_generated")).notes == ring[1].notes == ()
 
 
 def test_only_watertight_objects_are_thickened():

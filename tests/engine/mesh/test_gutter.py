@@ -1,10 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Texels around the charts repeat the nearest chart texel, those beyond take the mean colour."""
 
+from unittest import mock
+
 import numpy as np
 import pytest
-from espalier.engine.mesh import gutter
+from espalier.engine.kernels import choice
+from espalier.engine.mesh import bake_surface, gutter
+from espalier.engine.mesh.bake_surface import BakedTexels, texture_maps
 from espalier.engine.mesh.gutter import fill_gutter
+from espalier.engine.mesh.raster import UvRaster
 
 
 def image_and_mask(size, share, seed=0, channels=3):
@@ -17,7 +22,7 @@ def image_and_mask(size, share, seed=0, channels=3):
 
 @pytest.mark.parametrize("rows", [7, 64])
 @pytest.mark.parametrize("share", [0.002, 0.02, 0.5])
-def test_uncovered_texels_take_one_of_their_nearest_and_the_rest_the_mean(share, rows, monkeypatch):
+def test_uncovered_texels_take_the_upper_left_of_their_nearest_and_the_rest_the_mean(share, rows, monkeypatch):
     monkeypatch.setattr(gutter, "_ROWS", rows)
     width = 5
     image, covered = image_and_mask(40, share, seed=3)
@@ -31,8 +36,8 @@ def test_uncovered_texels_take_one_of_their_nearest_and_the_rest_the_mean(share,
         if gap.min() > width**2:
             assert (filled[tuple(texel)] == mean).all()
         else:
-            nearest = image[tuple(places[gap == gap.min()].T)]
-            assert (nearest == filled[tuple(texel)]).all(axis=1).any()
+            # In the order of rows, then columns: the first of the nearest is the upper left one.
+            assert (filled[tuple(texel)] == image[tuple(places[np.argmin(gap)])]).all()
 
 
 def test_all_images_are_filled_from_the_same_texels():
@@ -67,3 +72,18 @@ def test_colours_may_be_floats():
     fill_gutter([image], covered)
     assert image[63, 63, 0] == pytest.approx(0.375)
     assert image[5, 0, 0] == 0.25
+
+
+@pytest.mark.parametrize("share", [0.002, 0.1, 1.0])
+def test_the_card_fills_as_the_processor(share, card):
+    image, covered = image_and_mask(70, share, seed=4)
+    texels = image[covered], image[covered][:, :1]
+    baked = BakedTexels(texels[0], texels[1], None, "opaque")
+    none = np.zeros((0, 3))
+    raster = UvRaster(70, np.flatnonzero(covered), np.zeros(covered.sum(), dtype=np.int64), none, none)
+    with choice.plain_torch():
+        expected = texture_maps(raster, baked)
+    with mock.patch.object(bake_surface, "fill_gutter", side_effect=AssertionError):
+        found = texture_maps(raster, baked)
+    for name, map_ in expected.items():
+        assert found[name].dtype == map_.dtype and np.array_equal(found[name], map_), name

@@ -1,14 +1,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Closest points and rays agree with trying every face, with and without compiled loops."""
 
+import os
+
 import numpy as np
 import pytest
+import torch
 from espalier.engine.errors import EspalierError
+from espalier.engine.kernels import choice
 from espalier.engine.mesh import nearest
+from espalier.engine.mesh.compilation import PORTION
 from espalier.engine.mesh.nearest import SurfaceIndex
 from espalier.engine.mesh.nearest_plain import TIE
 from espalier.engine.mesh.topology import face_vectors, unit
-from espalier.tests.engine.mesh.shapes import cube, merge, sphere, torus
+from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, sphere, torus
 
 
 @pytest.fixture(params=["compiled", "plain"])
@@ -47,6 +52,7 @@ SURFACES = {
     "torus": lambda: torus(20, 12),
     "double sheet": double_sheet,
     "slivers": slivers,
+    "crowd": lambda: (soup(3)[0], np.tile(soup(3)[1], (40, 1))),
     "one triangle": lambda: (np.array([[0, 0, 0], [0.1, 0, 0], [0, 0.2, 0.0]]), np.array([[0, 1, 2]])),
 }
 
@@ -133,6 +139,71 @@ def test_many_faces_in_one_place_are_searched_all(search):
     found = search(vertices, crowd).closest(np.zeros((5, 3)), np.zeros((5, 3)))
     alone = search(vertices, faces).closest(np.zeros((5, 3)), np.zeros((5, 3)))
     assert np.allclose(found.position, alone.position)
+
+
+def test_the_order_of_the_queries_changes_nothing():
+    """Above the corners of a flat grid six faces are equally close."""
+    pytest.importorskip("numba")
+    line = np.arange(17) / 16 - 0.5
+    grid = np.stack([*np.meshgrid(line, line, indexing="ij"), np.zeros((17, 17))], -1).reshape(-1, 3)
+    index = SurfaceIndex(grid, grid_faces(17, 17, False, False))
+    query, facing = np.add(grid, (0, 0, 0.25)), np.zeros_like(grid)
+    order = np.random.default_rng(4).permutation(len(query))
+    assert (index.closest(query[order], facing).face == index.closest(query, facing).face[order]).all()
+
+
+@pytest.mark.parametrize("name", SURFACES)
+def test_the_tree_built_in_torch_is_that_of_the_compiled_loops(name):
+    pytest.importorskip("numba")
+    pytest.importorskip("triton")
+    from espalier.engine.mesh.nearest_device import DeviceIndex
+
+    surface = SURFACES[name]()
+    ours, theirs = DeviceIndex(*surface, torch.device("cpu"))._tree, SurfaceIndex(*surface)._on_host
+    for found, expected in zip((ours.boxes, ours.first, ours.count), theirs._tree, strict=True):
+        assert np.array_equal(found.numpy(), expected)
+    assert np.array_equal(ours.corners.numpy(), theirs._corners)
+    assert np.allclose(ours.normals.numpy(), theirs._normals, atol=1e-7)
+
+
+def test_where_the_card_has_no_room_the_processor_searches(monkeypatch):
+    pytest.importorskip("numba")
+    pytest.importorskip("triton")
+    from espalier.engine.mesh import nearest_device
+
+    tried = []
+
+    def no_room(vertices, faces, device):
+        tried.append(device.type)
+        raise torch.OutOfMemoryError("no room")
+
+    points, facing = np.random.default_rng(6).uniform(-0.5, 0.5, (2, 20, 3))
+    facing = unit(facing)
+    given = points, facing, np.zeros(20, dtype=np.int64), np.array([[[0, 0, 1, 0.3]]])
+    expected = SurfaceIndex(*torus()).closest(points, facing), SurfaceIndex(*torus()).open_share(*given)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(choice, "serve", lambda device: device.type == "cuda")
+    monkeypatch.setattr(nearest_device, "DeviceIndex", no_room)
+    index = SurfaceIndex(*torus())
+    assert np.array_equal(index.closest(points, facing).position, expected[0].position)
+    assert np.array_equal(index.open_share(*given), expected[1])
+    assert tried == ["cuda", "cuda"]
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    pytest.importorskip("numba")
+    rng = np.random.default_rng(5)
+    points, facing = rng.uniform(-0.5, 0.5, (2 * PORTION + 5, 3)), unit(rng.normal(size=(2 * PORTION + 5, 3)))
+    pattern, rays = rng.integers(0, 2, len(points)), np.array([[[0, 0, 1, 0.3]], [[0.6, 0, 0.8, 0.5]]])
+    index = SurfaceIndex(*soup(30))
+    results = []
+    for threads in (1, 3):
+        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        found = index.closest(points, facing)
+        results.append((found.face, found.barycentric, found.position, index.open_share(points, facing, pattern, rays)))
+    for one, several in zip(*results, strict=True):
+        assert np.array_equal(one, several)
 
 
 def test_rays_meet_what_trying_every_face_finds():

@@ -1,12 +1,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Ambient occlusion: open is 1, hollows and contacts are dark, and turning the object changes nothing."""
 
+import os
+
 import numpy as np
 import pytest
+from espalier.engine.mesh import occlusion as occlusion_module
 from espalier.engine.mesh.bake import MaterialVoxels
 from espalier.engine.mesh.bake_surface import LeanMesh, bake_texels
 from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.occlusion import PATTERNS, RAYS, REACH, ray_patterns
+from espalier.engine.mesh.occlusion import PATTERNS, RAYS, REACH, OcclusionSamples, ray_patterns
 from espalier.engine.mesh.raster import rasterise
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, sphere
 from espalier.tests.engine.mesh.test_bake_surface import in_cells
@@ -111,6 +114,35 @@ def test_a_larger_image_of_the_same_object_is_as_dark():
     for low in np.arange(-0.4, 0.4, 0.1):
         here, there = (np.abs(place[:, 2] - low - 0.05) < 0.05 for place in (points, more))
         assert small[here].mean() == pytest.approx(large[there].mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("size", [7, 8, 9, 21])
+def test_each_block_has_a_sample_in_its_middle_or_where_it_is_covered_last(monkeypatch, size):
+    monkeypatch.setattr(occlusion_module, "FINEST", 3)
+    stride = -(-size // 3)
+    covered = np.random.default_rng(size).random((size, size)) > 0.6
+    covered[:stride, :stride] = False
+    texel = np.flatnonzero(covered)
+    samples = OcclusionSamples(size, texel)
+    taken = {}
+    for row, column in zip(*np.nonzero(covered), strict=True):
+        block = row // stride, column // stride
+        middle = (row % stride, column % stride) == (stride // 2, stride // 2)
+        if middle or block not in taken or not taken[block][1]:
+            taken[block] = row * size + column, middle
+    assert texel[samples._taken].tolist() == sorted(place for place, _ in taken.values())
+    for (row, column), (place, _) in taken.items():
+        assert texel[samples._taken][samples._sample[row, column]] == place
+    assert (samples._sample >= 0).sum() == len(taken)
+
+
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    shown = []
+    for threads in (1, 3):
+        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        shown.append(occlusion(*cup())[0])
+    assert np.array_equal(*shown)
+    assert shown[0].min() < 0.5
 
 
 def test_rays_are_cosine_weighted_in_every_pattern():

@@ -6,7 +6,7 @@ import pytest
 from espalier.engine.mesh.manifold import split_non_manifold
 from espalier.engine.mesh.orient import open_seams, orient_consistently, orient_outward
 from espalier.engine.mesh.repair import repair
-from espalier.engine.mesh.sides import outside_hints
+from espalier.engine.mesh.sides import GridSides
 from espalier.engine.mesh.topology import edge_table, half_edge_ends, vertex_components
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, signed_volume, sphere, torus, voxel_asset
 
@@ -65,13 +65,25 @@ def test_a_flat_sheet_faces_up():
 
 def test_a_moebius_band_is_recognised_and_opened_along_one_short_seam():
     _vertices, faces = moebius()
-    assert orient_consistently(faces).orientable.tolist() == [False]
-    left, _ = edge_table(faces).pairs()
-    opened, copies, cut = open_seams(faces, np.zeros(len(left)))
+    surface = orient_consistently(faces)
+    assert surface.orientable.tolist() == [False]
+    opened, copies, cut = open_seams(faces, surface, edge_table(faces), lambda left, _: np.zeros(len(left)))
     assert orient_consistently(opened).orientable.all()
     assert inconsistent_edges(opened) == 0
     assert (np.sort(copies[opened], axis=1) == np.sort(faces, axis=1)).all()
     assert 0 < cut <= 24
+
+
+def test_what_can_be_oriented_is_wound_and_left_whole_where_something_else_is_cut():
+    _vertices, faces = merge(cube(), moebius(), sphere())
+    faces = flipped(faces)
+    surface = orient_consistently(faces)
+    opened, copies, cut = open_seams(faces, surface, edge_table(faces), lambda left, _: np.arange(len(left)))
+    whole = surface.orientable[surface.piece]
+    assert 0 < (~whole).sum() < len(faces) and 0 < cut <= 24
+    assert np.array_equal(copies[opened][whole], surface.faces[whole])
+    assert np.bincount(copies)[np.unique(faces[whole])].max() == 1
+    assert orient_consistently(opened).orientable.all() and inconsistent_edges(opened) == 0
 
 
 def test_the_voxel_grid_tells_the_outside_of_a_shell_with_a_hole():
@@ -83,13 +95,13 @@ def test_the_voxel_grid_tells_the_outside_of_a_shell_with_a_hole():
         *merge((vertices, faces[top]), (inner_vertices, inner_faces[top_inner])), 48
     )
     closed_vertices, closed_faces, closed = voxel_asset(*sphere(0.4), 48)
-    hints = outside_hints(closed_vertices.astype(float), closed_faces, closed.coords, 48)
+    hints = GridSides.of(closed_vertices.astype(float), closed_faces, closed.coords, 48).hints()
     corners = closed_vertices[closed_faces].astype(float)
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     outward = np.sign(np.einsum("fi,fi->f", normal, corners.mean(axis=1)))
     assert (hints == outward).mean() > 0.99
     # Two open shells: everything is outside, so nothing is claimed.
-    assert (outside_hints(raw_vertices.astype(float), raw_faces, material.coords, 48) == 0).mean() > 0.9
+    assert (GridSides.of(raw_vertices.astype(float), raw_faces, material.coords, 48).hints() == 0).mean() > 0.9
 
 
 def test_two_cubes_that_touch_along_an_edge_come_apart_as_closed_solids():

@@ -60,3 +60,14 @@ def test_overlap_counts_faces_that_cover_each_other_but_not_neighbours():
     texels, faces = overlapping_texels(np.concatenate([square(0.2, 0.6), square(0.4, 0.8)]), SIZE)
     assert len(texels) == pytest.approx((0.2 * SIZE) ** 2, rel=0.25)
     assert faces.min() >= 2
+
+
+def test_compiled_loops_find_the_same_overlaps(monkeypatch):
+    random = np.random.default_rng(4)
+    middle = random.uniform(-0.1, 1.1, (60, 1, 2))
+    uv = np.concatenate([middle + random.normal(scale=0.1, size=(60, 3, 2)), np.repeat(middle[:3], 3, axis=1)])
+    compiled = overlapping_texels(uv, SIZE)
+    monkeypatch.setattr(rasteriser, "load_loops", lambda module: None)
+    plain = overlapping_texels(uv, SIZE)
+    assert all(np.array_equal(one, other) for one, other in zip(compiled, plain, strict=True))
+    assert len(plain[0]) > 100

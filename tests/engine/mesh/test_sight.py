@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is seen of a surface from outside, and that it is its front after a repair."""
 
+import os
+
 import numpy as np
 import pytest
 from espalier.engine.mesh import sight
@@ -68,6 +70,16 @@ def test_the_compiled_loop_sees_what_the_plain_function_sees(monkeypatch):
     assert compiled.sum() > 0
 
 
+def test_the_number_of_threads_changes_nothing(monkeypatch):
+    vertices, faces = shapes.merge(shapes.sphere(0.4), wavy_sheet())
+    seen = []
+    for threads in (1, 3):
+        monkeypatch.setattr(os, "cpu_count", lambda threads=threads: threads)
+        seen.append(seen_areas(vertices, faces, VOXEL))
+    assert (seen[0] == seen[1]).all()
+    assert seen[0].sum() > 0
+
+
 def test_of_a_convex_solid_every_front_is_seen_and_no_back():
     for vertices, faces in (shapes.sphere(0.4), shapes.cube(0.5)):
         front, back = seen_areas(vertices, faces, VOXEL).T
@@ -111,10 +123,12 @@ def test_a_solid_that_turns_inside_out_is_cut_where_it_does():
     """A figure eight swept around an axis: one closed surface, half of it inside out whichever way it is wound."""
     t = 2 * np.pi * (np.arange(48) + 0.5) / 48
     vertices, faces = revolved(0.3 + 0.13 * np.cos(t), 0.1 * np.sin(2 * t))
-    surface = orient_consistently(flipped(faces))
+    before = flipped(faces)
+    surface = orient_consistently(before)
     assert back_share(vertices, surface.faces) > 0.3
+    assert 0.2 < (surface.faces[:, 0] != before[:, 0]).mean() < 0.8
     parted, copies, cut = part_by_sight(
-        vertices, surface, edge_table(surface.faces), seen_areas(vertices, surface.faces, VOXEL), VOXEL
+        vertices, surface, before, edge_table(before), seen_areas(vertices, surface.faces, VOXEL), VOXEL
     )
     assert back_share(vertices[copies], parted) < 0.02
     assert inconsistent_edges(parted) == 0

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from espalier.engine.kernels import host_arrays
 from espalier.engine.mesh import simplify as simplifying
 from espalier.engine.mesh.simplify import mend_folds, reduce_faces, simplify, turned_back
 from espalier.engine.mesh.topology import edge_table, vertex_components
@@ -171,15 +172,15 @@ def test_a_card_is_taken_by_its_size_and_the_processor_where_others_have_filled_
     asked = []
 
     def collapse(vertices, faces, target, device="cpu"):
-        asked.append(device)
-        if device == "cuda":
+        asked.append(torch.device(device).type)
+        if asked[-1] == "cuda":
             raise torch.OutOfMemoryError("CUDA out of memory.")
         return vertices, faces
 
     monkeypatch.setattr(simplifying, "_CUDA_FACES", 50_000)
     monkeypatch.setattr(simplifying, "collapse", collapse)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+    monkeypatch.setattr(host_arrays, "card", lambda: torch.device("cuda", 0))
+    monkeypatch.setattr(host_arrays, "WORTHWHILE", 10**9)  # smaller steps stay on the processor
     monkeypatch.setattr(torch.cuda, "empty_cache", lambda: asked.append("emptied"))
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: SimpleNamespace(total_memory=size))
     simplify(*BIG_TORUS, 5000)

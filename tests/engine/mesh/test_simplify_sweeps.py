@@ -56,12 +56,12 @@ def test_vertices_in_no_order_do_no_harm(small_pieces):
 
 
 def test_faces_are_as_large_where_pieces_meet_as_elsewhere(small_pieces):
-    # The vertices go round the torus in order, so that seven pieces meet at these angles.
+    # The vertices go round the torus in order, so that eight pieces meet at these angles.
     vertices, faces = swept(TORUS, 12_000)
     centre = vertices[faces].mean(axis=1)
-    around = np.mod(np.arctan2(centre[:, 1], centre[:, 0]), 2 * np.pi) / (2 * np.pi) * 7
-    near = np.abs(around - np.rint(around)) < 7 * 3 / 300
-    share = 2 * 7 * 3 / 300
+    around = np.mod(np.arctan2(centre[:, 1], centre[:, 0]), 2 * np.pi) / (2 * np.pi) * 8
+    near = np.abs(around - np.rint(around)) < 8 * 3 / 300
+    share = 2 * 8 * 3 / 300
     assert near.mean() == pytest.approx(share, rel=0.15)
 
 

@@ -2,6 +2,8 @@
 """Smoothing takes noise off, keeps the size, and keeps cuts shut."""
 
 import numpy as np
+import pytest
+from espalier.engine.kernels import choice
 from espalier.engine.mesh.smooth import taubin_smooth
 
 
@@ -33,3 +35,21 @@ def test_coincident_vertices_stay_together():
 def test_no_faces_change_nothing():
     vertices = np.random.default_rng(0).random((5, 3))
     assert np.array_equal(taubin_smooth(vertices, np.zeros((0, 3), int), 3), vertices)
+
+
+@pytest.mark.parametrize("shape", ["noisy", "cut", "loose points", "one face"])
+def test_the_card_moves_points_as_the_processor_does(shape, card):
+    vertices, faces = _sheet(12)
+    vertices += np.random.default_rng(0).normal(0, 0.2, vertices.shape)
+    if shape == "cut":
+        vertices = np.concatenate([vertices, vertices])
+        faces = np.concatenate([faces[:99], faces[99:] + 144])
+    elif shape == "loose points":
+        vertices = np.concatenate([vertices, vertices[:9] + 3.0, vertices[:1]])
+    elif shape == "one face":
+        faces = faces[:1]
+    with choice.plain_torch():
+        expected = taubin_smooth(vertices, faces, 3)
+    found = taubin_smooth(vertices, faces, 3)
+    assert found.dtype == expected.dtype and np.abs(found - expected).max() <= 1e-12
+    assert np.abs(found - vertices).max() > 0.01

@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The low-pass filter takes the noise of voxels off the shading and keeps creases."""
 
+import os
+from functools import partial
+
 import numpy as np
 import pytest
 from espalier.engine.mesh import surface_normals
+from espalier.engine.mesh.compilation import in_portions
 from espalier.engine.mesh.normals import corner_normals
 from espalier.engine.mesh.surface_normals import smooth_corner_normals
 from espalier.engine.mesh.topology import face_vectors, unit
@@ -61,6 +65,15 @@ def test_normals_are_of_unit_length_even_where_faces_have_no_area():
     normals = smooth_corner_normals(vertices, flattened)
     assert np.isfinite(normals).all()
     assert np.allclose(np.linalg.norm(normals[: len(faces)], axis=2), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize("cores", [1, 3])
+def test_any_number_of_threads_gives_the_same_normals(cores, monkeypatch):
+    vertices, faces, _ = noisy_sphere(0.004)
+    whole = smooth_corner_normals(vertices, faces)
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    monkeypatch.setattr(surface_normals, "in_portions", partial(in_portions, portion=1000))
+    assert np.array_equal(smooth_corner_normals(vertices, faces), whole)
 
 
 def test_without_numba_they_are_as_the_surface_has_them(monkeypatch):

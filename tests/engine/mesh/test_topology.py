@@ -1,10 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Edges and components of triangle lists."""
 
+from functools import partial
+
 import numpy as np
 import pytest
-from espalier.engine.mesh import topology
+from espalier.engine.mesh import orient, topology
+from espalier.engine.mesh.compilation import in_portions
 from espalier.engine.mesh.manifold import separate_corners
+from espalier.engine.mesh.orient import orient_consistently
 from espalier.engine.mesh.topology import edge_table, label_components, vertex_components
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus
 
@@ -41,6 +45,9 @@ def test_compiled_loops_give_the_same_tables_pieces_and_corners(shape, monkeypat
     faces = faces[rng.permutation(len(faces))]
     faces[: len(faces) // 2] = faces[: len(faces) // 2, ::-1]
     faces = np.concatenate([faces, np.stack([faces[:40, 0], faces[:40, 1], faces[40:80, 2]], 1)])
+    # One vertex with more edges than are put in order one by one.
+    fan = np.arange(5000, 5100)
+    faces = np.concatenate([faces, np.stack([np.full(100, 4999), fan, np.roll(fan, 1)], 1)[rng.permutation(100)]])
     left, right = rng.integers(0, 5000, (2, 4000))
     results = []
     for least in (0, 10**9):
@@ -49,8 +56,13 @@ def test_compiled_loops_give_the_same_tables_pieces_and_corners(shape, monkeypat
         arrays = [table.ends, table.count, table.halves, table.start, table.edge_of_half]
         arrays += [topology.label_components(5000, left, right), *separate_corners(faces, *table.pairs())]
         # A sixth of the faces leaves many pieces, and vertices that none has.
-        arrays.append(topology.vertex_components(faces[::6], 5000))
+        arrays.append(topology.vertex_components(faces[::6], 5100))
         assert arrays[-1].max() > 30
+        for some in (faces, faces[::3]):
+            surface = orient_consistently(some)
+            arrays += [surface.faces, surface.piece, surface.orientable]
+            torn = np.random.default_rng(1).random(surface.piece.max() + 1)[surface.piece] < 0.7
+            arrays += orient._nodes(edge_table(surface.faces), torn, some[:, 0] // 90)
         results.append(arrays)
     for compiled, plain in zip(*results, strict=True):
         assert compiled.dtype == plain.dtype
@@ -62,5 +74,5 @@ def test_area_vectors_do_not_depend_on_how_many_faces_are_taken_at_once(monkeypa
     whole = topology.face_vectors(vertices, faces)
     a, b, c = (vertices[faces[:, corner]] for corner in range(3))
     assert np.array_equal(whole, 0.5 * np.cross(b - a, c - a))
-    monkeypatch.setattr(topology, "_CHUNK", 1000)
+    monkeypatch.setattr(topology, "in_portions", partial(in_portions, portion=1000))
     assert np.array_equal(topology.face_vectors(vertices, faces), whole)

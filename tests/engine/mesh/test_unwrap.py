@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
-from espalier.engine.mesh import relax, xatlas_process
+from espalier.engine.mesh import judge, relax, xatlas_process
 from espalier.engine.mesh import unwrap as unwrapping
 from espalier.engine.mesh.packing import pack_rectangles
 from espalier.engine.mesh.raster import overlapping_texels, rasterise
@@ -52,8 +52,8 @@ def check_layout(layout, faces, size=SIZE):
 @pytest.fixture
 def nothing_flattens(monkeypatch):
     """Every chart counts as badly flattened, so xatlas gets them all, as they are."""
-    monkeypatch.setattr(relax, "_STRETCHED_SHARE", -1.0)
-    monkeypatch.setattr(relax, "_CUTS", 0)
+    monkeypatch.setattr(judge, "STRETCHED_SHARE", -1.0)
+    monkeypatch.setattr(relax, "CUTS", 0)
 
 
 def worker_that(monkeypatch, tmp_path, code):
@@ -67,7 +67,7 @@ def test_a_torus_gets_a_few_charts_that_use_the_square():
     layout = unwrap(vertices, faces, SIZE, never)
     check_layout(layout, faces)
     assert layout.method == "relaxed"
-    assert layout.events == []
+    assert layout.events == layout.shows == []
     assert layout.chart.max() < 30
     assert rasterise(layout.uv, SIZE).mask().mean() > 0.4
 
@@ -154,6 +154,9 @@ def test_a_child_that_crashes_leads_to_smaller_pieces_and_then_to_box_projection
     assert layout.method == "box projection"
     assert any("tried again" in event for event in layout.events)
     assert any("box-projected" in event for event in layout.events)
+    assert layout.shows == [
+        "100% of the surface could not be unfolded and was projected from six sides: more seams show."
+    ]
 
 
 @pytest.mark.parametrize(
@@ -314,7 +317,7 @@ def test_without_numba_and_with_a_crashing_child_the_charts_stand_in_rows(monkey
     worker_that(monkeypatch, tmp_path, "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)\n")
     vertices, faces = torus()
     layout = unwrap(vertices, faces, SIZE, never)
-    assert "in rows" in layout.events[0]
+    assert "in rows" in layout.events[0] and "choose larger textures" in layout.shows[0]
     assert len(overlapping_texels(layout.uv, SIZE)[0]) == 0
 
 
@@ -325,7 +328,7 @@ def test_more_charts_than_the_texels_allow_get_a_smaller_gap_and_the_report_says
     faces = np.arange(3 * sheets).reshape(-1, 3)
     layout = unwrap(points, faces, 96, never)
     assert layout.chart.max() + 1 == sheets
-    assert len(layout.events) == 1
+    assert len(layout.events) == len(layout.shows) == 1 and "choose larger textures" in layout.shows[0]
     assert len(overlapping_texels(layout.uv, 96)[0]) == 0
     assert charts_too_near(layout, 96, padding) == 0 or padding == 0
 

@@ -10,11 +10,6 @@ from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import space_to_channel
 from espalier.tests.samples import batch_of
 
-pytestmark = [
-    pytest.mark.gpu,
-    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
-]
-
 ENCODER = {"model_channels": [16, 32, 32], "latent_channels": 8, "num_blocks": [1, 1, 1]}
 DECODER = {"model_channels": [32, 32, 16], "latent_channels": 8, "num_blocks": [1, 1, 1]}
 FLOW = {
@@ -42,6 +37,9 @@ def step(encode, decode, x):
     return loss, torch.autograd.grad(loss, weights, allow_unused=True)
 
 
+# The gradients' engine of torch asks for a real device.
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 def test_autoencoder_steps_agree_with_the_cpu_and_repeat_exactly():
     x = voxels([3000, 1200], 6)
     encode, decode = build_model("FlexiDualGridVaeEncoder", ENCODER), build_model("FlexiDualGridVaeDecoder", DECODER)
@@ -58,7 +56,7 @@ def test_autoencoder_steps_agree_with_the_cpu_and_repeat_exactly():
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @torch.no_grad()
-def test_flow_models_agree_with_the_cpu(dtype):
+def test_flow_models_agree_with_the_cpu(card, dtype):
     model = build_model("SLatFlowModel", FLOW)
     model.out_layer.weight.normal_()
     x, t, cond = voxels([500, 130], 8), torch.tensor([300.0, 900.0]), torch.randn(2, 9, 16)
@@ -70,7 +68,7 @@ def test_flow_models_agree_with_the_cpu(dtype):
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_attention_accumulates_in_float32(dtype):
+def test_attention_accumulates_in_float32(card, dtype):
     torch.manual_seed(0)
     q, v = torch.randn(1, 3, 2, 64).to(dtype), (torch.randn(1, 20_000, 2, 64) + 1).to(dtype)
     mean = v.double().mean(1).flatten(1).expand(3, -1)
@@ -79,7 +77,7 @@ def test_attention_accumulates_in_float32(dtype):
 
 
 @torch.no_grad()
-def test_recorded_kernels_give_the_bytes_of_single_calls_at_every_step():
+def test_recorded_kernels_give_the_bytes_of_single_calls_at_every_step(card):
     model = build_model("SLatFlowModel", FLOW).cuda()
     model.out_layer.weight.normal_()
     x, cond = voxels([500], 8).to("cuda"), torch.randn(1, 9, 16, device="cuda")
@@ -95,7 +93,7 @@ def test_recorded_kernels_give_the_bytes_of_single_calls_at_every_step():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("name", FLASH)
-def test_installed_attention_kernels_accumulate_in_float32(name, dtype):
+def test_installed_attention_kernels_accumulate_in_float32(card, name, dtype):
     kernel = by_flash_attn(name)
     if kernel is None:
         pytest.skip(f"{name} is not installed")
@@ -106,6 +104,6 @@ def test_installed_attention_kernels_accumulate_in_float32(name, dtype):
     torch.testing.assert_close(out, mean, rtol=4 * torch.finfo(dtype).eps, atol=0)
 
 
-def test_moving_a_tensor_keeps_what_it_remembers():
+def test_moving_a_tensor_keeps_what_it_remembers(card):
     coarse = space_to_channel(voxels([300], 4))
     assert torch.equal(coarse.to("cuda").child_mask().cpu(), coarse.child_mask())

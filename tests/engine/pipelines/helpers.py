@@ -13,12 +13,15 @@ class Report:
     """Remembers what a job reports; cancels it at the first finished step of the stage ``cancel_at``."""
 
     def __init__(self, cancel_at=None):
-        self.steps, self.previews, self.logs, self.cancel_at = [], [], [], cancel_at
+        self.steps, self.told, self.previews, self.logs, self.cancel_at = [], [], [], [], cancel_at
 
     def __call__(self, stage, step, of):
         self.steps.append((stage, step, of))
         if stage == self.cancel_at and step:
             raise Cancelled
+
+    def tell(self, text):
+        self.told.append(text)
 
     def preview(self, stage, file):
         self.previews.append(file)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The whole job: what it leaves in its folder, that it repeats itself byte for byte, and how it fails."""
 
+import gc
 import json
+import weakref
 
 import numpy as np
 import pytest
@@ -47,6 +49,24 @@ def test_job_leaves_every_file_and_reports_every_stage(tmp_path, tiny_set):
     assert report.previews == ["prepared.png", "preview.png"]
     for stage in ("structure", "shape", "material"):
         assert len(job.random_state(stage)) == torch.Generator().get_state().numel()
+
+
+@pytest.fixture
+def no_cycle_search():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_memory_of_the_networks_is_free_as_soon_as_it_is_given_back(tmp_path, tiny_set, no_cycle_search):
+    job = make_job(tmp_path, tiny_set)
+    run(job)
+    models = shared.model_set(job.request())
+    networks = [weakref.ref(models.residency.get(name)) for name in models.residency.loaded]
+    del models
+    assert networks and all(network() is not None for network in networks)
+    shared.release()
+    assert not any(network() is not None for network in networks)
 
 
 def test_result_is_the_box_in_its_material(tmp_path, tiny_set):

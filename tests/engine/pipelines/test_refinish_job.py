@@ -53,7 +53,7 @@ def test_what_could_not_be_had_as_it_was_asked_for_is_told(tmp_path, generated):
     told = [
         f"The object keeps {account['faces']:,} faces, more than the 4 asked for: its pieces and open rims need them."
     ]
-    told += [f"The version of {share} keeps" for share in (0.5, 0.1)]
+    told += [f"LOD{number}, asked for with {share} % of the faces, keeps" for number, share in ((1, 50), (2, 10))]
     assert len(report.logs) == 3 and all(map(str.startswith, report.logs, told))
     assert account["events"][-3:] == report.logs
 
