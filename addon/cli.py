@@ -31,8 +31,8 @@ class _Parser(argparse.ArgumentParser):
         raise SystemExit(self._say(message))
 
     def _say(self, message):
-        self.print_usage(sys.stderr)
-        print(f"{self.prog}: {message}", file=sys.stderr)
+        # The list of options would bury the sentence.
+        print(f"{self.prog}: {message.rstrip('.')}. “{self.prog} --help” lists what can be given.", file=sys.stderr)
         return BAD_INPUT
 
 
@@ -50,9 +50,14 @@ def parser():
     return top
 
 
-def add_common(command):
-    """Add the arguments that every command takes."""
+def add_json(command):
+    """Add the argument that every command takes."""
     command.add_argument("--json", action="store_true", help="one JSON object per event, one per line")
+
+
+def add_common(command):
+    """Add the arguments that every command takes for which the engine works."""
+    add_json(command)
     command.add_argument("--engine-python", metavar="PATH", default="", help="a Python that has what the engine needs")
 
 
@@ -71,10 +76,13 @@ def main(arguments):
     """Run one command and return its exit code; what Blender calls with the arguments behind ``espalier``."""
     try:
         top = parser()
+        if not arguments:
+            top.print_help(sys.stderr)
+            return BAD_INPUT
         options = top.parse_args(list(arguments))
         sentence = options.check(options)
         if sentence:
-            top.error(sentence)
+            _Parser(prog=f"{top.prog} {options.command}").error(sentence)
     except SystemExit as stop:
         return stop.code or DONE
     previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -186,7 +186,8 @@ def settings_of(item):
 def describe(settings):
     """The settings of a request in a few words: ``Clean, 5,000 faces, 2048 px, 3 LODs``."""
     repairs = {name.lower(): label for name, label, _ in REPAIRS}
-    repair = repairs.get(settings.get("repair"))
+    # A request on the disk may hold anything.
+    repair = repairs.get(str(settings.get("repair")))
     parts = [iface_("repair as suggested") if repair is None else iface_(repair, ids.CONTEXT)]
     if settings.get("draft"):
         return ", ".join([iface_("draft"), *parts])

@@ -21,6 +21,8 @@ CLAY = np.array([0.62, 0.52, 0.44], dtype=np.float32)
 LIGHT = np.array([-0.35, -0.55, 0.76], dtype=np.float32)
 LIGHT /= np.sqrt(np.sum(LIGHT * LIGHT))
 AMBIENT = 0.35
+# What other objects hide of it shines through so much: the cube of a new file would hide all of it.
+HIDDEN_ALPHA = 0.3
 
 
 class LiveView:
@@ -33,6 +35,7 @@ class LiveView:
         self._handler = None
         self._triangles = None
         self._batch = None
+        self._hidden = None
 
     @property
     def shown(self):
@@ -67,7 +70,7 @@ class LiveView:
                 return False
 
     def _show(self, triangles, scene):
-        self._triangles, self._scene, self._batch = triangles, scene, None
+        self._triangles, self._scene, self._batch, self._hidden = triangles, scene, None, None
         if (triangles is not None) != (self._handler is not None):
             self._switch()
 
@@ -92,6 +95,14 @@ class LiveView:
         if self._batch is None:
             points, colours = self._triangles
             self._batch = batch_for_shader(shader, "TRIS", {"pos": points, "color": colours})
+            faint = colours * np.array([1, 1, 1, HIDDEN_ALPHA], np.float32)
+            self._hidden = batch_for_shader(shader, "TRIS", {"pos": points, "color": faint})
+        # What is drawn faintly leaves the depth as it is, or the next pass would cover what hides it.
+        gpu.state.depth_mask_set(False)
+        gpu.state.depth_test_set("GREATER")
+        gpu.state.blend_set("ALPHA")
+        self._hidden.draw(shader)
+        gpu.state.blend_set("NONE")
         gpu.state.depth_test_set("LESS_EQUAL")
         gpu.state.depth_mask_set(True)
         self._batch.draw(shader)

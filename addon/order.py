@@ -27,26 +27,28 @@ class Order:
 
 
 @dataclass(frozen=True)
-class TextureOrder:
-    """Which object a texture is for: its name, and the identifier that it keeps in the file that was open then."""
+class _ObjectOrder:
+    """Which object it is about: its scene, its name, and the identifier that it keeps in the file open then."""
 
-    operator: ClassVar[str] = ids.OP_APPLY_TEXTURE
     scene: str
     name: str
     uid: int
-    notes: tuple[str, ...]
     opened: int
 
 
 @dataclass(frozen=True)
-class ReplaceOrder:
-    """Which object a result takes the place of: its name, and the identifier that it has in the file open then."""
+class TextureOrder(_ObjectOrder):
+    """Which object a texture is for, and what to tell about it."""
+
+    operator: ClassVar[str] = ids.OP_APPLY_TEXTURE
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ReplaceOrder(_ObjectOrder):
+    """Which object a result takes the place of."""
 
     operator: ClassVar[str] = ids.OP_REPLACE_RESULT
-    scene: str
-    name: str
-    uid: int
-    opened: int
 
 
 AnyOrder = Order | TextureOrder | ReplaceOrder

@@ -3,6 +3,7 @@
 
 from dataclasses import replace
 
+from . import ids
 from .order import Order, ReplaceOrder, TextureOrder
 from .session import session
 
@@ -35,11 +36,22 @@ def next_in_row(order):
     return replace(order, location=(x + (1 + GAP) * order.size, y, z))
 
 
+def order_beside(context, job_id):
+    """The order for another object of a job: beside its own, or where the panel wants it when there is none."""
+    order = order_here(context)
+    made = [item for item in context.scene.objects if item.get(ids.PROP_JOB) == job_id and ids.PROP_LOD not in item]
+    if not made:
+        return order
+    return next_in_row(replace(order, location=tuple(made[0].matrix_world.translation)))
+
+
 def order_of(context, request):
     """The order for a job of an earlier Blender, by its request."""
-    scene, name = context.scene.name, str(request.get("name", ""))
+    scene, name, beside = context.scene.name, str(request.get("name", "")), request.get("beside")
     if request.get("kind") == "texture":
-        return TextureOrder(scene, name, 0, (), EARLIER)
+        return TextureOrder(scene, name, 0, EARLIER, ())
+    if beside is not None:
+        return order_beside(context, str(beside))
     if request.get("kind") == "refinish":
         return ReplaceOrder(scene, name, 0, EARLIER)
     return order_here(context)

@@ -12,7 +12,11 @@ MODES = (
     ("TEXTURE", "Texture", "Paint the selected objects after the image; their shape and UVs stay as they are"),
 )
 MODELS = (
-    ("STARTER", "Starter", "The small model that comes with Espalier: simple shapes, within a minute on any computer"),
+    (
+        "STARTER",
+        "Starter",
+        "The small model that comes with Espalier: simple shapes on a grid of 64, within a minute on any computer",
+    ),
     (
         "TRELLIS2",
         "TRELLIS.2-4B",

@@ -6,7 +6,7 @@ import traceback
 
 import bpy
 
-from . import placing, preferences, results
+from . import compat, placing, preferences, results
 from .client import Problem
 from .live_view import live_view
 from .session import session
@@ -85,7 +85,7 @@ def _place():
 
 
 def place(job_id, context):
-    """Run the operator that builds a result, as one undo step."""
+    """Run the operator that builds a result, as one undo step, and give back the memory that it no longer needs."""
     order = session.orders[job_id]
     window = placing.window_for(placing.target_scene(order, context), context)
     operator = getattr(bpy.ops.espalier, order.operator.partition(".")[2])
@@ -96,6 +96,8 @@ def place(job_id, context):
         # The operator's report of type ERROR arrives as an exception; it has told the session already.
         if job_id in session.ready:
             session.not_built(job_id, str(error).strip())
+    # Building takes several times the memory of what is built.
+    compat.return_freed_memory()
 
 
 def _redraw_viewports():

@@ -90,8 +90,11 @@ def make_request(
     return _request("generate", name, image_name, seed, model, model_path, models_folder, settings)
 
 
-def make_refinish_request(name, source, made, settings):
+def make_refinish_request(name, source, made, settings, beside=None):
     """Return the request of finishing a generation again: ``source`` is its folder, ``made`` its request.
+
+    The result takes the place of the object ``name``; where ``beside`` names a job, it becomes another object beside
+    that of the job.
 
     ``settings`` are what shall be otherwise than it was, named as in ``FINISHING``. Where they limit the faces in one
     way, a limit in the other way ends; where they choose another repair, so does the thickness of sheets.
@@ -110,6 +113,7 @@ def make_refinish_request(name, source, made, settings):
         "model": made.get("model"),
         "settings": merged,
         "online": False,
+        **({"beside": beside} if beside is not None else {}),
     }
 
 

@@ -22,6 +22,7 @@ from .client.store import StoredJob, of_another
 from .languages import rpt_, told
 from .order import AnyOrder
 from .planning import Planning
+from .remedies import Remedy, remedies
 from .thrift import Thrift
 
 if TYPE_CHECKING:
@@ -32,9 +33,10 @@ LOG_NAME = "engine.log"
 
 @dataclass(frozen=True)
 class Message:
-    """Something to tell the user. ``job`` is the job that it is about, if any; without ``can_retry``, running it again
-    would not help; ``is_kept`` says that what it had so far can become an object, ``is_cancelled`` that it is about
-    something that the user has ended.
+    """Something to tell the user; ``hint`` has a line for each further thing. ``job`` is the job that it is about, if
+    any; ``remedies`` are what helps after an error; ``is_kept`` says that what it had so far can become an object,
+    ``is_cancelled`` that it is about something that the user has ended; ``hider`` is the name of the object that a new
+    one stands hidden in.
     """
 
     text: str
@@ -42,9 +44,10 @@ class Message:
     is_error: bool = False
     log: str = ""
     job: str = ""
-    can_retry: bool = True
+    remedies: tuple[Remedy, ...] = ()
     is_kept: bool = False
     is_cancelled: bool = False
+    hider: str = ""
 
 
 class Session:
@@ -193,18 +196,19 @@ class Session:
 
     def tell(self, problem: Problem, job: str = "") -> None:
         """Show a failure in the panel."""
-        self.message = Message(problem.sentence, problem.hint, True, problem.log, job)
+        helps = remedies(problem.code, self._kind_of(job))
+        self.message = Message(problem.sentence, problem.hint, True, problem.log, job, helps)
 
     def refuse(self, sentence: str) -> None:
         """Show why one of several objects was left out."""
         self.messages.append(Message(sentence, is_error=True))
 
-    def built(self, job_id: str, text: str) -> None:
-        """Record that a result stands in the scene."""
+    def built(self, job_id: str, text: str, hider: str = "") -> None:
+        """Record that a result stands in the scene, hidden in the object ``hider`` if that is named."""
         self.leave(job_id)
         job = self.queue.jobs.get(job_id) if self.queue is not None else None
-        notes = " ".join(map(told, job.notes)) if job is not None else ""
-        self.messages.append(Message(text, notes, job=job_id))
+        notes = "\n".join(map(told, job.notes)) if job is not None else ""
+        self.messages.append(Message(text, notes, job=job_id, hider=hider))
         if self.queue is not None:
             # The object stands; only the note that it does could not be written.
             with contextlib.suppress(ClientError):
@@ -213,11 +217,12 @@ class Session:
             self.shelf.touch(job_id)
 
     def not_built(self, job_id: str, sentence: str, can_retry: bool = True) -> None:
-        """Record that a result cannot be built from."""
+        """Record that a result cannot be built from; ``can_retry`` says whether to compute it again would help."""
         self.ready.remove(job_id)
         job = self.queue.jobs.get(job_id) if self.queue is not None else None
         log = str(job.folder / "log.txt") if job is not None else ""
-        self.messages.append(Message(sentence, "", True, log, job_id, can_retry))
+        helps = (Remedy.RETRY,) if can_retry else ()
+        self.messages.append(Message(sentence, "", True, log, job_id, helps))
 
     # ---------------------------------------------------------------------------------------------------- for the pump
 
@@ -304,10 +309,17 @@ class Session:
         elif job.state == "failed" and job.problem is not None:
             problem = job.problem
             text = f"{job.name}: {told(problem.sentence)}"
-            self.messages.append(Message(text, problem.hint, True, problem.log, job.id))
+            helps = remedies(problem.code, self._kind_of(job.id))
+            self.messages.append(Message(text, problem.hint, True, problem.log, job.id, helps))
         elif job.state == "cancelled":
             text = rpt_("{name}: cancelled", name=job.name)
             self.messages.append(Message(text, job=job.id, is_kept=job.live is not None, is_cancelled=True))
+
+    def _kind_of(self, job_id: str) -> str:
+        """The kind of a job as its request says; "" without a job."""
+        if not job_id or self.queue is None:
+            return ""
+        return str(self.queue.store.read(self.queue.store.folder / job_id).request.get("kind") or "job")
 
     def _task_ended(self, task: EngineTask) -> None:
         self.task = None

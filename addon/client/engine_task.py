@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from .errors import Problem
-from .process import kill, start_process
+from .process import engine_command, kill, start_process
 
 # An engine gone wild must not fill the memory.
 MAX_EVENTS = 200
@@ -34,7 +34,7 @@ class EngineTask:
         self.done = self.cancelled = False
         self.problem: Problem | None = None
         self.fraction: float | None = None
-        command = [str(python), "-I", "-X", "utf8", "-u", str(extension / "engine" / "__main__.py"), name, *arguments]
+        command = engine_command(python, extension, name, *arguments)
         # Its stdin ends with us, however we end.
         self._process = start_process(command, log_file, {"ESPALIER_LEAVE_WITH_STDIN": "1"})
         self._inbox: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()

@@ -47,20 +47,21 @@ class ClientError(Exception):
 
 
 def from_os_error(error: OSError, folder: Path) -> ClientError:
-    """Put a failure of the file system, met while working in ``folder``, into a sentence."""
+    """Put a failure of the file system, met while working in ``folder``, into a sentence.
+
+    The folder may be the preferences' or a command's, so the sentence does not say where another one is chosen.
+    """
     detail = error.strerror or str(error)
     if error.errno in _FULL:
         return ClientError(
             "no_space",
-            f"The disk that holds {folder} is full. Free some space, or choose another data folder in the preferences.",
+            f"The disk that holds {folder} is full. Free some space, or choose another folder.",
             detail,
         )
     if error.errno in _FORBIDDEN:
         return ClientError(
             "not_writable",
-            f"Espalier may not write in {folder}. Allow it, or choose another data folder in the preferences.",
+            f"Espalier may not write in {folder}. Allow it, or choose another folder.",
             detail,
         )
-    return ClientError(
-        "file_system", f"The folder {folder} cannot be used: {detail}. Choose another data folder.", detail
-    )
+    return ClientError("file_system", f"The folder {folder} cannot be used: {detail}. Choose another one.", detail)

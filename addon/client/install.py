@@ -19,13 +19,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import NoReturn, TypeVar
 
 from ...engine.protocol import try_lock
 from .errors import ClientError, Problem, from_os_error
-from .process import clean_environment, environment_python, group_options, kill
+from .process import PATIENT_THREADS, clean_environment, engine_command, environment_python, group_options, kill
 
 T = TypeVar("T")
 Steps = Generator[None, None, T]
@@ -33,7 +34,7 @@ Steps = Generator[None, None, T]
 _PROBE = "import sys, venv, ensurepip; print('cp%d%d' % sys.version_info[:2])"
 _VERIFY = "import numpy, safetensors, torch; print('torch', torch.__version__)"
 _REMOVE = "import shutil, sys; shutil.rmtree(sys.argv[1], ignore_errors=True)"
-_AGAIN = "Press Install Engine again; what was downloaded is kept."
+_AGAIN = "Install the engine again; what was downloaded is kept."
 # Room for a download, pip's copy of it, and the unpacked packages, per byte of the download.
 _SPACE = 4
 _DIST_INFO = "Lib/site-packages/*.dist-info" if os.name == "nt" else "lib/python*/site-packages/*.dist-info"
@@ -203,9 +204,10 @@ class EngineInstall:
         self.text, self.fraction = "Making a first object", 0.97
         folder, end = self.data / "engine" / "first-object", time.monotonic() + _TRIAL_SECONDS
         folder.mkdir()
-        main = self.extension / "engine" / "__main__.py"
-        command = [str(environment_python(self.data / "engine")), "-I", "-X", "utf8", "-u", str(main), "doctor"]
-        trial = self._call([*command, "--self-test", str(folder)], {"OMP_WAIT_POLICY": "PASSIVE"})
+        engine = environment_python(self.data / "engine")
+        trial = self._call(
+            engine_command(engine, self.extension, "doctor", "--self-test", str(folder)), PATIENT_THREADS
+        )
         for _ in trial:
             if time.monotonic() > end:
                 trial.close()
@@ -221,7 +223,7 @@ class EngineInstall:
                 place.rename(old)
             self._new.rename(place)
         except PermissionError as error:
-            sentence = "The old engine is in use. Close other Blenders, then press Install Engine again."
+            sentence = "The old engine is in use. Close other Blenders, then install the engine again."
             self._fail("engine_in_use", sentence, error.strerror or "")
 
     def _remove(self, python: Path, folder: Path) -> Steps[None]:
@@ -231,7 +233,7 @@ class EngineInstall:
 
     # -------------------------------------------------------------------------------------------------------- insides
 
-    def _call(self, command: list[str], extra: dict[str, str] | None = None) -> Steps[_Output]:
+    def _call(self, command: list[str], extra: Mapping[str, str] = MappingProxyType({})) -> Steps[_Output]:
         """Run a program with its output in the log; return status and output. Closing the steps kills it."""
         with self.log_file.open("ab") as log:
             log.write(f"$ {' '.join(command)}\n".encode("utf-8", "replace"))
@@ -242,7 +244,7 @@ class EngineInstall:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                env={**clean_environment(), **(extra or {})},
+                env={**clean_environment(), **extra},
                 **({"pass_fds": (self._lock,)} if os.name == "posix" and self._lock is not None else {}),
                 **group_options(),
             )
@@ -300,13 +302,18 @@ class EngineInstall:
             sentence = "A package is not the one that Espalier was made with, and was refused. Try again later."
             self._fail("bad_hash", sentence, output.last)
         if "No space left" in text or "not enough space" in text:
-            sentence = f"The disk that holds {self.data} is full. Free some space, then press Install Engine again."
+            sentence = f"The disk that holds {self.data} is full. Free some space, then install the engine again."
             self._fail("no_space", sentence, output.last)
         if "Permission denied" in text or "Access is denied" in text:
             self._fail("not_writable", f"Espalier may not write in {self.data}. Allow it, then try again.", output.last)
         if carries_wheels(self.extension) and "No matching distribution" in text:
             sentence = "The package lacks a part of the engine for this Python. Download the package again."
             self._fail("incomplete_package", sentence, output.last)
+        if re.search(r"certificate (has expired|is not yet valid)", text):
+            sentence = (
+                f"By this computer's clock a certificate of the download is not valid. Set date and time. {_AGAIN}"
+            )
+            self._fail("no_network", sentence, output.last)
         if re.search(r"[Cc]onnection|No matching distribution|timed out|resolve|SSL|Network", text):
             self._fail("no_network", f"The engine could not be downloaded. Check the connection. {_AGAIN}", output.last)
         self._fail("install", f"The engine's packages could not be installed. {_AGAIN}", output.last)

@@ -61,9 +61,18 @@ def find_python(preferred: str, data: Path, extension: Path) -> EnginePython | N
     return None
 
 
+# OpenMP threads that wait by spinning take the processor from Blender, and stall for seconds when it takes it back.
+PATIENT_THREADS = MappingProxyType({"OMP_WAIT_POLICY": "PASSIVE"})
+
+
 def clean_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """Return the environment without what would change which Python modules and libraries the engine loads."""
     return {k: v for k, v in environment.items() if not k.upper().startswith(("PYTHON", "LD_", "DYLD_"))}
+
+
+def engine_command(python: Path, extension: Path, *arguments: str) -> list[str]:
+    """Return the command line of one of the engine's commands."""
+    return [str(python), "-I", "-X", "utf8", "-u", str(extension / "engine" / "__main__.py"), *arguments]
 
 
 def start_engine(python: Path, extension: Path, log_file: Path) -> subprocess.Popen[bytes]:
@@ -72,9 +81,7 @@ def start_engine(python: Path, extension: Path, log_file: Path) -> subprocess.Po
 
     The log of the run before is kept beside it as ``<name>.1``. Raises ClientError.
     """
-    command = [str(python), "-I", "-X", "utf8", "-u", str(extension / "engine" / "__main__.py"), "serve"]
-    # OpenMP threads that wait by spinning take the processor from Blender, and stall for seconds when it takes it back.
-    return start_process(command, log_file, {"OMP_WAIT_POLICY": "PASSIVE"})
+    return start_process(engine_command(python, extension, "serve"), log_file, PATIENT_THREADS)
 
 
 def start_process(

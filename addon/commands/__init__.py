@@ -5,6 +5,6 @@ A module has ``add_to(commands)``, which adds its arguments and sets ``start``: 
 Reporter it gives an object with ``run() -> exit code``, ``close()`` and ``log_trace() -> file``.
 """
 
-from . import batch, convert, doctor, finish, generate, jobs, models, texture
+from . import batch, convert, doctor, finish, generate, install, jobs, models, texture
 
-COMMANDS = (generate, finish, texture, batch, jobs, convert, models, doctor)
+COMMANDS = (generate, finish, texture, batch, jobs, convert, install, models, doctor)

@@ -32,11 +32,13 @@ def add_to(commands):
         "(default: the smallest usual one that holds them)",
     )
     convert.add_argument(
-        "--size", type=cli.length, default=1.0, metavar="M", help="longest side of a mesh made, in metres (1)"
+        "--size", type=cli.length, default=1.0, metavar="M", help="longest side of a mesh made, in metres (default: 1)"
     )
-    convert.add_argument("--texture-size", type=int, default=1024, choices=TEXTURE_SIZES)
     convert.add_argument(
-        "--faces", type=whole(4), default=60_000, metavar="N", help="at most this many triangles (60000)"
+        "--texture-size", type=int, default=1024, choices=TEXTURE_SIZES, help="texels along a side (default: 1024)"
+    )
+    convert.add_argument(
+        "--faces", type=whole(4), default=60_000, metavar="N", help="at most this many triangles (default: 60000)"
     )
     cli.add_common(convert)
     convert.set_defaults(start=Convert)

@@ -72,7 +72,7 @@ class EngineCommand:
         if python is None:
             raise ClientError(
                 "no_engine",
-                "There is no engine yet. Press Install Engine in the Espalier panel, or name one with --engine-python.",
+                "There is no engine yet. Run the command “install”, or name one with --engine-python.",
             )
         return python.path
 

@@ -16,7 +16,7 @@ from .job_command import Input, JobCommand, add_options
 def add_to(commands):
     """Add the command to the command line."""
     generate = commands.add_parser("generate", help="make one object of each image")
-    generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE")
+    generate.add_argument("images", nargs="+", type=Path, metavar="IMAGE", help="a picture of one object")
     add_size(generate)
     add_options(generate, "generate", texture_size=1024)
     add_finishing(generate, again=False)
@@ -61,7 +61,7 @@ class Generate(JobCommand):
             return self.refuse(about, error.code, error.sentence)
         seconds = round(sum(job.seconds.values()), 1)
         lods = [str(path) for path in export.lod_files(target, MOST_LODS) if path.is_file()]
-        made = f"{faces} faces and {len(lods)} LODs" if lods else f"{faces} faces"
+        made = f"{faces} faces" + (f" and {len(lods)} LOD{'s' * (len(lods) > 1)}" if lods else "")
         self.reporter.event(
             "finished",
             text=f"{about.label}: {target}, {made}, {duration(seconds)}",

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import argparse
 import time
 import traceback
 from dataclasses import dataclass
@@ -11,26 +12,42 @@ from pathlib import Path
 from .. import cli, preferences
 from ..client import ClientError, EngineClient, JobQueue, JobStore, find_python
 from ..request import MATTINGS, MAX_SEED, MODEL_NOTES, STARTER, TEXTURE_SIZES
+from ..scene import formats
 from ..stages import duration, label
 from .finishing import whole
 from .sampling import add_sampling, samplers_asked
 
 # Failures that lie in what was asked for rather than in the doing.
-BAD_INPUT_CODES = {"bad_input", "missing_file", "bad_request", "bad_settings", "missing_model"}
+BAD_INPUT_CODES = {"bad_input", "busy_background", "missing_file", "bad_request", "bad_settings", "missing_model"}
 
 
 def add_output(command):
     """Add the arguments that every command with jobs takes."""
     command.add_argument("--output", type=Path, required=True, metavar="DIR", help="where the results are written")
-    command.add_argument("--format", choices=("glb", "blend"), default="glb", help="kind of file (default: glb)")
+    command.add_argument(
+        "--format", type=_kind, default="glb", metavar="KIND", help=f"{', '.join(formats.KINDS)} (default: glb)"
+    )
     cli.add_common(command)
+
+
+def _kind(text):
+    if text not in formats.KINDS:
+        raise argparse.ArgumentTypeError(f"“{text}” is no kind of file: give one of {', '.join(formats.KINDS)}.")
+    obstacle = formats.find_obstacle(text)
+    if obstacle:
+        raise argparse.ArgumentTypeError(obstacle)
+    return text
 
 
 def add_options(command, kind, texture_size):
     """Add the arguments that every command with a model takes; ``kind`` is that of its jobs."""
     add_output(command)
     command.add_argument(
-        "--seed", type=whole(0, MAX_SEED), default=0, metavar="N", help="the same seed gives the same result (0)"
+        "--seed",
+        type=whole(0, MAX_SEED),
+        default=0,
+        metavar="N",
+        help="the same seed gives the same result (default: 0)",
     )
     command.add_argument("--random-seed", action="store_true", help="draw a seed for each result")
     command.add_argument(
@@ -40,8 +57,16 @@ def add_options(command, kind, texture_size):
         help="a downloaded model, or the folder of one (default: the starter model)",
     )
     command.add_argument("--quality", metavar="KIND", help="one of the model's (default: the model's own)")
-    command.add_argument("--texture-size", type=int, default=texture_size, choices=TEXTURE_SIZES)
-    command.add_argument("--matting", default=MATTINGS[0], choices=MATTINGS, help="how the subject is found (auto)")
+    command.add_argument(
+        "--texture-size",
+        type=int,
+        default=texture_size,
+        choices=TEXTURE_SIZES,
+        help=f"texels along a side (default: {texture_size})",
+    )
+    command.add_argument(
+        "--matting", default=MATTINGS[0], choices=MATTINGS, help="how the subject is found (default: auto)"
+    )
     add_sampling(command, kind)
 
 
@@ -176,7 +201,7 @@ class JobCommand:
             return self._no_engine(error.sentence)
         if python is None:
             return self._no_engine(
-                "There is no engine yet. Press Install Engine in the Espalier panel, or name one with --engine-python."
+                "There is no engine yet. Run the command “install”, or name one with --engine-python."
             )
         return JobQueue(store, EngineClient(python.path, preferences.EXTENSION, store.folder.parent / self.engine_log))
 

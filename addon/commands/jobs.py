@@ -46,6 +46,9 @@ class Jobs:
 
     def run(self):
         """Do what was asked for and return the exit code."""
+        named = self.options.output
+        if named and not named.is_dir():
+            return self._refuse("", f"There is no folder {named.absolute()}. Name one that commands have written into.")
         action = {"list": self._list, "show": self._show, "delete": self._delete, "clean": self._clean}
         return action[self.options.action or "list"]()
 

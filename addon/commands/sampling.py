@@ -13,20 +13,22 @@ from ..samplers import GUIDANCE, MOST_STEPS, STAGES, STEPS
 def add_sampling(command, kind):
     """Add the options of a command that makes jobs of ``kind`` ("generate", "texture")."""
     stages = STAGES[kind]
-    for_stage = f", or of single ones, such as {stages[-1]}=20" if len(stages) > 1 else ""
+    steps, strength = (
+        f", or of single ones, such as {stages[-1]}={value}" if len(stages) > 1 else "" for value in (20, 3)
+    )
     form = "N|STAGE=N,..." if len(stages) > 1 else "N"
     group = command.add_argument_group("sampling", f"The stages are {', '.join(stages)}." if len(stages) > 1 else None)
     group.add_argument(
         "--steps",
         type=_by_stage(stages, _steps),
         metavar=form,
-        help=f"steps of every stage{for_stage} (default: the model's own)",
+        help=f"steps of every stage{steps} (default: the model's own)",
     )
     group.add_argument(
         "--guidance",
         type=_by_stage(stages, _strength),
         metavar=form,
-        help=f"strength of guidance of every stage{for_stage}; 1 is without (default: the model's own)",
+        help=f"strength of guidance of every stage{strength}; 1 is without (default: the model's own)",
     )
     group.add_argument(
         "--fast",

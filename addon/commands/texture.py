@@ -125,7 +125,7 @@ class TextureFiles(JobCommand):
         except (BadResult, OSError) as error:
             # The file counts for all the objects in it.
             self.failed += len(self.done) - 1
-            reason = (error.strerror or error) if isinstance(error, OSError) else error
+            reason = f"{error.strerror or error}." if isinstance(error, OSError) else error
             return self.refuse(about, "not_writable", f"{target} cannot be written: {reason}")
         text = f"{about.label}: {target}, {len(self.done)} textured"
         self.reporter.event("finished", text=text, **about.fields, file=str(target), objects=self.done)

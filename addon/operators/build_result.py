@@ -38,8 +38,21 @@ class ESPALIER_OT_build_result(bpy.types.Operator):
         seconds = sum(job.seconds.values())
         took = f", {duration(seconds)}" if seconds else ""
         text = rpt_("{name}: {made}, seed {seed}{took}", name=item.name, made=amount(asset), seed=seed, took=took)
-        session.built(self.job, text)
+        place, hider = at_its_place(item, context.view_layer)
+        session.built(self.job, ". ".join([text, *place]), hider)
         return {"FINISHED"}
+
+
+def at_its_place(item, layer):
+    """What there is to say of the place where a new object stands, why it may not be seen there: a list of sentences,
+    and the name of the object that hides it, "" without one.
+    """
+    if twin := placing.twin_of(item, layer):
+        text = "“{name}”, which is the same, stands there already: move the 3D cursor, or choose another seed."
+        return [rpt_(text, name=twin)], ""
+    if hider := placing.hidden_in(item, layer):
+        return [rpt_("It stands inside “{name}”, which hides it.", name=hider)], hider
+    return [], ""
 
 
 def amount(asset):

@@ -3,7 +3,7 @@
 
 import bpy
 
-from .. import ids
+from .. import compat, ids
 from ..languages import iface_
 from ..session import session
 
@@ -33,6 +33,7 @@ class ESPALIER_OT_free_memory(_EngineOperator, bpy.types.Operator):
 
     def execute(self, context):
         session.queue.engine.release()
+        compat.return_freed_memory()
         return {"FINISHED"}
 
 

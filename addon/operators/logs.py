@@ -11,9 +11,9 @@ from ..session import LOG_NAME, session
 
 
 def log_file():
-    """The log that tells most about the last message, or None."""
-    message = session.message
-    candidates = [message.log if message is not None else "", str(preferences.data() / "logs" / LOG_NAME)]
+    """The log that tells most about the last failure, or None."""
+    told = [message.log for message in reversed(session.messages) if message.is_error]
+    candidates = [*told[:1], str(preferences.data() / "logs" / LOG_NAME)]
     return next((path for path in map(Path, filter(None, candidates)) if path.is_file()), None)
 
 
@@ -33,6 +33,17 @@ class ESPALIER_OT_open_log(bpy.types.Operator):
         path = log_file()
         bpy.ops.wm.path_open(filepath=str(path))
         self.report({"INFO"}, str(path))
+        return {"FINISHED"}
+
+
+class ESPALIER_OT_dismiss(bpy.types.Operator):
+    bl_idname = ids.OP_DISMISS
+    bl_label = "Dismiss"
+    bl_description = "Take these messages out of the panel. Jobs and results stay as they are"
+    bl_options = {"INTERNAL"}
+
+    def execute(self, context):
+        session.message = None
         return {"FINISHED"}
 
 

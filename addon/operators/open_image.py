@@ -41,7 +41,9 @@ class ESPALIER_OT_open_image(bpy.types.Operator, ImportHelper):
             self.report({"ERROR"}, rpt_("{name} cannot be opened. Choose another file.", name=name))
             return {"CANCELLED"}
         if not image.size[0] or image.source not in {"FILE", "GENERATED"}:
-            text = rpt_("{name} is no still image. Choose a PNG, JPEG, WebP, TIFF or EXR file.", name=image.name)
+            text = rpt_(
+                "{name} cannot be read as a still image. Choose a PNG, JPEG, WebP, TIFF or EXR file.", name=image.name
+            )
             self.report({"ERROR"}, text)
             if not image.users:
                 bpy.data.images.remove(image)

@@ -94,7 +94,7 @@ class ESPALIER_OT_queue_earlier(WithEngine, bpy.types.Operator):
                         raise
                     continue
                 order = order_of(context, job.request)
-                if isinstance(order, Order):
+                if isinstance(order, Order) and "beside" not in job.request:
                     order = row = order if row is None else next_in_row(row)
                 session.orders[job.id] = order
         except ClientError as error:

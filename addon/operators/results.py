@@ -1,8 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What can be done with a result of the list: place it, vary it, take its settings, look at its files, delete it."""
 
-from dataclasses import replace
-
 import bpy
 
 from .. import ids, preferences
@@ -10,7 +8,7 @@ from ..client import ClientError
 from ..finish_settings import asked
 from ..history import generation_behind
 from ..languages import iface_, reported, rpt_, tip_, told
-from ..orders import next_in_row, order_here
+from ..orders import next_in_row, order_beside, order_here
 from ..request import make_refinish_request, new_seed
 from ..session import session
 from .generate import InObjectMode, WithEngine
@@ -54,7 +52,7 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
         from ..scene.asset import BadResult
         from ..scene.extract import Refused
         from .apply_texture import put_texture
-        from .build_result import amount, build
+        from .build_result import amount, at_its_place, build
 
         job = self.stored()
         if job is None:
@@ -68,6 +66,7 @@ class ESPALIER_OT_place_result(InObjectMode, _OfResult):
             else:
                 item, asset, seed = build(context, job, order_here(context))
                 text = rpt_("{name}: {made}, seed {seed}", name=item.name, made=amount(asset), seed=seed)
+                text = ". ".join([text, *at_its_place(item, context.view_layer)[0]])
         except (BadResult, Refused, RuntimeError) as error:
             # The report of an operator that is called arrives as an exception.
             self.report({"ERROR"}, told(reported(error)))
@@ -99,9 +98,10 @@ class ESPALIER_OT_finish_result(WithEngine, _OfResult):
         if made is None:
             self.report({"ERROR"}, "Its voxels are no longer on this computer. Generate the object again.")
             return {"CANCELLED"}
-        request = make_refinish_request(job.name, made.folder, made.request, asked(context.scene.espalier.finish))
+        settings = asked(context.scene.espalier.finish)
+        request = make_refinish_request(job.name, made.folder, made.request, settings, beside=job.id)
         try:
-            session.submit(None, "", request, _beside(context, job))
+            session.submit(None, "", request, order_beside(context, job.id))
         except ClientError as error:
             session.tell(error.problem)
             self.report({"ERROR"}, told(error.sentence))
@@ -131,7 +131,7 @@ class ESPALIER_OT_variants(WithEngine, _OfResult):
             return {"CANCELLED"}
         given = [each.request.get("settings") for each in (made, job)]
         settings = {name: value for each in given if isinstance(each, dict) for name, value in each.items()}
-        place = _beside(context, job)
+        place = order_beside(context, job.id)
         try:
             for _ in range(self.count):
                 request = {**made.request, "seed": new_seed(), "settings": settings}
@@ -142,15 +142,6 @@ class ESPALIER_OT_variants(WithEngine, _OfResult):
             self.report({"ERROR"}, told(error.sentence))
             return {"CANCELLED"}
         return {"FINISHED"}
-
-
-def _beside(context, job):
-    """The order for another object of a job: beside its own, or where the panel wants it when there is none."""
-    order = order_here(context)
-    made = [item for item in context.scene.objects if item.get(ids.PROP_JOB) == job.id and ids.PROP_LOD not in item]
-    if not made:
-        return order
-    return next_in_row(replace(order, location=tuple(made[0].matrix_world.translation)))
 
 
 class ESPALIER_OT_leave_result(_OfResult):

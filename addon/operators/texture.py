@@ -86,5 +86,5 @@ def _submit(scene, item, source, suffix):
     request = make_texture_request(
         item.name, settings.image.name, target=subject.target(), **choices(settings, "texture")
     )
-    order = TextureOrder(scene.name, item.name, item.session_uid, subject.notes, session.opened)
+    order = TextureOrder(scene.name, item.name, item.session_uid, session.opened, subject.notes)
     session.submit(source, suffix, request, order, subject.files())

@@ -12,7 +12,9 @@ CHANNELS = ("Red", "Green", "Blue")
 
 
 def separate_maps(material):
-    """Feed what takes a channel of one of our maps by a grey map of its own instead. Other images stay as they are."""
+    """Feed what takes a channel of one of our maps by a grey map of its own instead, and remove the map then.
+    Other images stay as they are.
+    """
     tree = material.node_tree
     packed = [node for node in tree.nodes if node.type == "TEX_IMAGE" and node.image and ids.PROP_MAP in node.image]
     for node in packed:
@@ -24,6 +26,11 @@ def separate_maps(material):
             for socket in separate.outputs:
                 for target in [link.to_socket for link in socket.links if link.to_node.type == "BSDF_PRINCIPLED"]:
                     _feed(tree, node, pixels[..., CHANNELS.index(socket.name)], target, material.name)
+        if pixels is not None:
+            image = node.image
+            tree.nodes.remove(node)
+            if not image.users:
+                bpy.data.images.remove(image)
 
 
 def _feed(tree, node, values, target, name):

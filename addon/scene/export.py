@@ -11,7 +11,7 @@ import bpy
 from ...engine import protocol
 from .asset import BadResult, Provenance, read_result
 from .build import Placement, build_object
-from .formats import export_scene
+from .formats import export_scene, maps_folder
 from .library import describe, mark_asset
 from .lods import lods_of
 
@@ -19,10 +19,15 @@ from .lods import lods_of
 def unused(path):
     """``path``, or the first of ``name-2``, ``name-3`` ... that is free: nothing of the user's is overwritten."""
     number, candidate = 1, path
-    while candidate.exists() or lod_files(candidate, 1)[0].exists():
+    while any(each.exists() for each in (candidate, *_beside(candidate))):
         number += 1
         candidate = path.with_name(f"{path.stem}-{number}{path.suffix}")
     return candidate
+
+
+def _beside(path):
+    """What may be written beside a file."""
+    return [lod_files(path, 1)[0], maps_folder(path), *([path.with_suffix(".mtl")] if path.suffix == ".obj" else [])]
 
 
 def lod_files(target, count):

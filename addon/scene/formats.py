@@ -9,6 +9,7 @@ from pathlib import Path
 
 import bpy
 
+from .. import ids
 from .asset import BadResult
 from .channels import separate_maps
 from .pixels import SIGNATURES
@@ -66,7 +67,7 @@ def export_scene(scene, path, use_visible, **more):
     options = {**_OPTIONS[kind], **({"use_visible": use_visible} if kind in {"glb", "fbx"} else {}), **more}
     known = {prop.identifier for prop in operator.get_rna_type().properties}
     # Exporters print, and on the command line our output is read by programs.
-    with _shown(scene), contextlib.redirect_stdout(io.StringIO()):
+    with _shown(scene), _without_jobs(scene), contextlib.redirect_stdout(io.StringIO()):
         try:
             operator(filepath=str(path), **{name: value for name, value in options.items() if name in known})
         except RuntimeError as error:
@@ -96,6 +97,17 @@ def _shown(scene):
         yield
     finally:
         window.scene = before
+
+
+@contextlib.contextmanager
+def _without_jobs(scene):
+    """Leave out which job an object is of: another time it is another one, and the file the same."""
+    jobs = {item: item.pop(ids.PROP_JOB) for item in scene.objects if ids.PROP_JOB in item}
+    try:
+        yield
+    finally:
+        for item, job in jobs.items():
+            item[ids.PROP_JOB] = job
 
 
 def _materials(scene):

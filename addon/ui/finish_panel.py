@@ -88,8 +88,12 @@ def _draw_choice(column, finish, use, value, in_use=True):
     row.active = in_use
     row.prop(finish, use, text="")
     sub = row.row()
-    sub.active = getattr(finish, use)
-    sub.prop(finish, value, text="")
+    if getattr(finish, use):
+        sub.prop(finish, value, text="")
+    else:
+        # The value would not be the one that is used.
+        sub.active = False
+        sub.label(text="As Suggested")
 
 
 def _draw_again(body, context):

@@ -6,12 +6,14 @@ import time
 
 import bpy
 
-from .. import ids, preferences, results
+from .. import finish_settings, ids, preferences, results
 from ..languages import iface_
+from ..remedies import Remedy, remedies
 from ..request import STARTER, TRELLIS2
 from ..session import session
+from .remedies import draw_remedies
 from .text import draw_sentence, megabytes
-from .thumbnails import icon
+from .thumbnails import icon, picture_of
 
 # The queue shows this many jobs; the rest is a number.
 MAX_QUEUED = 8
@@ -47,7 +49,7 @@ def draw_queue(layout, context):
 
 def _draw_waiting(column, job):
     row = column.row(align=True)
-    row.label(text=job.name, icon_value=icon(_picture(job.folder)), translate=False)
+    row.label(text=job.name, icon_value=icon(picture_of(job.folder)), translate=False)
     move = row.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_UP")
     move.job, move.places = job.id, -1
     move = row.operator(ids.OP_QUEUE_MOVE, text="", icon="TRIA_DOWN")
@@ -79,7 +81,7 @@ class ESPALIER_UL_results(bpy.types.UIList):
             return
         row = layout.row()
         row.label(
-            text=entry.job.name, icon_value=icon(entry.job.preview or _picture(entry.job.folder)), translate=False
+            text=entry.job.name, icon_value=icon(entry.job.preview or picture_of(entry.job.folder)), translate=False
         )
         row.label(text="", icon=STATE_ICONS.get(entry.job.state, "QUESTION"))
 
@@ -88,7 +90,7 @@ def draw_results(layout, context):
     """What was made, newest first, and what can be done with it. To look is to have the store read."""
     header, body = layout.panel(ids.SECTION_RESULTS, default_closed=True)
     shelf = session.shelf
-    if shelf is None or not shelf.entries:
+    if shelf is None or not shelf.ended():
         header.label(text="Results")
     else:
         header.label(text=iface_("Results ({count})", count=len(shelf.ended())), translate=False)
@@ -108,21 +110,19 @@ def draw_results(layout, context):
 def _draw_entry(layout, context, entry):
     job = entry.job
     split = layout.split(factor=0.35)
-    split.template_icon(icon(job.preview or _picture(job.folder)), scale=5.0)
+    split.template_icon(icon(job.preview or picture_of(job.folder)), scale=5.0)
     column = split.column(align=True)
     column.scale_y = 0.8
     for line in describe(entry):
         column.label(text=line, translate=False)
+    if job.state in {"finished", "built"} and not job.is_texture:
+        # What tells results of one image apart.
+        settings = job.request.get("settings")
+        finishing = finish_settings.describe(settings if isinstance(settings, dict) else {})
+        draw_sentence(layout, finishing[:1].upper() + finishing[1:], context)
     if job.problem is not None and job.state == "failed":
         draw_sentence(layout, job.problem.sentence, context, "ERROR")
-    row = layout.row(align=True)
-    if job.state not in {"finished", "built"}:
-        row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = job.id
-    elif job.is_texture:
-        row.operator(ids.OP_PLACE_RESULT, text="Apply Texture", icon="TEXTURE").job = job.id
-    else:
-        row.operator(ids.OP_PLACE_RESULT, icon="IMPORT").job = job.id
-        row.operator(ids.OP_FINISH_RESULT, icon="MOD_REMESH").job = job.id
+    _draw_use(layout, job)
     row = layout.row(align=True)
     if not job.is_texture:
         row.operator(ids.OP_VARIANTS, icon="DUPLICATE").job = job.id
@@ -131,6 +131,22 @@ def _draw_entry(layout, context, entry):
     delete = iface_("Delete ({size})", size=megabytes(entry.size))
     row.operator(ids.OP_DELETE_RESULT, text=delete, icon="TRASH", translate=False).job = job.id
     row.operator(ids.OP_SHOW_FOLDER, text="", icon="FILE_FOLDER").job = job.id
+
+
+def _draw_use(layout, job):
+    """What can be made of a result, or what helps where there is none."""
+    if job.state not in {"finished", "built"}:
+        code = job.problem.code if job.problem is not None and job.state == "failed" else "interrupted"
+        kind = str(job.request.get("kind") or "job")
+        # Its settings can be had below in any case.
+        draw_remedies(layout, [each for each in remedies(code, kind) if each != Remedy.SETTINGS], job.id)
+        return
+    row = layout.row(align=True)
+    if job.is_texture:
+        row.operator(ids.OP_PLACE_RESULT, text="Apply Texture", icon="TEXTURE").job = job.id
+    else:
+        row.operator(ids.OP_PLACE_RESULT, icon="IMPORT").job = job.id
+        row.operator(ids.OP_FINISH_RESULT, icon="MOD_REMESH").job = job.id
 
 
 def describe(entry):
@@ -161,8 +177,3 @@ def _draw_storage(layout, context, shelf):
     )
     draw_sentence(layout, text, context, "INFO")
     layout.operator(ids.OP_DELETE_OLDEST, icon="TRASH")
-
-
-def _picture(folder):
-    """The image that a job was made from; None without one."""
-    return next((path for path in folder.glob("input.*") if path.suffix != ".img"), None)

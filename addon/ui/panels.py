@@ -127,7 +127,7 @@ def _draw_model(column, settings, context):
         label = row.row()
         label.alignment = "RIGHT"
         label.label(text="Quality")
-        row.label(text="Grid of 64")
+        row.label(text="Coarse")
     else:
         session.planning.want()
         _draw_qualities(column, settings, kind, context)

@@ -9,8 +9,11 @@ from .. import ids, placing, preferences, stages
 from ..client import ClientError, EngineState
 from ..client.install import carries_wheels, download_bytes, lock_files
 from ..languages import iface_, told
+from ..operators.make_visible import colours_to_show
 from ..session import session
+from .remedies import draw_remedies
 from .text import draw_progress, draw_sentence, megabytes
+from .thumbnails import icon, picture_of
 
 # Of several objects textured one after the other, the reports of this many stay in view.
 MAX_MESSAGES = 4
@@ -28,7 +31,7 @@ def draw_engine_state(layout, context):
         draw_sentence(layout, error.sentence, context, "ERROR")
         layout.operator(ids.OP_OPEN_PREFERENCES, icon="PREFERENCES")
         return
-    text = "There is no engine yet. It makes the objects, on this computer; nothing leaves it."
+    text = "There is no engine yet. It makes the objects on this computer: your images never leave it."
     draw_sentence(layout, text, context, "INFO")
     offline = carries_wheels(preferences.EXTENSION)
     if not bpy.app.online_access and not offline:
@@ -62,15 +65,26 @@ def draw_status(layout, context):
     job = session.current()
     if job is not None:
         fraction, text = describe(job)
-        draw_progress(layout, fraction, text, ids.OP_CANCEL)
+        draw_progress(layout, fraction, text, ids.OP_CANCEL, icon(picture_of(job.folder)))
     if session.intake is not None:
         left = iface_("{count} more images to be read", count=session.intake.left)
         layout.label(text=left, icon="FILE_IMAGE", translate=False)
     _draw_engine_trouble(layout, context)
     for job_id in session.ready:
         _draw_ready(layout, context, job_id)
-    for message in session.messages[-MAX_MESSAGES:] if job is None else ():
+    shown = session.messages[-MAX_MESSAGES:] if job is None else []
+    for message in shown:
         _draw_message(layout, context, message)
+    if any(message.job and not message.is_error for message in shown) and (kind := colours_to_show(context)):
+        if kind == "TEXTURE":
+            layout.operator(ids.OP_SHOW_TEXTURES, icon="TEXTURE")
+        else:
+            layout.operator(ids.OP_SHOW_TEXTURES, text="Show Colours", icon="TEXTURE")
+    if any(message.is_error for message in shown):
+        row = layout.row(align=True)
+        row.operator(ids.OP_OPEN_LOG, icon="TEXT")
+        row.operator(ids.OP_COPY_REPORT, text="", icon="COPYDOWN")
+        row.operator(ids.OP_DISMISS, text="", icon="X")
 
 
 def draw_notes(layout, context):
@@ -125,18 +139,18 @@ def _draw_ready(layout, context, job_id):
 def _draw_message(layout, context, message):
     column = layout.column()
     column.alert = message.is_error
-    icon = "ERROR" if message.is_error else "X" if message.is_cancelled else "CHECKMARK"
-    draw_sentence(column, message.text, context, icon)
-    if message.hint:
-        _draw_note(layout, context, message.hint)
+    mark = "ERROR" if message.is_error else "X" if message.is_cancelled else "CHECKMARK"
+    draw_sentence(column, message.text, context, mark)
+    for line in message.hint.splitlines():
+        _draw_note(layout, context, line)
+    hider = context.view_layer.objects.get(message.hider)
+    if hider is not None and hider.visible_get(view_layer=context.view_layer):
+        text = iface_("Hide “{name}”", name=hider.name)
+        layout.operator(ids.OP_HIDE_OBJECT, text=text, icon="HIDE_ON", translate=False).name = hider.name
     if message.is_kept:
         layout.operator(ids.OP_KEEP_PREVIEW, icon="MESH_DATA").job = message.job
     if message.is_error:
-        row = layout.row(align=True)
-        if message.job and message.can_retry:
-            row.operator(ids.OP_RETRY, icon="FILE_REFRESH").job = message.job
-        row.operator(ids.OP_OPEN_LOG, icon="TEXT")
-        row.operator(ids.OP_COPY_REPORT, text="", icon="COPYDOWN")
+        draw_remedies(layout, message.remedies, message.job)
 
 
 def _draw_note(layout, context, text):

@@ -29,9 +29,13 @@ def draw_note(layout, text, context):
     draw_sentence(column, text, context, "INFO")
 
 
-def draw_progress(layout, fraction, text, cancel):
-    """Draw a bar with its text, only the text while the fraction is None, beside the button of ``cancel``."""
+def draw_progress(layout, fraction, text, cancel, picture=0):
+    """Draw a bar with its text, only the text while the fraction is None, beside the button of ``cancel``; before it
+    the icon of this number, a ``picture`` of what is being made.
+    """
     row = layout.row(align=True)
+    if picture:
+        row.label(text="", icon_value=picture)
     if fraction is None:
         row.label(text=told(text), icon="SORTTIME", translate=False)
     else:

@@ -32,6 +32,11 @@ def icon(path):
     return _pictures[key].icon_id
 
 
+def picture_of(folder):
+    """The image that the job in a folder was made from; None without one."""
+    return next((path for path in folder.glob("input.*") if path.suffix != ".img"), None)
+
+
 def forget():
     """Give the pictures back to Blender, which wants that before the extension goes."""
     global _pictures

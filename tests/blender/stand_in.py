@@ -46,8 +46,8 @@ class StandIn:
         (folder / "state.json").write_text(json.dumps({"state": "finished", "created": 1.0}))
         self.events.append(Event("finished", job, {"seconds": {"shape": 2.0}, "peak_memory": {}}))
 
-    def fail(self):
-        data = {"code": "no_subject", "sentence": "There is nothing in it.", "hint": "Try another.", "log": ""}
+    def fail(self, code="internal", log=""):
+        data = {"code": code, "sentence": "There is nothing in it.", "hint": "Try another.", "log": log}
         self.events.append(Event("failed", self.submitted[-1][0], data))
 
     def release(self):
@@ -67,3 +67,12 @@ def choose_image(name="red mug.png"):
 def tick(times=3):
     for _ in range(times):
         pump._tick()
+
+
+def generated(engine):
+    """Generate from the image chosen, to the end; the object that stands in the scene then."""
+    bpy.ops.espalier.generate()
+    tick()
+    engine.finish()
+    tick()
+    return bpy.context.view_layer.objects.active

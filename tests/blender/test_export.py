@@ -43,10 +43,25 @@ def test_glb_leaves_the_open_file_as_it_was(result_folder, tmp_path):
     assert (tmp_path / "mug.glb").read_bytes()[:4] == b"glTF"
 
 
+def test_the_same_result_of_another_job_is_the_same_glb_to_the_byte(result_folder, tmp_path):
+    folder = result_folder(lods=1)
+    for number in (1, 2):
+        export.write(folder, REQUEST, f"job-{number}", tmp_path / str(number) / "mug.glb", 1.0)
+    for name in ("mug.glb", "mug_LOD1.glb"):
+        assert (tmp_path / "1" / name).read_bytes() == (tmp_path / "2" / name).read_bytes()
+
+
 def test_nothing_is_overwritten(tmp_path):
     (tmp_path / "mug.glb").touch()
     (tmp_path / "mug-2.glb").touch()
     assert export.unused(tmp_path / "mug.glb").name == "mug-3.glb"
+
+
+@pytest.mark.parametrize("taken", ["mug.mtl", "mug.obj.textures", "mug_LOD1.obj"])
+def test_what_would_be_written_beside_a_file_is_not_overwritten_either(tmp_path, taken):
+    (tmp_path / taken).touch()
+    assert export.unused(tmp_path / "mug.obj").name == "mug-2.obj"
+    assert export.unused(tmp_path / "mug.glb").name == "mug.glb"
 
 
 def test_failed_write_leaves_no_half_file(result_folder, tmp_path):

@@ -96,7 +96,10 @@ def test_the_button_takes_the_settings_of_the_active_object(finish, engine):
     assert not bpy.ops.espalier.take_settings.poll()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", 3, "[" * 100_000, '{"faces": "many"}', '{"repair": 7, "ratio": []}'])
+@pytest.mark.parametrize(
+    "text",
+    ["", "{", "[]", 3, "[" * 100_000, '{"faces": "many"}', '{"repair": 7, "ratio": []}', '{"repair": [], "lods": 3}'],
+)
 def test_settings_that_were_tampered_with_are_no_harm(finish, text):
     bpy.ops.mesh.primitive_cube_add()
     item = bpy.context.object
@@ -225,10 +228,19 @@ def drawn():
 
 def test_every_setting_is_in_the_panel(finish):
     seen = set()
+    finish.use_smoothing = finish.use_holes = finish.use_floaters = True
     for amount in ("AUTOMATIC", "NUMBER", "SHARE"):
         finish.amount = amount
         seen |= drawn()[0].keys()
     assert seen >= set(ESPALIER_PG_finish.__annotations__)
+
+
+def test_a_value_that_is_not_chosen_is_not_shown_because_it_would_not_be_the_one_that_is_used(finish):
+    calls, labels = drawn()
+    assert not {"smoothing", "hole_length", "floater_size"} & calls.keys() and labels.count("As Suggested") == 3
+    finish.use_smoothing = True
+    calls, labels = drawn()
+    assert calls["smoothing"] and labels.count("As Suggested") == 2
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,13 @@ def test_hidden_levels_of_detail_have_files_of_their_own(result_folder, tmp_path
         assert base_colour(item) == pytest.approx(COLOUR, abs=0.01)
 
 
+def test_every_map_beside_an_obj_is_one_that_it_names(result_folder, tmp_path):
+    export.write(result_folder(), REQUEST, "job", tmp_path / "mug.obj", 1.0)
+    named = (tmp_path / "mug.mtl").read_text(encoding="utf-8")
+    files = [path.name for path in (tmp_path / "mug.obj.textures").iterdir()]
+    assert files and all(name in named for name in files)
+
+
 @pytest.mark.parametrize("kind", ["fbx", "obj"])
 def test_kinds_without_channels_have_a_map_for_each_quantity(result_folder, tmp_path, kind):
     target = tmp_path / f"mug.{kind}"

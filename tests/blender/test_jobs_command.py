@@ -112,6 +112,15 @@ def test_ages_and_numbers_that_make_no_sense_are_refused(store, option):
     assert cli.main(["jobs", "clean", *option]) == 4
 
 
+@pytest.mark.parametrize(
+    "action", [[], ["list"], ["show", "mug"], ["delete", "mug"], ["clean", "--keep", "1", "--yes"]]
+)
+def test_a_folder_of_results_that_does_not_exist_is_bad_input_and_not_an_empty_list(store, jobs, tmp_path, action):
+    code, (event,) = jobs(*action, "--output", tmp_path / "typo")
+    assert code == cli.BAD_INPUT and f"There is no folder {tmp_path / 'typo'}." in event["sentence"]
+    assert not (tmp_path / "typo").exists()
+
+
 def test_the_jobs_of_a_folder_of_results_are_chosen_by_it(store, jobs, tmp_path):
     other = add(JobStore(tmp_path / "out" / ".espalier" / "jobs"), "mug", "built")
     for arguments in (["--output", tmp_path / "out"], ["list", "--output", tmp_path / "out"]):

@@ -167,6 +167,13 @@ def test_sentences_that_stand_together_are_translated_together(in_german):
     )
 
 
+def test_a_reason_is_translated_alone_and_in_the_refusal_made_of_it(in_german):
+    reason = "FP8 does not work with this graphics card and this version of torch"
+    translated = "FP8 läuft mit dieser Grafikkarte und dieser Fassung von torch nicht"
+    assert languages.told(reason) == translated
+    assert languages.told(f"{reason}: switch it off.") == f"{translated}: ausschalten."
+
+
 def test_a_sentence_that_is_not_wholly_known_stays_as_it_is(in_german):
     for sentence in (
         "Something that nobody foresaw.",

@@ -12,29 +12,64 @@ from espalier.addon.request import MAX_SEED
 from espalier.addon.session import session
 
 from .conftest import png
-from .stand_in import tick
-
-
-def generate(engine):
-    bpy.ops.espalier.generate()
-    tick()
-    engine.finish()
-    tick()
-    return bpy.context.view_layer.objects.active
+from .stand_in import generated, tick
 
 
 @pytest.mark.parametrize(("place", "location"), [("CURSOR", (1, 2, 3)), ("GROUND", (1, 2, 0)), ("ORIGIN", (0, 0, 0))])
 def test_the_object_stands_where_the_panel_says(engine, place, location):
     bpy.context.scene.cursor.location = (1, 2, 3)
     bpy.context.scene.espalier.place = place
-    assert tuple(generate(engine).location) == location
+    assert tuple(generated(engine).location) == location
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [
+        ({}, True),
+        ({"location": (0, 0, 1 / 3 - 1)}, True),
+        ({"location": (0.8, 0, 0)}, False),
+        ({"location": (0, 0, 1.2)}, False),
+        ({"scale": (5, 5, 5)}, False),
+        ({"display_type": "WIRE"}, False),
+        ({"hide_viewport": True}, False),
+    ],
+    ids=["around it", "as high as it", "beside it", "partly below it", "a room", "drawn as wires", "not shown"],
+)
+def test_an_object_that_stands_hidden_in_another_as_in_the_cube_of_a_new_file_is_told(engine, change, is_told):
+    bpy.ops.mesh.primitive_cube_add()
+    for name, value in change.items():
+        setattr(bpy.context.object, name, value)
+    bpy.context.view_layer.update()
+    generated(engine)
+    text = session.message.text
+    assert text.endswith(". It stands inside “Cube”, which hides it.") == is_told, text
+
+
+def test_the_same_object_in_the_same_place_is_told_and_another_seed_or_place_needs_no_words(engine):
+    generated(engine)
+    generated(engine)
+    assert session.message.text.endswith(
+        "“red mug”, which is the same, stands there already: move the 3D cursor, or choose another seed."
+    )
+    bpy.context.scene.espalier.seed = 5
+    generated(engine)
+    assert "stands there" not in session.message.text
+    bpy.context.scene.cursor.location = (3, 0, 0)
+    generated(engine)
+    assert "stands there" not in session.message.text
+
+
+def test_an_objects_own_levels_of_detail_are_not_another_in_its_place(engine, result_folder):
+    result_folder(lods=2)
+    item = generated(engine)
+    assert item.name + "_LOD1" in bpy.data.objects and "stands" not in session.message.text
 
 
 def test_the_object_is_filed_in_the_chosen_collection(engine):
     chosen = bpy.data.collections.new("Props")
     bpy.context.scene.collection.children.link(chosen)
     bpy.context.scene.espalier.collection = chosen
-    assert [found.name for found in generate(engine).users_collection] == ["Props"]
+    assert [found.name for found in generated(engine).users_collection] == ["Props"]
 
 
 def test_a_collection_that_was_deleted_meanwhile_is_replaced_by_our_own(engine):
@@ -53,14 +88,14 @@ def test_the_object_becomes_an_asset_with_its_picture_and_tags(engine):
     (engine.result / "preview.png").write_bytes(png([[(255, 0, 0, 255)] * 8] * 8))
     settings = bpy.context.scene.espalier
     settings.is_asset, settings.asset_tags = True, "prop, red mug ,,prop"
-    item = generate(engine)
+    item = generated(engine)
     assert sorted(tag.name for tag in item.asset_data.tags) == ["prop", "red mug"]
     assert "red mug.png" in item.asset_data.description and item.preview.image_size[0] > 0
 
 
 def test_nothing_is_an_asset_unasked(engine):
     bpy.context.scene.espalier.asset_tags = "prop"
-    assert generate(engine).asset_data is None
+    assert generated(engine).asset_data is None
 
 
 def test_variants_have_following_seeds_and_stand_side_by_side(engine):
@@ -90,7 +125,7 @@ def test_a_failed_job_of_an_earlier_blender_can_be_run_again(engine):
 def test_what_earlier_jobs_took_is_what_the_next_is_expected_to(engine):
     session.look()
     assert expectation(session.shelf, "generate", "starter", "starter") == ""
-    generate(engine)
+    generated(engine)
     state = session.queue.store.list()[0].folder / "state.json"
     record = {"state": "built", "seconds": {"shape": 70.0, "finish": 20.0}, "peak_memory": {"host": 3 * 2**29}}
     state.write_text(json.dumps(record))
@@ -105,14 +140,14 @@ def test_what_earlier_jobs_took_is_what_the_next_is_expected_to(engine):
 def test_an_asset_whose_picture_is_damaged_stands_all_the_same(engine):
     (engine.result / "preview.png").write_bytes(b"no picture")
     bpy.context.scene.espalier.is_asset = True
-    item = generate(engine)
+    item = generated(engine)
     assert item.asset_data is not None and not session.message.is_error
 
 
 def test_the_picture_of_an_asset_is_saved_with_the_file(engine, tmp_path):
     (engine.result / "preview.png").write_bytes(png([[(255, 0, 0, 255)] * 8] * 8))
     bpy.context.scene.espalier.is_asset, bpy.context.scene.espalier.asset_tags = True, "prop"
-    generate(engine)
+    generated(engine)
     bpy.ops.wm.save_as_mainfile(filepath=str(tmp_path / "shelf.blend"))
     bpy.ops.wm.read_homefile(use_empty=True)
     with bpy.data.libraries.load(str(tmp_path / "shelf.blend"), assets_only=True) as (found, _):

@@ -13,17 +13,14 @@ from espalier.addon.orders import GAP
 from espalier.addon.session import session
 from espalier.addon.ui.jobs import _draw_entry, describe
 
-from .stand_in import tick
+from .stand_in import generated, tick
 
 
 @pytest.fixture
 def made(engine):
     """A result that stands in the scene, with the panel looking at what is kept."""
     bpy.context.scene.espalier.seed = 5
-    bpy.ops.espalier.generate()
-    tick()
-    engine.finish()
-    tick()
+    generated(engine)
     look()
     return session.shelf.ended()[0].job
 
@@ -49,10 +46,7 @@ def rows():
 
 def test_the_newest_result_stands_first_and_the_choice_stays_with_its_job(engine, made):
     assert rows() == [made.id] and results.chosen(bpy.context).job.id == made.id
-    bpy.ops.espalier.generate()
-    tick()
-    engine.finish()
-    tick()
+    generated(engine)
     look()
     assert len(rows()) == 2 and made.id in rows()
     assert results.chosen(bpy.context).job.id == made.id
@@ -76,6 +70,15 @@ def test_a_result_of_an_earlier_blender_is_placed_at_the_cursor(engine, made):
     assert bpy.ops.espalier.place_result(job=made.id) == {"FINISHED"}
     item = bpy.context.view_layer.objects.active
     assert item.name.startswith("red mug") and tuple(item.location) == (3, 0, 0) and item["espalier_seed"] == 5
+
+
+def test_to_place_a_result_twice_in_one_place_says_so(made, capfd):
+    told = "“red mug”, which is the same, stands there already: move the 3D cursor, or choose another seed."
+    bpy.ops.object.delete()
+    bpy.ops.espalier.place_result(job=made.id)
+    assert told not in capfd.readouterr().out
+    bpy.ops.espalier.place_result(job=made.id)
+    assert told in capfd.readouterr().out
 
 
 def test_what_was_finished_but_not_placed_is_kept_as_such(engine):
@@ -249,6 +252,46 @@ def test_a_result_of_the_list_is_finished_again_as_another_object_beside_its_own
     assert other != item and other.location.x == pytest.approx(4 + 1 + GAP) and len(bpy.data.objects) == 2
 
 
+def test_another_object_that_was_still_waiting_comes_beside_its_own_in_the_next_blender_too(engine, made):
+    item = bpy.context.view_layer.objects.active
+    item.location.x = 4.0
+    (made.folder / "voxels.safetensors").write_bytes(b"voxels")
+    session.queue.on_hold = True
+    bpy.ops.espalier.finish_result(job=made.id)
+    bpy.ops.espalier.generate()
+    before = [round(value, 6) for corner in item.bound_box for value in corner]
+    start_again(engine)
+    bpy.context.view_layer.update()
+    again, generated = session.shelf.forsaken()
+    bpy.ops.espalier.queue_earlier()
+    assert session.orders[again.id].location[0] == pytest.approx(4 + 1 + GAP)
+    # What is generated keeps to the cursor.
+    assert session.orders[generated.id].location[0] == 0
+    tick()
+    engine.finish()
+    tick()
+    other = bpy.context.view_layer.objects.active
+    assert other != item and other["espalier_job"] == again.id and other.location.x == pytest.approx(4 + 1 + GAP)
+    assert item["espalier_job"] == made.id and len(bpy.data.objects) == 2
+    assert [round(value, 6) for corner in item.bound_box for value in corner] == before
+
+
+def test_one_that_was_meant_to_replace_its_object_still_does_in_the_next_blender(engine, made):
+    item = bpy.context.view_layer.objects.active
+    (made.folder / "voxels.safetensors").write_bytes(b"voxels")
+    session.queue.on_hold = True
+    bpy.ops.espalier.finish_again()
+    start_again(engine)
+    (job,) = session.shelf.forsaken()
+    bpy.ops.espalier.queue_earlier()
+    tick()
+    engine.finish()
+    tick()
+    assert session.ready == [job.id] and item["espalier_job"] == made.id
+    assert bpy.ops.espalier.replace_result(job=job.id) == {"FINISHED"}
+    assert item["espalier_job"] == job.id and list(bpy.data.objects) == [item]
+
+
 def test_a_result_whose_voxels_are_gone_cannot_be_finished_again(engine, made):
     with pytest.raises(RuntimeError, match="voxels are no longer on this computer"):
         bpy.ops.espalier.finish_result(job=made.id)
@@ -295,13 +338,18 @@ def test_a_cancelled_result_is_no_failure_and_a_texture_has_no_buttons_that_woul
     assert for_meshes <= set(drawn(entry)) and not for_meshes & set(texture) and "Apply Texture" in texture
 
 
+def test_results_of_one_image_are_told_apart_by_what_they_were_finished_with(engine):
+    bpy.context.scene.espalier.finish.amount, bpy.context.scene.espalier.finish.faces = "NUMBER", 800
+    generated(engine)
+    look()
+    (entry,) = session.shelf.ended()
+    assert any("at most 800 faces" in line for line in drawn(entry))
+
+
 def test_settings_of_a_result_come_back_to_the_panel(engine):
     panel = bpy.context.scene.espalier
     panel.seed, panel.finish.texture_size, panel.finish.repair, panel.matting = 77, "512", "WATERTIGHT", "KEYER"
-    bpy.ops.espalier.generate()
-    tick()
-    engine.finish()
-    tick()
+    generated(engine)
     look()
     panel.seed, panel.finish.texture_size, panel.finish.repair, panel.matting = 1, "1024", "CLEAN", "AUTO"
     panel.image = None

@@ -10,31 +10,10 @@ from espalier.addon.session import session
 from espalier.addon.ui import status
 from espalier.addon.ui.status import draw_notes, draw_status
 
+from .drawn_layout import Layout
 from .stand_in import tick
 
 NOTE = "Small."
-
-
-class Layout:
-    """Writes down what is drawn: there are no real layouts without a window."""
-
-    def __init__(self, drawn):
-        self.drawn = drawn
-
-    def row(self, **_options):
-        return Layout(self.drawn)
-
-    column = row
-
-    def label(self, text="", **_options):
-        self.drawn.append(text)
-
-    def progress(self, **_options):
-        self.drawn.append("progress")
-
-    def operator(self, name, **_options):
-        self.drawn.append(name)
-        return Layout(self.drawn)
 
 
 def drawn():
@@ -59,7 +38,9 @@ def test_the_expected_download_is_that_of_the_largest_lock_file_that_may_be_take
 
 
 @pytest.mark.parametrize("mode", ["GENERATE", "TEXTURE"])
-def test_notes_arrive_below_everything_that_stood_there(engine, mode):
+def test_notes_arrive_below_everything_that_stood_there(engine, mode, monkeypatch):
+    # Without a window Blender has no icons.
+    monkeypatch.setattr(status, "icon", lambda path: 7 if path.name.startswith("input.") else 0)
     start = bpy.ops.espalier.generate
     if mode == "TEXTURE":
         bpy.ops.mesh.primitive_cube_add()
@@ -71,8 +52,21 @@ def test_notes_arrive_below_everything_that_stood_there(engine, mode):
     engine.progress()
     tick(1)
     before = drawn()
-    assert before == ["progress", "espalier.cancel"]
+    # Its image says which of several is being made.
+    assert before == ["picture", "progress", "espalier.cancel"]
     for count in (1, 2):
         engine.events.append(Event("log", session.current().id, {"level": "info", "text": NOTE}))
         tick(1)
         assert drawn() == before + [NOTE] * count
+
+
+def test_when_the_object_stands_each_note_has_a_line_of_its_own(engine):
+    bpy.ops.espalier.generate()
+    tick()
+    for note in (NOTE, "Another."):
+        engine.events.append(Event("log", session.current().id, {"level": "info", "text": note}))
+    engine.finish()
+    tick()
+    calls = []
+    draw_status(Layout(calls), bpy.context)
+    assert calls[1:] == [NOTE, "Another."] and calls[0].startswith("red mug: ")

@@ -7,6 +7,7 @@ import bpy
 import numpy as np
 import pytest
 from espalier.addon import placing
+from espalier.addon.remedies import Remedy
 from espalier.addon.scene.retexture import find_object
 from espalier.addon.session import session
 
@@ -206,7 +207,7 @@ def test_deleted_object_is_told_in_a_sentence(painter):
     painter.finish()
     tick()
     assert session.message.is_error and "“Suzanne” is no longer in the file" in session.message.text
-    assert not session.message.can_retry and not session.ready and not bpy.data.materials
+    assert not session.message.remedies and not session.ready and not bpy.data.materials
 
 
 @pytest.mark.parametrize(("new_layer", "texture_on"), [(False, "OBJECT"), (True, "OBJECT"), (False, "COPY")])
@@ -255,7 +256,8 @@ def test_damaged_results_leave_the_object_alone(painter):
     overlap(item)
     (painter.result / "orm.png").write_bytes(b"nonsense")
     texture(painter)
-    assert session.message.is_error and "not a PNG" in session.message.text and session.message.can_retry
+    assert session.message.is_error and "not a PNG" in session.message.text
+    assert session.message.remedies == (Remedy.RETRY,)
     assert len(item.data.uv_layers) == 1 and not item.material_slots
 
 

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from espalier.addon.client import find_python
+from espalier.addon.client import ClientError, find_python
 from espalier.addon.client import install as install_module
 from espalier.addon.client.install import EngineInstall, download_bytes, lock_files, platform_name
 from espalier.addon.client.process import environment_python
@@ -242,3 +242,19 @@ def test_platforms_are_named_as_the_lock_files_are():
 def test_the_lock_files_of_the_repository_are_found_and_say_how_much_they_fetch():
     locks = lock_files(Path(__file__).parents[2])
     assert all(download_bytes(path) > 50_000_000 for paths in locks.values() for path in paths)
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (
+            "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate is not yet valid",
+            "Set date and time",
+        ),
+        ("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: certificate has expired", "Set date and time"),
+        ("NewConnectionError: Failed to establish a new connection", "Check the connection"),
+    ],
+)
+def test_a_clock_that_is_wrong_is_not_mistaken_for_a_bad_connection(install, said, told):
+    with pytest.raises(ClientError, match=told):
+        install._explain(install_module._Output(1, f"WARNING: Retrying\nERROR: {said}\n"))

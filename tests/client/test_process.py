@@ -122,6 +122,34 @@ def test_the_data_folder_follows_the_platform(tmp_path, monkeypatch):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="asks the C library of Linux")
+def test_threads_share_two_heaps():
+    code = f"""
+import sys
+import threading
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import fake_engine
+from espalier.engine import machine
+machine.share_heaps()
+import numpy as np
+heaps, ready = set(), threading.Barrier(8)
+def allocate():
+    ready.wait()
+    # A heap of a thread lies in 64 MiB of its own.
+    heaps.update([np.ones(4096, np.uint8).ctypes.data >> 26 for _ in range(100)])
+    ready.wait()
+threads = [threading.Thread(target=allocate) for _ in range(8)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(len(heaps))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    # The first heap may lie across a border.
+    assert int(done.stdout) <= 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks the C library of Linux")
 def test_memory_that_is_free_goes_back_to_the_system():
     code = f"""
 import subprocess

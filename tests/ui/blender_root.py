@@ -70,6 +70,8 @@ DROP = [
     "./usr/share/bug/*",
     "./usr/include/*",
 ]
+# Of all translations only this one, for pictures of the extension in German among Blender's own words.
+GERMAN = "./usr/share/locale/de/LC_MESSAGES/blender.mo"
 NOT_SHARED = {
     "bin",
     "sbin",
@@ -164,7 +166,23 @@ def quiet(cmd, env):
     return p.stdout
 
 
+def add_german(suite, root):
+    """Unpack Blender's own German unless it is there. Where the archive has gone, Blender has only the extension's."""
+    archives = sorted((ROOTS / f".apt-{suite}/var/cache/apt/archives").glob("blender-data_*.deb"))
+    if (root / GERMAN).exists() or not archives:
+        return
+    source = subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archives[-1])], stdout=subprocess.PIPE)
+    subprocess.run(["tar", "-C", str(root), "--no-same-owner", "-xf", "-", GERMAN], stdin=source.stdout)
+    source.wait()
+
+
 def setup(suite, update=False):
+    root = set_up_root(suite, update)
+    add_german(suite, root)
+    return root
+
+
+def set_up_root(suite, update):
     root, want = ROOTS / suite, hashlib.sha1(" ".join(SUITES[suite] + DROP).encode()).hexdigest()
     mark = root / ".blender-root.json"
 

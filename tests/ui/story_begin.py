@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """First half of the story: the zip is dropped on Blender, the panel set up, an object made, another one cancelled."""
 
+import contextlib
 import importlib
 import os
+import signal
 from pathlib import Path
 
 import bpy
@@ -87,6 +89,8 @@ def make_room(ui, found):
 def look_at_advanced(ui, found):
     """Open Advanced, look, and close it again."""
     header = yield from open_section(ui, "advanced_panel", "_draw_value", 2)
+    planning = extension_session().planning
+    yield from until(lambda: planning.plan is not None, "the engine did not say whether it has FP8", 120)
     yield from away(ui)
     yield from settled(ui)
     shot(ui, "story-21-advanced")
@@ -118,27 +122,38 @@ def generate(ui, found):
     shot(ui, "story-08-made")
 
 
+@contextlib.contextmanager
+def engine_held(session):
+    """Have the engine stand still meanwhile: without a graphics card it is done sooner than Blender has drawn."""
+    engine = session.queue.engine._link.process.pid
+    os.kill(engine, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(engine, signal.SIGCONT)
+
+
 def watch_previews(ui, found):
     """Take a picture of each live preview; nothing of it may be in the file. Ends when the object stands."""
     session = extension_session()
-    live_view = importlib.import_module(f"{MODULE}.addon.live_view").live_view
     before, seen, meshes = set(bpy.data.objects.keys()), [], len(bpy.data.meshes)
     names = {"live-structure.npz": "05-voxels", "live-shape.npz": "06-clay", "live-material.npz": "07-materials"}
+    live_view = importlib.import_module(f"{MODULE}.addon.live_view").live_view
 
-    def drawn():
-        # A new one is read in pieces, while the one before is still drawn.
-        return live_view.shown if live_view._reading is None and live_view._batch is not None else None
+    def is_drawn():
+        return live_view.shown == session.current().live and live_view._reading is None and live_view._batch is not None
 
     while not at_rest():
-        yield 0.05
-        file = drawn()
-        if file is None or file.name in seen:
+        yield 0.02
+        job = session.current()
+        if job is None or job.live is None or job.live.name in seen:
             continue
-        yield 0.2
-        if drawn() == file:
-            shot(ui, f"story-{names[file.name]}")
-            seen.append(file.name)
-            assert set(bpy.data.objects.keys()) == before and len(bpy.data.meshes) == meshes
+        with engine_held(session):
+            yield from until(is_drawn, f"{job.live.name} is not drawn", 15)
+            yield 0.2
+            seen.append(job.live.name)
+            shot(ui, f"story-{names[seen[-1]]}")
+        assert set(bpy.data.objects.keys()) == before and len(bpy.data.meshes) == meshes
     assert not session.message.is_error, session.message
     assert live_view.shown is None
     found["previews"] = seen
@@ -150,8 +165,9 @@ def cancel(ui, found):
     before = sorted(bpy.data.objects.keys())
     yield from press(ui, "espalier.generate")
     yield from until(lambda: session.current() is not None and session.current().live, "nothing was shown", 120)
-    yield from press(ui, "espalier.cancel", smallest=True)
-    yield from away(ui)
+    with engine_held(session):
+        yield from press(ui, "espalier.cancel", smallest=True)
+        yield from away(ui)
     yield from until(lambda: session.current() is None, "the job goes on though it was cancelled")
     found["cancelled"] = session.message.text
     assert sorted(bpy.data.objects.keys()) == before

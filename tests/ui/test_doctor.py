@@ -25,4 +25,4 @@ def test_extension_without_an_engine_says_how_to_get_one(newest):
     done = newest.run("--command", "espalier", "doctor", check=False)
     assert done.returncode == 1
     assert "engine not installed" in done.stdout
-    assert "Press Install Engine" in done.stderr
+    assert "Run the command “install”" in done.stderr

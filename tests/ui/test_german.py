@@ -2,10 +2,11 @@
 """The real Blender, set to German, shows the extension in German, and English again without it."""
 
 import json
+import shutil
 
 import pytest
 
-from .conftest import HERE
+from .conftest import HERE, ROOT
 
 ENGLISH = ["Generate", "Lock Seed", "Fine", "Texture", "Cancel every job that has not begun"]
 GERMAN = [
@@ -46,3 +47,22 @@ def test_the_dictionary_comes_and_goes_with_the_extension(found):
 
 def test_who_wants_the_interface_in_english_has_it(found):
     assert found["not the interface"] == "Lock Seed" and found["back"] == ENGLISH
+
+
+def test_the_panel_stands_in_german_among_blenders_own_words(newest, engine_python, image):
+    out = newest.folder / "german-shots"
+    out.mkdir()
+    environment = {
+        "ESPALIER_SHOTS": str(out),
+        "ESPALIER_TEST_PYTHON": engine_python,
+        "ESPALIER_TEST_IMAGE": str(image),
+        "ESPALIER_STORY_IMAGES": str(image.parent),
+    }
+    # High enough for all sections.
+    newest.window(HERE / "walk_german.py", out / "end.png", size="1600x1500", **environment)
+    # Kept for people to look at.
+    shutil.copytree(out, ROOT / "build" / "screenshots" / "german", dirs_exist_ok=True)
+    found = json.loads((out / "found.json").read_text())
+    if found["own"] == ["Location", "Scene Collection"]:
+        pytest.skip("this Blender was set up without its own translations")
+    assert found["own"] == ["Position", "Szenensammlung"]

@@ -50,14 +50,14 @@ TOLD = {
         "Das Python der Engine, {0}, lässt sich nicht starten. Ein anderes wählen oder „Engine installieren“ drücken."
     ),
     # Files and folders
-    "The disk that holds {0} is full. Free some space, or choose another data folder in the preferences.": (
-        "Der Datenträger mit {0} ist voll. Platz schaffen oder in den Einstellungen einen anderen Datenordner wählen."
+    "The disk that holds {0} is full. Free some space, or choose another folder.": (
+        "Der Datenträger mit {0} ist voll. Platz schaffen oder einen anderen Ordner wählen."
     ),
-    "Espalier may not write in {0}. Allow it, or choose another data folder in the preferences.": (
-        "Espalier darf in {0} nicht schreiben. Es erlauben oder in den Einstellungen einen anderen Datenordner wählen."
+    "Espalier may not write in {0}. Allow it, or choose another folder.": (
+        "Espalier darf in {0} nicht schreiben. Es erlauben oder einen anderen Ordner wählen."
     ),
-    "The folder {0} cannot be used: {1}. Choose another data folder.": (
-        "Der Ordner {0} ist nicht benutzbar: {1}. Einen anderen Datenordner wählen."
+    "The folder {0} cannot be used: {1}. Choose another one.": (
+        "Der Ordner {0} ist nicht benutzbar: {1}. Einen anderen wählen."
     ),
     "The job failed.": "Der Auftrag ist fehlgeschlagen.",
     "{0} is not a job of {1}; nothing was deleted.": "{0} ist kein Auftrag aus {1}; nichts wurde gelöscht.",
@@ -79,8 +79,8 @@ TOLD = {
     "Checking": "Prüfen",
     "Making a first object": "Ein erstes Objekt wird gemacht",
     "Installed": "Installiert",
-    "Press Install Engine again; what was downloaded is kept.": (
-        "„Engine installieren“ noch einmal drücken; was heruntergeladen wurde, bleibt erhalten."
+    "Install the engine again; what was downloaded is kept.": (
+        "Die Engine noch einmal installieren; was heruntergeladen wurde, bleibt erhalten."
     ),
     "The environment could not be made. {0}": "Die Umgebung ließ sich nicht anlegen. {0:told}",
     "The new engine does not run. {0}": "Die neue Engine läuft nicht. {0:told}",
@@ -89,8 +89,8 @@ TOLD = {
         "Kein Python gefunden, das die Engine anlegen kann. Python {0} installieren und noch einmal versuchen."
     ),
     "Blender's own Python is {0}.": "Blenders eigenes Python ist {0}.",
-    "The old engine is in use. Close other Blenders, then press Install Engine again.": (
-        "Die alte Engine ist in Gebrauch. Andere Blender schließen und „Engine installieren“ noch einmal drücken."
+    "The old engine is in use. Close other Blenders, then install the engine again.": (
+        "Die alte Engine ist in Gebrauch. Andere Blender schließen und die Engine noch einmal installieren."
     ),
     "Another Blender is installing the engine. Wait until it is done.": (
         "Ein anderes Blender installiert die Engine. Warten, bis es fertig ist."
@@ -104,14 +104,17 @@ TOLD = {
     "A package is not the one that Espalier was made with, and was refused. Try again later.": (
         "Ein Paket ist nicht das, mit dem Espalier gemacht wurde, und wurde abgelehnt. Später noch einmal versuchen."
     ),
-    "The disk that holds {0} is full. Free some space, then press Install Engine again.": (
-        "Der Datenträger mit {0} ist voll. Platz schaffen und „Engine installieren“ noch einmal drücken."
+    "The disk that holds {0} is full. Free some space, then install the engine again.": (
+        "Der Datenträger mit {0} ist voll. Platz schaffen und die Engine noch einmal installieren."
     ),
     "Espalier may not write in {0}. Allow it, then try again.": (
         "Espalier darf in {0} nicht schreiben. Es erlauben und noch einmal versuchen."
     ),
     "The package lacks a part of the engine for this Python. Download the package again.": (
         "Dem Paket fehlt ein Teil der Engine für dieses Python. Das Paket noch einmal herunterladen."
+    ),
+    "By this computer's clock a certificate of the download is not valid. Set date and time. {0}": (
+        "Nach der Uhr dieses Rechners gilt ein Zertifikat des Downloads nicht. Datum und Uhrzeit stellen. {0:told}"
     ),
     "The engine could not be downloaded. Check the connection. {0}": (
         "Die Engine ließ sich nicht herunterladen. Die Verbindung prüfen. {0:told}"

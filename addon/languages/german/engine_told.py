@@ -15,8 +15,8 @@ TOLD = {
     "The disk that holds {0} is full. Free some space, then run the job again.": (
         "Der Datenträger mit {0} ist voll. Platz schaffen und den Auftrag wiederholen."
     ),
-    "Espalier may not use {0}. Allow it, or choose another data folder.": (
-        "Espalier darf {0} nicht benutzen. Es erlauben oder einen anderen Datenordner wählen."
+    "Espalier may not use {0}. Allow it, or choose another folder.": (
+        "Espalier darf {0} nicht benutzen. Es erlauben oder einen anderen Ordner wählen."
     ),
     "There is not enough memory for this job. Close other programs, or choose a lower quality.": (
         "Der Speicher reicht für diesen Auftrag nicht. Andere Programme schließen oder eine niedrigere Qualität wählen."
@@ -287,14 +287,15 @@ TOLD = {
     "Of 8-bit weights and FP8 only one can be had: switch one of them off.": (
         "Von 8-Bit-Gewichten und FP8 geht nur eines: eines von beiden ausschalten."
     ),
-    "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer: switch it off on this computer.": (
-        "FP8 braucht eine NVIDIA-Grafikkarte der Reihe RTX 40, H100 oder neuer: auf diesem Rechner ausschalten."
+    "{0}: switch it off.": "{0:told}: ausschalten.",
+    "FP8 needs an NVIDIA graphics card of the RTX 40 series, H100 or newer": (
+        "FP8 braucht eine NVIDIA-Grafikkarte der Reihe RTX 40, H100 oder neuer"
     ),
-    "This graphics card is too old for FP8, which came with the RTX 40 series and H100: switch it off.": (
-        "Diese Grafikkarte ist zu alt für FP8, das mit der Reihe RTX 40 und H100 kam: ausschalten."
+    "This graphics card is too old for FP8, which came with the RTX 40 series and H100": (
+        "Diese Grafikkarte ist zu alt für FP8, das mit der Reihe RTX 40 und H100 kam"
     ),
-    "FP8 does not work with this graphics card and this version of torch: switch it off.": (
-        "FP8 läuft mit dieser Grafikkarte und dieser Fassung von torch nicht: ausschalten."
+    "FP8 does not work with this graphics card and this version of torch": (
+        "FP8 läuft mit dieser Grafikkarte und dieser Fassung von torch nicht"
     ),
     "The setting {0} is {1}, which is neither true nor false.": "Der Wert {0} ist {1}, weder wahr noch falsch.",
     "The setting lods should be a list of at most {0} shares, for example 0.5 and 0.25.": (
@@ -316,9 +317,28 @@ TOLD = {
     "The object keeps {0} faces, more than the {1} asked for: its pieces and open rims need them.": (
         "Das Objekt behält {0} Flächen, mehr als die verlangten {1}: seine Teile und offenen Ränder brauchen sie."
     ),
-    "The version of {0} keeps {1} faces: the borders of the charts on the maps need them.": (
-        "Die Stufe {0} behält {1} Flächen: die Ränder der UV-Inseln brauchen sie."
+    "LOD{0}, asked for with {1} % of the faces, keeps {2}: the borders of the charts on the maps need them.": (
+        "LOD{0}, mit {1} % der Flächen verlangt, behält {2}: die Ränder der UV-Inseln brauchen sie."
     ),
+    "Loose crumbs were taken away: {0}. The repair “as generated” keeps them.": (
+        "Lose Krümel wurden entfernt: {0}. Die Reparatur „Wie erzeugt“ behält sie."
+    ),
+    "Small pieces were taken away to get to {0} faces: {1}. More faces keep them.": (
+        "Kleine Teile wurden entfernt, um auf {0} Flächen zu kommen: {1}. Mehr Flächen behalten sie."
+    ),
+    "{0} of the surface could not be unfolded and was projected from six sides: more seams show.": (
+        "{0} der Oberfläche ließen sich nicht abwickeln und wurden von sechs Seiten projiziert: mehr Nähte sind zu "
+        "sehen."
+    ),
+    "The UV islands fill the maps badly, so that they look coarse: choose larger textures.": (
+        "Die UV-Inseln füllen die Texturen schlecht, daher wirken sie grob: größere Texturen wählen."
+    ),
+    "The {0} UV islands lie too close together on the maps, so that colours may bleed at a distance: choose larger "
+    "textures.": (
+        "Die {0} UV-Inseln liegen auf den Texturen zu dicht beisammen, sodass Farben aus der Ferne verlaufen können: "
+        "größere Texturen wählen."
+    ),
+    "Compiling for this computer, once": "Wird einmalig für diesen Rechner kompiliert",
     # Voxels
     "The voxel values do not fit their coordinates or the positions asked for.": (
         "Die Voxelwerte passen nicht zu ihren Koordinaten oder den gefragten Orten."

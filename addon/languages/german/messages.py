@@ -36,6 +36,10 @@ WORDS = {
     "{name}: textured, seed {seed}{took}.": "{name}: texturiert, Startwert {seed}{took}.",
     "{name}: {made}, seed {seed}{took}": "{name}: {made}, Startwert {seed}{took}",
     "{name}: {made}, seed {seed}": "{name}: {made}, Startwert {seed}",
+    "“{name}”, which is the same, stands there already: move the 3D cursor, or choose another seed.": (
+        "Dort steht schon „{name}“, das gleich ist: den 3D-Cursor bewegen oder einen anderen Startwert wählen."
+    ),
+    "It stands inside “{name}”, which hides it.": "Es steht in „{name}“ und ist davon verdeckt.",
     "{faces:,} faces and {count} LODs": "{faces:,} Flächen und {count} LODs",
     "{faces:,} faces": "{faces:,} Flächen",
     "{name}: finished again, {made}{took}.": "{name}: neu fertiggestellt, {made}{took}.",
@@ -71,13 +75,14 @@ WORDS = {
     "Other images are being read. Try again in a moment.": (
         "Gerade werden andere Bilder gelesen. Gleich noch einmal versuchen."
     ),
+    "This object is not here any more.": "Dieses Objekt ist nicht mehr da.",
     "Nothing was kept of this job.": "Von diesem Auftrag ist nichts übrig.",
     "Nothing was fetched: agree to the licences first.": (
         "Nichts wurde heruntergeladen: zuerst den Lizenzen zustimmen."
     ),
     "{name} cannot be opened. Choose another file.": "{name} lässt sich nicht öffnen. Eine andere Datei wählen.",
-    "{name} is no still image. Choose a PNG, JPEG, WebP, TIFF or EXR file.": (
-        "{name} ist kein Standbild. Eine PNG-, JPEG-, WebP-, TIFF- oder EXR-Datei wählen."
+    "{name} cannot be read as a still image. Choose a PNG, JPEG, WebP, TIFF or EXR file.": (
+        "{name} ist nicht als Standbild lesbar. Eine PNG-, JPEG-, WebP-, TIFF- oder EXR-Datei wählen."
     ),
     "The image of this result is no longer there. The panel keeps the one it has.": (
         "Das Bild dieses Ergebnisses ist nicht mehr da. Das Panel behält sein jetziges."

@@ -35,6 +35,7 @@ OPERATORS = {
     "Not Now": "Jetzt nicht",
     "Open Image": "Bild öffnen",
     "Open Log": "Protokoll",
+    "Dismiss": "Ausblenden",
     "Paste Image": "Bild einfügen",
     "Pause": "Anhalten",
     "Place": "Platzieren",
@@ -43,9 +44,14 @@ OPERATORS = {
     "Remove Model": "Modell entfernen",
     "Restart Engine": "Engine neu starten",
     "Retry": "Wiederholen",
+    "Another Image": "Anderes Bild",
+    "Another Seed": "Neu würfeln",
     "Run": "Ausführen",
     "Run Self-Test": "Selbsttest starten",
     "Show Folder": "Ordner zeigen",
+    "Show Textures": "Texturen zeigen",
+    "Show Colours": "Farben zeigen",
+    "Hide Object": "Objekt verbergen",
     "Stop Engine": "Engine beenden",
     "Take Its Settings": "Dessen Werte übernehmen",
     "Texture": "Texturieren",
@@ -66,6 +72,12 @@ WORDS = {
     ),
     "Put the finished texture on its object or a copy of it, as a new material in all its slots": (
         "Die fertige Textur auf ihr Objekt oder eine Kopie davon legen, als neues Material in allen seinen Slots"
+    ),
+    "Show the colours of what was made in this viewport, where Solid view gives it their mean": (
+        "In dieser Ansicht die Farben des Erzeugten zeigen, wo „Solide“ ihm deren Mittel gibt"
+    ),
+    "Hide the object in which the new one stands. Alt H shows hidden objects again": (
+        "Das Objekt verbergen, in dem das neue steht. Alt H zeigt Verborgenes wieder"
     ),
     "Put the finished object into the scene at the 3D cursor": "Das fertige Objekt am 3D-Cursor in die Szene setzen",
     "Stop making this object. Pressed again after five seconds, it ends the engine too": (
@@ -123,6 +135,9 @@ WORDS = {
     "Open a picture of one object from a file": "Ein Bild eines einzelnen Objekts aus einer Datei öffnen",
     "Open what the engine wrote down, with the technical cause of a failure": (
         "Öffnen, was die Engine aufgezeichnet hat, mit der technischen Ursache eines Fehlers"
+    ),
+    "Take these messages out of the panel. Jobs and results stay as they are": (
+        "Diese Meldungen aus dem Panel nehmen. Aufträge und Ergebnisse bleiben, wie sie sind"
     ),
     "Show the preferences of Espalier: engine, data folder, models": (
         "Die Einstellungen von Espalier zeigen: Engine, Datenordner, Modelle"

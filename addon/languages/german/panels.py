@@ -6,7 +6,7 @@ WORDS = {
     "Finish Presets": "Voreinstellungen",
     "Advanced Presets": "Erweiterte Voreinstellungen",
     "Quality": "Qualität",
-    "Grid of 64": "Raster von 64",
+    "Coarse": "Grob",
     "{name} does not fit: it needs {needed:.1f} GB at once, and this card has {there:.1f} GB": (
         "{name} passt nicht: braucht {needed:.1f} GB auf einmal, und diese Karte hat {there:.1f} GB"
     ),
@@ -22,6 +22,10 @@ WORDS = {
     ),
     "{there:.0f} GB of memory: it fits, in {takes:.1f} GB": "{there:.0f} GB Speicher: passt, in {takes:.1f} GB",
     "Texture {name}": "{name} texturieren",
+    "Hide “{name}”": "„{name}“ verbergen",
+    "Nothing that was made has other colours than this viewport shows": (
+        "Nichts Erzeugtes hat andere Farben, als diese Ansicht zeigt"
+    ),
     "Texture {count} Objects": "{count} Objekte texturieren",
     "Simple shapes. For photographs, use TRELLIS.2-4B.": "Einfache Formen. Für Fotos TRELLIS.2-4B verwenden.",
     "Photographs and detailed objects.": "Fotos und detailreiche Objekte.",
@@ -33,8 +37,8 @@ WORDS = {
     "About {duration}, as before": "Etwa {duration}, wie zuvor",
     "About {duration}, {size:.1f} GB, as before": "Etwa {duration}, {size:.1f} GB, wie zuvor",
     # What is going on
-    "There is no engine yet. It makes the objects, on this computer; nothing leaves it.": (
-        "Es gibt noch keine Engine. Sie erzeugt die Objekte, auf diesem Rechner; nichts verlässt ihn."
+    "There is no engine yet. It makes the objects on this computer: your images never leave it.": (
+        "Es gibt noch keine Engine. Sie erzeugt die Objekte auf diesem Rechner: kein Bild verlässt ihn."
     ),
     "It is fetched once, for which Blender has to be allowed to go online.": (
         "Sie wird einmal heruntergeladen; dafür muss Blender online gehen dürfen."
@@ -79,6 +83,7 @@ WORDS = {
         "Ein Entwurf behält alle Flächen und hat keine Texturen. „Neu fertigstellen“ macht ein fertiges Objekt daraus"
     ),
     "A draft is not mended": "Ein Entwurf wird nicht repariert",
+    "As Suggested": "Wie empfohlen",
     "repair as suggested": "Reparatur wie empfohlen",
     "draft": "Entwurf",
     "at most {faces:,} faces": "höchstens {faces:,} Flächen",

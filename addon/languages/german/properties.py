@@ -114,8 +114,9 @@ WORDS = {
     "Model": "Modell",
     "What turns the image into an object": "Was aus dem Bild ein Objekt macht",
     "Starter": "Einstieg",
-    "The small model that comes with Espalier: simple shapes, within a minute on any computer": (
-        "Das kleine Modell, das Espalier mitbringt: einfache Formen, auf jedem Rechner in einer Minute"
+    "The small model that comes with Espalier: simple shapes on a grid of 64, within a minute on any computer": (
+        "Das kleine Modell, das Espalier mitbringt: einfache Formen auf einem Raster von 64, auf jedem Rechner in "
+        "einer Minute"
     ),
     "The published model, for photographs and detail. Needs its weights and a graphics card": (
         "Das veröffentlichte Modell, für Fotos und Details. Braucht seine Gewichte und eine Grafikkarte"
