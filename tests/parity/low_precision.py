@@ -8,7 +8,8 @@ only attention is more exact than it there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from unittest.mock import patch
 
 import torch
@@ -17,15 +18,17 @@ from espalier.engine.models import attention
 from espalier.engine.models.float8 import Float8Linear
 from espalier.engine.models.quantised import QuantisedLinear, quantise_torso
 from espalier.engine.models.transformer import FlowTransformer
-from torch import Tensor
+from torch import Tensor, nn
 
 from .case import Case
 from .networks import build, cast
 
 Run = Callable[[], Tensor]
 
-SAME_MAX, SAME_MEAN = 1e-2, 3e-4
-"""With the reference's attention all bits agree; a processor that multiplies bfloat16 in another way moves a few."""
+SAME_MAX, SAME_MEDIAN = 1e-2, 1e-5
+"""With the reference's attention and modulation all bits agree. A processor that sums in another order rounds a few
+values to the neighbouring bfloat16, which moves the tokens they belong to and no others: most places stay the same to
+float32. Another attention moves every place, the median by 2e-3."""
 
 
 EIGHT_BITS: dict[str, tuple[type[QuantisedLinear], float]] = {
@@ -50,6 +53,24 @@ def explicit(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
     return (scores.softmax(-1) @ v).transpose(1, 2).flatten(2)
 
 
+@contextmanager
+def recorded_modulation(case: Case, model: FlowTransformer) -> Iterator[None]:
+    """Give the blocks the recorded modulation: processors differ in the last bits of the time's cosines, and a value
+    of the modulation that is rounded the other way moves every token.
+    """
+
+    def replace(module: nn.Module, given: tuple[Tensor, ...], modulation: Tensor) -> Tensor:
+        recorded = case.recorded("mid.adaLN").reshape(modulation.shape)
+        torch.testing.assert_close(modulation, recorded, rtol=1e-5, atol=1e-5)
+        return recorded
+
+    handle = model.adaLN_modulation.register_forward_hook(replace)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
 def compare_bfloat16(case: Case, model: FlowTransformer, run: Run, output: str, kernel: Callable[..., Tensor]) -> None:
     """Compare ``lowp.bf16.<output>``: as it runs, with the attention it was recorded with, and how far it is from
     float32, with and without bfloat16 arithmetic, in comparison with the reference.
@@ -59,9 +80,9 @@ def compare_bfloat16(case: Case, model: FlowTransformer, run: Run, output: str, 
     cast(case, model)
     ours = run()
     case.loosely(name, ours)
-    with patch.object(attention, "attend", kernel):
+    with patch.object(attention, "attend", kernel), recorded_modulation(case, model):
         distance = (run() - recorded).abs()
-    close = distance.mean().item() < SAME_MEAN
+    close = distance.median().item() < SAME_MEDIAN < (ours - recorded).abs().median().item() / 100
     case.record(f"{name}, with its attention", distance.max().item(), SAME_MAX, "it differs in most places", close)
     theirs = mean_square(recorded - exact)
     case.record(f"{name}, mean square from float32", mean_square(ours - exact), 1.5 * theirs)
