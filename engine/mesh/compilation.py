@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compiled loops of the finishing: how they are compiled, and what there is where numba is missing."""
+"""Compiled loops of the finishing: who is told of compiling, all cores at work, and what there is without numba."""
 
 from __future__ import annotations
 
@@ -16,20 +16,6 @@ import numpy as np
 
 PORTION = 1 << 16
 """Rows that one thread works through at a time: a constant, so that results are the same for any number of threads."""
-
-
-def compiled(function: Callable) -> Callable:
-    """Compile at the first call, and keep the result for later processes where there is a folder for it.
-
-    For one thread and without fast-math, so that the same input gives the same bits everywhere; other threads
-    (``in_portions``, the heartbeat) run on meanwhile. Raises ImportError where numba is missing.
-    """
-    from numba import njit
-
-    try:
-        return njit(error_model="numpy", nogil=True, cache=True)(function)
-    except RuntimeError:
-        return njit(error_model="numpy", nogil=True)(function)
 
 
 @functools.cache

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compilation import compiled
+from ..kernels.compiled_loops import compiled
 
 LEAF = 4
 """Triangles that are tried one by one."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compilation import compiled
+from ..kernels.compiled_loops import compiled
 from .flatten import FLAT, INERTIA, ITERATIONS, LARGEST_WEIGHT, LEAST_WEIGHT, UNTANGLE_ROUNDS, UNTANGLE_STEPS
 
 # Charts whose band is wider than this on average are left: a general sparse solver is quicker.

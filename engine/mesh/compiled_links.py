@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compilation import compiled
+from ..kernels.compiled_loops import compiled
 
 # Vertices of more faces are left alone, and none of more than half as many is made.
 MOST_CORNERS = 64

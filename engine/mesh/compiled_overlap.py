@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .compilation import compiled
+from ..kernels.compiled_loops import compiled
 
 
 @compiled

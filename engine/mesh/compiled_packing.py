@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.compiled_loops import compiled
 from . import raster
-from .compilation import compiled
 
 # A hair more than what the rasteriser covers: rounding must not make it cover more than was reserved.
 REACH = raster.REACH + 1e-4

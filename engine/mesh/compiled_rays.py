@@ -18,7 +18,7 @@ from numba.core.cpu import CPUContext
 from numba.core.typing import BaseContext, Signature
 from numba.extending import intrinsic
 
-from .compilation import compiled
+from ..kernels.compiled_loops import compiled
 
 WIDTH = 8
 ROW = 64

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from ..kernels.compiled_loops import compiled
 from .collapse import HOLD
 from .collapse_rounds import SMALLEST_SHAPE, SMALLEST_TURN
-from .compilation import compiled
 from .compiled_links import MOST_CORNERS, RIM, next_corner, previous_corner
 
 

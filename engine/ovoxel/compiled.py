@@ -7,26 +7,16 @@ numpy. No fast-math anywhere: every sum and product is rounded as torch rounds i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numba import njit
 
+from ..kernels.compiled_loops import compiled
 from .crossings import ROUNDING
 from .overlap import MARGIN
 
 _FIRST_HITS = 1 << 18
 
 
-def _loop(function: Callable) -> Callable:
-    """Compile at the first call, and keep the result for later processes where there is a folder for it."""
-    try:
-        return njit(error_model="numpy", cache=True)(function)
-    except RuntimeError:
-        return njit(error_model="numpy")(function)
-
-
-@_loop
+@compiled
 def cross_axis(
     triangles: np.ndarray, number: int, shape: np.ndarray, size: np.ndarray, axis: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -95,17 +85,17 @@ def cross_axis(
     return cell[:, :hits].copy(), triangle[:hits].copy(), point[:, :hits].copy()
 
 
-@_loop
+@compiled
 def _block(x: int, y: int, z: int, by: int, bz: int) -> int:
     return ((x >> 3) * by + (y >> 3)) * bz + (z >> 3)
 
 
-@_loop
+@compiled
 def _inner(x: int, y: int, z: int) -> int:
     return ((x & 7) << 6) | ((y & 7) << 3) | (z & 7)
 
 
-@_loop
+@compiled
 def mark_blocks(cell: np.ndarray, axis: int, blocks: np.ndarray, used: np.ndarray) -> None:
     """``VoxelTable._allocate``, for the four voxels around each crossed edge."""
     step_u, step_w = (axis + 1) % 3, (axis + 2) % 3
@@ -117,7 +107,7 @@ def mark_blocks(cell: np.ndarray, axis: int, blocks: np.ndarray, used: np.ndarra
             used[_block(x, y, z, blocks[1], blocks[2])] = True
 
 
-@_loop
+@compiled
 def around_edges(
     cell: np.ndarray, axis: int, blocks: np.ndarray, slot: np.ndarray, rows: np.ndarray, found: np.ndarray, mark: bool
 ) -> None:
@@ -138,7 +128,7 @@ def around_edges(
                 found[corner, hit] = rows[place]
 
 
-@_loop
+@compiled
 def number_voxels(occupied: np.ndarray, blocks: np.ndarray, rows: np.ndarray) -> np.ndarray:
     """Number the marked voxels in lexicographic order; their coordinates int64 [N, 3]. ``VoxelTable.of_cells``."""
     count = 0
@@ -175,7 +165,7 @@ def number_voxels(occupied: np.ndarray, blocks: np.ndarray, rows: np.ndarray) ->
     return coords
 
 
-@_loop
+@compiled
 def _add_plane(sums: np.ndarray, row: int, plane: np.ndarray, x: float, y: float, z: float) -> float:
     """Add the six entries of A; the distance of the voxel's corner (x, y, z) to the plane."""
     for entry in range(6):
@@ -183,7 +173,7 @@ def _add_plane(sums: np.ndarray, row: int, plane: np.ndarray, x: float, y: float
     return ((plane[9] - plane[6] * x) - plane[7] * y) - plane[8] * z
 
 
-@_loop
+@compiled
 def add_crossings(
     sums: np.ndarray,
     count: np.ndarray,
@@ -213,7 +203,7 @@ def add_crossings(
             count[row] += 1
 
 
-@_loop
+@compiled
 def add_overlaps(
     sums: np.ndarray,
     triangles: np.ndarray,
@@ -322,7 +312,7 @@ def add_overlaps(
                                 sums[row, 6 + c] += plane[6 + c] * offset
 
 
-@_loop
+@compiled
 def quads(
     coords: np.ndarray,
     intersected: np.ndarray,

@@ -5,7 +5,8 @@ import importlib.util
 import sys
 
 import pytest
-from espalier.engine.mesh.compilation import announcing, compiled
+from espalier.engine.kernels.compiled_loops import compiled
+from espalier.engine.mesh.compilation import announcing
 
 
 @pytest.fixture

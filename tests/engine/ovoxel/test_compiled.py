@@ -63,7 +63,8 @@ def test_more_triangles_than_are_taken_at_once_change_nothing(monkeypatch):
 
 def test_torch_converts_where_numba_is_missing(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "espalier.engine.ovoxel.compiled", raising=False)
+    for module in ("kernels.compiled_loops", "ovoxel.compiled"):
+        monkeypatch.delitem(sys.modules, f"espalier.engine.{module}", raising=False)
     monkeypatch.delattr(sys.modules["espalier.engine.ovoxel"], "compiled", raising=False)
     use_compiled(monkeypatch, True)
     compilation.loops.cache_clear()
