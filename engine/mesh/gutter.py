@@ -18,8 +18,8 @@ GUTTER = 16
 # Rows searched together on the processor: temporaries of this size stay in its cache.
 _ROWS = 128
 
-# No texel is that far away.
-_NOWHERE = 1 << 29
+# Further than any texel of the widest gutter; with the square of its width on top still an int32.
+_NOWHERE = 1 << 30
 
 
 def fill_gutter(images: Sequence[np.ndarray], covered: np.ndarray, width: int = GUTTER) -> None:

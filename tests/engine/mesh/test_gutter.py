@@ -40,6 +40,18 @@ def test_uncovered_texels_take_the_upper_left_of_their_nearest_and_the_rest_the_
             assert (filled[tuple(texel)] == image[tuple(places[np.argmin(gap)])]).all()
 
 
+@pytest.mark.parametrize("width", [90, 120])
+def test_the_widest_gutters_are_round_too(width):
+    image, covered = np.zeros((300, 300, 1), np.uint8), np.zeros((300, 300), bool)
+    for place, value in ((0, 100), (299, 200)):
+        image[place, place], covered[place, place] = value, True
+    fill_gutter([image], covered, width)
+    row, column = np.mgrid[:300, :300]
+    # Further apart than twice the width: no texel is near both.
+    near = [(row - at) ** 2 + (column - at) ** 2 <= width**2 for at in (0, 299)]
+    assert (image[..., 0] == np.select(near, [100, 200], 150)).all()
+
+
 def test_all_images_are_filled_from_the_same_texels():
     image, covered = image_and_mask(64, 0.01, channels=4)
     wide, narrow = image.copy(), image[..., :1].copy()
