@@ -39,13 +39,19 @@ def sealed(data):
 
 
 def generate(job, report, cancelled):
-    """Work in four stages of some steps each, and write a sealed file after each."""
+    """Work in four stages of some steps each, and write a sealed file after each.
+
+    In the stage that ``hold`` names it stays until the job folder has a file "go on", or is gone.
+    """
     settings = job.request()["settings"]
     data = job.file(job.request()["input"]).read_bytes()
     for stage in STAGES:
         for step in range(settings.get("steps", 3)):
             report(stage, step, settings.get("steps", 3))
             time.sleep(settings.get("pause", 0.01))
+        while stage == settings.get("hold") and job.path.exists() and not job.file("go on").exists():
+            report(stage, 0, settings.get("steps", 3))
+            time.sleep(0.01)
         job.write_bytes(f"{stage}.bin", sealed(data * settings.get("copies", 1)))
         job.save_random_state(stage, stage.encode() * 100)
         report.preview(stage, f"{stage}.bin")

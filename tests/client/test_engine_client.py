@@ -30,7 +30,7 @@ def run(queue, job, seconds=240.0):
 
 @pytest.mark.parametrize("stage", ["prepare", "structure", "shape", "finish"])
 def test_killed_at_a_stage_the_job_fails_and_the_next_one_starts_it_again(queue, order, store, stage):
-    job = queue.add(order(steps=5, pause=0.03))
+    job = queue.add(order(steps=2, hold=stage))
     reach(queue, job, stage)
     first = pid_of(queue.engine)
     os.kill(first, signal.SIGKILL)
@@ -40,6 +40,7 @@ def test_killed_at_a_stage_the_job_fails_and_the_next_one_starts_it_again(queue,
     stored = store.read(job.folder)
     assert stored.state == "failed" and stored.problem.sentence == job.problem.sentence
     assert_no_half_files(job.folder)
+    (job.folder / "go on").touch()
     again = queue.add(stored)
     assert run(queue, again).state == "finished"
     assert pid_of(queue.engine) != first
@@ -106,23 +107,24 @@ def test_an_engine_of_another_version_is_refused(store, order, extension, client
     assert job.problem.code == "version_mismatch" and not queue.engine.running
 
 
-def test_it_is_not_started_twice_within_five_seconds(extension, tmp_path):
+def test_it_is_not_started_twice_within_five_seconds(extension, tmp_path, monkeypatch):
     engine = engine_module.EngineClient(Path(sys.executable), extension("pass"), tmp_path / "engine.log")
-    starts = []
+    starts, start = [], engine_module.start_engine
+
+    def noted(*arguments):
+        starts.append(time.monotonic())
+        return start(*arguments)
 
     def pump():
-        was_running = engine.running
-        failed = [event for event in engine.poll() if event.kind == "failed"]
-        if engine.running and not was_running:
-            starts.append(time.monotonic())
-        return failed
+        return [event for event in engine.poll() if event.kind == "failed"]
 
+    monkeypatch.setattr(engine_module, "start_engine", noted)
     engine.submit("first", tmp_path)
     until(pump)
     engine.submit("second", tmp_path)
     assert 0 < engine.start_in <= 5
     until(pump)
-    assert len(starts) == 2 and starts[1] - starts[0] > 4.9
+    assert len(starts) == 2 and starts[1] - starts[0] >= 5
 
 
 # -------------------------------------------------------------------------------------------------------------- silence
@@ -130,12 +132,13 @@ def test_it_is_not_started_twice_within_five_seconds(extension, tmp_path):
 
 def test_silence_is_noticed_and_an_engine_that_wakes_goes_on(queue, order, monkeypatch):
     monkeypatch.setattr(protocol, "SILENCE_SECONDS", 2.5)
-    job = queue.add(order(steps=10, pause=0.02))
+    job = queue.add(order(steps=2, hold="structure"))
     reach(queue, job, "structure")
     os.kill(pid_of(queue.engine), signal.SIGSTOP)
     until(lambda: queue.engine.state is EngineState.UNRESPONSIVE, queue.poll)
     assert queue.engine.problem.code == "unresponsive" and job.state == "running"
     os.kill(pid_of(queue.engine), signal.SIGCONT)
+    (job.folder / "go on").touch()
     assert run(queue, job).state == "finished"
     assert queue.engine.state is EngineState.READY
 
@@ -190,6 +193,7 @@ def test_a_flood_of_messages_takes_no_more_than_its_share_of_a_tick(extension, c
     gc.collect()
     gc.freeze()
     engine.start()
+    until(engine.poll)
     longest = events = 0
     end = time.monotonic() + 1.5
     while time.monotonic() < end:
@@ -216,15 +220,15 @@ def test_cancel_ends_a_running_job_and_the_engine_stays(queue, order, store):
 
 
 def test_a_second_cancel_ends_an_engine_that_does_not_listen(queue, order, store, monkeypatch):
-    monkeypatch.setattr(engine_module, "KILL_SECONDS", 0.6)
+    monkeypatch.setattr(engine_module, "KILL_SECONDS", 600.0)
     job, other = queue.add(order("deaf")), queue.add(order(steps=1))
     helper = until(lambda: protocol.read_json(job.folder / "helper.json"), queue.poll)["pid"]
     process = pid_of(queue.engine)
     assert queue.cancel(job.id) == "asked"
     assert queue.cancel(job.id) == "wait" and not queue.engine.can_kill(job.id)
-    end = time.monotonic() + 0.7
-    until(lambda: time.monotonic() > end, queue.poll)
-    assert job.state == "running" and queue.engine.can_kill(job.id)
+    monkeypatch.setattr(engine_module, "KILL_SECONDS", 0.6)
+    until(lambda: queue.engine.can_kill(job.id), queue.poll)
+    assert job.state == "running"
     assert queue.cancel(job.id) == "killed"
     run(queue, job)
     assert job.state == "cancelled" and store.read(job.folder).state == "cancelled"
@@ -285,7 +289,11 @@ def test_quitting_takes_less_than_two_seconds_and_loses_no_job(queue, order, sto
 
 
 def test_polling_an_idle_client_is_cheap(queue):
-    begun = time.perf_counter()
-    for _tick in range(1000):
-        assert queue.poll() == []
-    assert time.perf_counter() - begun < 0.2
+    took = []
+    for _round in range(5):
+        begun = time.perf_counter()
+        for _tick in range(1000):
+            assert queue.poll() == []
+        took.append(time.perf_counter() - begun)
+    # The quickest: what else the machine does meanwhile says nothing of the client.
+    assert min(took) < 0.2

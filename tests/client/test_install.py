@@ -149,18 +149,13 @@ def test_an_engine_that_does_not_run_is_not_installed(install, wheelhouse, tmp_p
 
 
 def test_cancel_leaves_nothing_behind(install, tmp_path):
-    end = time.monotonic() + 10
-    while install.text != "Making the environment" or not (tmp_path / "data" / "engine-new").exists():
-        assert time.monotonic() < end
-        install.poll()
-        time.sleep(0.01)
+    new = tmp_path / "data" / "engine-new"
+    until(lambda: install.done or (install.text == "Making the environment" and new.exists()), install.poll)
     begun = time.monotonic()
     install.cancel()
     assert time.monotonic() - begun < 0.5
     assert install.done and install.cancelled and install.problem is None and not install.poll()
-    while [path for path in (tmp_path / "data").iterdir() if path.name != "logs"]:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    until(lambda: [path.name for path in (tmp_path / "data").iterdir()] == ["logs"])
 
 
 def test_a_second_blender_is_told_to_wait(install, wheelhouse, tmp_path):

@@ -1,5 +1,6 @@
 """Job folders: complete or absent, whatever happens to the writer."""
 
+import contextlib
 import errno
 import json
 import os
@@ -36,21 +37,45 @@ def job(order):
     return JobFolder(order().folder)
 
 
+@contextlib.contextmanager
+def killed_writer(folder):
+    """A process that writes into the folder, and is killed at the end."""
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, folder], stdout=subprocess.PIPE)
+    assert writer.stdout.readline() == b"ready\n"
+    until(lambda: (folder / "b.json").exists())
+    yield writer
+    writer.send_signal(signal.SIGKILL)
+    writer.wait()
+    writer.stdout.close()
+
+
+def is_stopped_in_a_write(writer, folder):
+    """Whether the writer, which stands still then, has an unfinished file."""
+    writer.send_signal(signal.SIGSTOP)
+    os.waitpid(writer.pid, os.WUNTRACED)
+    if list(folder.glob(".*.part")):
+        return True
+    writer.send_signal(signal.SIGCONT)
+    return False
+
+
 def test_a_writer_that_is_killed_leaves_no_half_file(tmp_path):
     folder = tmp_path / "job"
     folder.mkdir()
     for round_ in range(12):
-        writer = subprocess.Popen([sys.executable, "-c", WRITER, folder], stdout=subprocess.PIPE)
-        assert writer.stdout.readline() == b"ready\n"
-        until(lambda: (folder / "b.json").exists())
-        time.sleep(0.003 * round_)
-        writer.send_signal(signal.SIGKILL)
-        writer.wait()
-        writer.stdout.close()
+        with killed_writer(folder):
+            time.sleep(0.003 * round_)
         assert_no_half_files(folder)
-    rests = list(folder.glob(".*.part"))
+
+
+def test_what_a_killed_writer_left_goes_when_the_job_is_begun_again(tmp_path):
+    folder = tmp_path / "job"
+    folder.mkdir()
+    with killed_writer(folder) as writer:
+        until(lambda: is_stopped_in_a_write(writer, folder))
+    assert list(folder.glob(".*.part"))
     JobFolder(folder).begin()
-    assert rests and not list(folder.glob(".*.part"))
+    assert not list(folder.glob(".*.part"))
 
 
 def test_a_write_that_fails_keeps_the_older_file_and_no_rest(job):

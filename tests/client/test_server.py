@@ -93,8 +93,10 @@ def test_a_job_goes_through_its_stages(talk, order):
     finished = talk.hear("finished", job.id)
     assert finished["result"] == "result.json" and finished["peak_memory"]["host"] > 1_000_000
     assert list(finished["seconds"]) == ["prepare", "structure", "shape", "finish"]
-    assert 0.02 < finished["seconds"]["shape"] < 2
     state = state_of(job)
+    # Three steps of a hundredth of a second in each, and together no more than there was.
+    assert all(seconds >= 0.03 for seconds in finished["seconds"].values())
+    assert sum(finished["seconds"].values()) < state["ended"] - state["started"] + 0.01
     assert state["state"] == "finished" and state["seconds"] == finished["seconds"]
     assert set(state["random"]) == set(finished["seconds"])
     assert_no_half_files(job.folder)
@@ -103,12 +105,18 @@ def test_a_job_goes_through_its_stages(talk, order):
 def test_the_second_job_knows_how_long_it_takes(talk, order):
     first, second = order(pause=0.05), order(pause=0.05)
     talk.submit(first)
-    talk.hear("finished", first.id)
+    seconds = talk.hear("finished", first.id)["seconds"]
     talk.submit(second)
-    shape = talk.hear("progress", second.id, stage="shape")
-    assert 0.3 < shape["fraction"] < 0.7 and 0.1 < shape["eta_s"] < 1.5
-    last = talk.hear("progress", second.id, stage="finish")
-    assert last["fraction"] > shape["fraction"] and last["eta_s"] < shape["eta_s"]
+    begun, total = time.monotonic(), sum(seconds.values())
+    for stage in ("structure", "shape", "finish"):
+        told = talk.hear("progress", second.id, stage=stage, step=0)
+        longest, taken = time.monotonic() - begun, state_of(second)["seconds"]
+        behind = list(seconds)[: list(seconds).index(stage)]
+        done, shortest = (sum(each[name] for name in behind) for each in (seconds, taken))
+        assert told["fraction"] == pytest.approx(done / total, abs=1e-3)
+        # What is left of the first job, as much slower as this one is so far; a tenth of a job counts as undisturbed.
+        least, most = ((total - done) * (now + 0.1 * total) / (done + 0.1 * total) for now in (shortest, longest))
+        assert 0.05 < least - 0.02 <= told["eta_s"] <= most + 0.02
 
 
 def test_jobs_run_one_after_the_other(talk, order):
@@ -123,14 +131,16 @@ def test_jobs_run_one_after_the_other(talk, order):
 
 
 def test_cancel_is_obeyed_within_one_step(talk, order):
-    job = order(steps=1000, pause=0.2)
+    job = order(steps=1000, pause=0.5)
     talk.submit(job)
-    talk.hear("progress", job.id, step=2)
+    talk.hear("progress", job.id, step=1)
     talk.link.send("cancel", job=job.id)
     asked = time.monotonic()
-    assert talk.hear("cancelled", job.id)["code"] == "cancelled"
-    assert time.monotonic() - asked < 0.3
+    until(lambda: any(message["kind"] == "cancelled" for message in talk.heard), talk.pump)
+    # The rest of the step that it was in, and half a second to say so.
+    assert time.monotonic() - asked < 1
     assert not [message for message in talk.heard if message["kind"] == "progress"]
+    assert talk.hear("cancelled", job.id)["code"] == "cancelled"
     assert state_of(job)["state"] == "cancelled"
 
 
@@ -149,8 +159,10 @@ def test_heartbeats_come_from_a_job_that_says_nothing(talk, order):
     job = order("deaf")
     talk.submit(job)
     talk.hear("progress", job.id, stage="deaf")
+    begun = talk.hear("heartbeat", job.id, stage="deaf")["seconds"]
     beat = talk.hear("heartbeat", job.id, stage="deaf")
-    assert 0.5 < beat["seconds"] < 2.5
+    assert 0 <= begun < 2.5
+    assert 1.9 < beat["seconds"] - begun < 2.5
     assert time.time() - (job.folder / "state.json").stat().st_mtime < 3
 
 

@@ -130,7 +130,7 @@ def engines(extension, tmp_path):
 
 def test_a_second_engine_leaves_alone_what_the_first_is_writing(engines, order):
     first, second = engines
-    job = order(steps=40, pause=0.05)
+    job = order(hold="prepare")
     first.submit(job)
     first.hear("progress", job.id, stage="prepare")
     begun = JobFolder(job.folder).state()["started"]
@@ -139,15 +139,17 @@ def test_a_second_engine_leaves_alone_what_the_first_is_writing(engines, order):
     second.submit(job)
     second.hear("progress", job.id, stage="waiting")
     assert writing.exists() and JobFolder(job.folder).state()["started"] == begun
-    first.hear("finished", job.id)
     second.link.send("cancel", job=job.id)
     second.hear("cancelled", job.id)
+    assert writing.exists() and JobFolder(job.folder).state()["started"] == begun
+    (job.folder / "go on").touch()
+    first.hear("finished", job.id)
     assert (job.folder / "result.json").is_file()
 
 
 def test_an_engine_that_stops_waiting_leaves_the_job_to_the_one_that_runs_it(engines, order):
     first, second = engines
-    job = order(steps=1000, pause=0.005)
+    job = order(hold="prepare")
     first.submit(job)
     first.hear("progress", job.id, stage="prepare")
     second.submit(job)
@@ -174,7 +176,7 @@ def test_how_a_job_ended_is_written_before_another_engine_begins_in_its_folder(e
 
 
 def test_a_folder_that_is_deleted_while_its_job_runs_ends_the_job_in_a_sentence(queue, order, store):
-    job = queue.add(order(steps=20, pause=0.02))
+    job = queue.add(order(hold="structure"))
     reach(queue, job, "structure")
     shutil.rmtree(job.folder)
     until(lambda: job.ended, queue.poll)
