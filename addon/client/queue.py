@@ -13,14 +13,15 @@ from .engine import EngineClient, Event
 from .errors import ClientError, Problem
 from .store import JobStore, StoredJob
 
-# A job has a handful; an engine gone wild must not fill the panel.
-MAX_NOTES = 20
+# A job has a handful of notes and of stages; an engine gone wild must not fill the panel.
+MAX_NOTES = MAX_STAGES = 20
 
 
 @dataclass
 class Job:
     """A job of this session. ``state`` is one of protocol.STATES; the rest is what the engine said last: ``preview``
-    a picture, ``live`` a light mesh of what there is so far, and in ``notes`` all that it noted for the user.
+    a picture, ``live`` a light mesh of what there is so far, in ``stages`` those that it has entered, in their order,
+    however short, and in ``notes`` all that it noted for the user.
     """
 
     id: str
@@ -36,6 +37,7 @@ class Job:
     preview: Path | None = None
     live: Path | None = None
     problem: Problem | None = None
+    stages: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     peak_memory: dict[str, Any] = field(default_factory=dict)
@@ -174,6 +176,8 @@ class JobQueue:
         data = event.data
         if event.kind == "progress":
             job.stage, job.step, job.of, job.eta_s = data["stage"], data["step"], data["of"], data["eta_s"]
+            if job.stages[-1:] != [job.stage] and len(job.stages) < MAX_STAGES:
+                job.stages.append(job.stage)
             fraction = data.get("fraction")
             job.fraction = float(fraction) if isinstance(fraction, int | float) else None
             job.text = data["text"] if isinstance(data.get("text"), str) else ""

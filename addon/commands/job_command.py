@@ -157,13 +157,15 @@ class JobCommand:
 
     def pump(self, orders):
         """Run the queue until nothing is left to do. ``orders`` gives the Input of each job by its id."""
-        stages: dict[str, str] = {}
+        entered: dict[str, int] = {}
         noted: dict[str, int] = {}
         while self.queue.busy:
             for job in self.queue.poll(cli.PUMP_SECONDS):
                 self._tell_notes(job.notes[noted.get(job.id, 0) :], orders[job.id])
                 noted[job.id] = len(job.notes)
-                self._tell(job, orders[job.id], stages)
+                new = job.stages[entered.get(job.id, 0) :]
+                entered[job.id] = len(job.stages)
+                self._tell(job, orders[job.id], new)
             time.sleep(cli.PUMP_SECONDS)
         for job in self.queue.waiting:
             # The engine could not be started, so these never had their turn.
@@ -212,12 +214,17 @@ class JobCommand:
         for note in notes:
             self.reporter.event("note", text=f"{about.label}: {note}", **about.fields, note=note)
 
-    def _tell(self, job, about, stages):
-        if job.state == "running" and job.stage:
-            first = stages.get(job.id) != job.stage
-            stages[job.id] = job.stage
+    def _tell(self, job, about, new):
+        """Report what became of a job that changed. ``new``: the stages that it has entered since it changed last."""
+        runs = job.state == "running" and job.stage
+        for stage in new:
+            if not runs or stage != job.stage:
+                # Over before it was seen.
+                passed = {"stage": stage, "step": 0, "of": 0, "fraction": None, "eta_s": None}
+                self.reporter.event("progress", text=f"{about.label}: {label(stage)}", **about.fields, **passed)
+        if runs:
             left = f", {duration(job.eta_s)} left" if job.eta_s else ""
-            text = f"{about.label}: {job.text or label(job.stage)}{left}" if first else ""
+            text = f"{about.label}: {job.text or label(job.stage)}{left}" if job.stage in new else ""
             self.reporter.event(
                 "progress",
                 text=text,

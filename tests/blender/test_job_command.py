@@ -29,13 +29,23 @@ class Engine:
         return events
 
 
+class Hasty(Engine):
+    """Is through all its stages before anybody looks."""
+
+    def submit(self, job, folder):
+        for stage in ("encode", "material", "finish"):
+            of = {"stage": stage, "step": 0, "of": 12, "eta_s": 2.0}
+            self.events += [Event("progress", job, of), Event("progress", job, {**of, "step": 7})]
+        super().submit(job, folder)
+
+
 class Told(JobCommand):
     """Collects events; results are not taken over."""
 
-    def __init__(self, folder, works):
+    def __init__(self, folder, works, engine=Engine):
         self.events = []
         super().__init__(SimpleNamespace(), self)
-        self.queue = JobQueue(JobStore(folder), Engine(works))
+        self.queue = JobQueue(JobStore(folder), engine(works))
 
     def event(self, kind, text="", **fields):
         self.events.append((kind, text))
@@ -52,6 +62,13 @@ def test_what_the_engine_notes_is_told_before_the_result(tmp_path):
     command = Told(tmp_path, works=True)
     command.pump(command.order("vase"))
     assert command.events == [("note", "vase: The background is not plain."), ("finished", "vase")]
+
+
+def test_every_stage_is_told_however_short_it_was(tmp_path):
+    command = Told(tmp_path, works=True, engine=Hasty)
+    command.pump(command.order("vase"))
+    told = [("progress", f"vase: {stage}") for stage in ("Reading the mesh", "Material", "Finishing")]
+    assert [event for event in command.events if event[0] != "note"] == [*told, ("finished", "vase")]
 
 
 def test_jobs_that_never_began_are_told_once_and_do_not_begin_with_the_next_file(tmp_path):
