@@ -14,6 +14,8 @@ from torch import Tensor
 from . import choice
 
 Result = TypeVar("Result")
+Array = TypeVar("Array", np.ndarray, Tensor)
+"""For what is written alike for arrays of the host and for tensors."""
 
 WORTHWHILE = 100_000
 """Rows below which arrays are not worth the way to the card and back."""

@@ -8,6 +8,7 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.linalg import SuperLU, splu
 
+from ..kernels.host_arrays import Array
 from .compilation import load_loops
 
 ITERATIONS = 12
@@ -154,7 +155,7 @@ def pull(rest: np.ndarray, uv: np.ndarray, corners: np.ndarray, weight: np.ndarr
     return np.stack([np.bincount(index, force[..., i].reshape(-1), minlength=len(uv)) for i in range(2)], axis=1)
 
 
-def double_areas(flat: np.ndarray) -> np.ndarray:
+def double_areas(flat: Array) -> Array:
     """Twice the areas of triangles [F, 3, 2], negative for mirrored ones."""
     b, c = flat[:, 1] - flat[:, 0], flat[:, 2] - flat[:, 0]
     return b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]

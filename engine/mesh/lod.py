@@ -20,6 +20,7 @@ from torch import Tensor
 from ..errors import Cancelled
 from .collapse import merge_at_ends, run_round, vertex_quadrics
 from .collapse_rounds import Edges, Memory, Proposals, Stars
+from .flatten import double_areas
 
 # Texels by which the border of a chart may move outward, half of the gap that the layout keeps, and inward.
 _OUTWARD_TEXELS = 2.0
@@ -124,7 +125,7 @@ class _Mesh:
         onto[wedges[gone][stars.drops[gone]]] = wedges[gone][stars.keeps[gone]]
         staying = (~gone).nonzero().squeeze(1)
         before, after = self._texels[wedges[staying]], self._texels[onto[wedges[staying]]]
-        old, new = _doubled_areas(before), _doubled_areas(after)
+        old, new = double_areas(before), double_areas(after)
         longest = (after - after.roll(1, dims=1)).square().sum(2).amax(1)
         smallest = torch.minimum(_SMALLEST_UV_HEIGHT * longest, old.abs())
         bad = (new * torch.sign(old) < smallest) & (old != 0)
@@ -146,7 +147,7 @@ class _Mesh:
         distance = _distance_to_segment(b, a, c)
         # The chart lies to the left of its border where its faces are wound counter-clockwise in the UV plane.
         forward = (drop_corner + 1) % 3 == keep_corner
-        side = torch.where(forward, 1.0, -1.0) * torch.sign(_doubled_areas(self._texels[wedges[row]]))
+        side = torch.where(forward, 1.0, -1.0) * torch.sign(double_areas(self._texels[wedges[row]]))
         bend = _cross(b - c, a - b) * side
         moved = torch.maximum(self._moved[:, drop], self._moved[:, keep])
         moved = moved + torch.stack([torch.where(bend < 0, distance, 0.0), torch.where(bend < 0, 0.0, distance)])
@@ -231,10 +232,6 @@ class _Shading:
 
 def _cross(a: Tensor, b: Tensor) -> Tensor:
     return a[..., 0] * b[..., 1] - a[..., 1] * b[..., 0]
-
-
-def _doubled_areas(corners: Tensor) -> Tensor:
-    return _cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
 
 
 def _distance_to_segment(point: Tensor, start: Tensor, end: Tensor) -> Tensor:

@@ -5,22 +5,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from ..errors import EspalierError
 from ..kernels import choice
-from ..kernels.host_arrays import on_best_device
+from ..kernels.host_arrays import Array, on_best_device
 from .compilation import by_rows, in_portions, load_loops
 from .nearest_plain import PlainIndex
 from .topology import face_vectors, unit
 
 if TYPE_CHECKING:
     from .nearest_device import DeviceIndex
-
-Array = TypeVar("Array", np.ndarray, torch.Tensor)
 
 TOUCHING = 1e-6
 """World units that tell two sides apart where both touch the query."""

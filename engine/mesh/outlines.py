@@ -8,9 +8,11 @@ always manifold: where it only touches itself, in an edge or a point, it has two
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Generic
 
 import numpy as np
 
+from ..kernels.host_arrays import Array
 from .topology import label_components
 
 # A cut that leaves less than this share of a chart's faces on one side is no help.
@@ -49,7 +51,7 @@ def chart_points(label: np.ndarray, left: np.ndarray, right: np.ndarray) -> Char
     return ChartPoints(name[joined].reshape(-1, 3), chart, first, inner)
 
 
-def kept_pairs(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def kept_pairs(place: Array, left: Array, right: Array) -> tuple[Array, Array]:
     """The pairs of half-edges between faces that have a new number ``place`` >= 0, with the new numbers."""
     f, g = place[left // 3], place[right // 3]
     both = (f >= 0) & (g >= 0)
@@ -57,17 +59,17 @@ def kept_pairs(place: np.ndarray, left: np.ndarray, right: np.ndarray) -> tuple[
 
 
 @dataclass(frozen=True)
-class Trouble:
+class Trouble(Generic[Array]):
     """Places that keep charts from lying flat: faces there, int64 [N], and where each of them touches it [N, 3]."""
 
-    face: np.ndarray
-    place: np.ndarray
+    face: Array
+    place: Array
 
     @staticmethod
-    def none() -> Trouble:
+    def none() -> Trouble[np.ndarray]:
         return Trouble(np.zeros(0, dtype=np.int64), np.zeros((0, 3)))
 
-    def of(self, number: np.ndarray) -> Trouble:
+    def of(self, number: Array) -> Trouble[Array]:
         """The places at faces that have a new ``number`` int64 [F] >= 0, with the new numbers."""
         face = number[self.face]
         return Trouble(face[face >= 0], self.place[face >= 0])
@@ -179,15 +181,15 @@ def crossings(uv: np.ndarray, points: ChartPoints) -> np.ndarray:
         if not shared.any():
             break
         p, q = p[shared], q[shared]
-        crossed = _cross(uv[a[p]], uv[b[p]], uv[a[q]], uv[b[q]])
+        crossed = cross(uv[a[p]], uv[b[p]], uv[a[q]], uv[b[q]])
         found.append(a[p[crossed]])
     return np.unique(np.concatenate(found)) if found else np.zeros(0, dtype=np.int64)
 
 
-def _cross(a: np.ndarray, b: np.ndarray, c: np.ndarray, d: np.ndarray) -> np.ndarray:
+def cross(a: Array, b: Array, c: Array, d: Array) -> Array:
     """Tell which open segments ab and cd [N, 2] cross."""
 
-    def side(p: np.ndarray, q: np.ndarray, r: np.ndarray) -> np.ndarray:
+    def side(p: Array, q: Array, r: Array) -> Array:
         return (q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0])
 
     return (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)

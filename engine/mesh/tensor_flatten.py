@@ -6,12 +6,20 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from .flatten import FLAT, INERTIA, ITERATIONS, LARGEST_WEIGHT, LEAST_WEIGHT, UNTANGLE_ROUNDS, UNTANGLE_STEPS
+from .flatten import (
+    FLAT,
+    INERTIA,
+    ITERATIONS,
+    LARGEST_WEIGHT,
+    LEAST_WEIGHT,
+    UNTANGLE_ROUNDS,
+    UNTANGLE_STEPS,
+    double_areas,
+)
 from .tensor_equations import Equations
 from .tensor_reductions import Sums, marked
 from .tensor_topology import ends_of
 from .tensor_vectors import cross, dot, face_vectors, lengths, unit
-from .tensor_widths import double_areas
 
 # Forces count as balanced when what is left of them is so small a share of the pull of the rest shapes.
 _RESIDUAL = 1e-6

@@ -12,7 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
-from .outlines import LEAST_SHARE, TURN_SLACK
+from .outlines import LEAST_SHARE, TURN_SLACK, Trouble, cross
 from .tensor_reductions import Sums, firsts, least, order_by
 from .tensor_topology import components, ends_of, following
 
@@ -47,25 +47,6 @@ def chart_points(label: Tensor, left: Tensor, right: Tensor) -> ChartPoints:
     name = torch.empty_like(order)
     name[order] = torch.arange(len(order), device=order.device)
     return ChartPoints(name[joined].view(-1, 3), chart, int(label.max()) + 1, inner)
-
-
-def kept_pairs(place: Tensor, left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
-    """``outlines.kept_pairs``."""
-    f, g = place[left // 3], place[right // 3]
-    both = (f >= 0) & (g >= 0)
-    return 3 * f[both] + left[both] % 3, 3 * g[both] + right[both] % 3
-
-
-@dataclass(frozen=True)
-class Trouble:
-    """``outlines.Trouble``."""
-
-    face: Tensor
-    place: Tensor
-
-    def of(self, number: Tensor) -> Trouble:
-        face = number[self.face]
-        return Trouble(face[face >= 0], self.place[face >= 0])
 
 
 def cut_through(label: Tensor, middle: Tensor, left: Tensor, right: Tensor, trouble: Trouble) -> Tensor:
@@ -159,14 +140,5 @@ def crossings(uv: Tensor, points: ChartPoints) -> Tensor:
         if len(shared) == 0:
             break
         p, q = p[shared], q[shared]
-        crossed[a[p[_cross(uv[a[p]], uv[b[p]], uv[a[q]], uv[b[q]])]]] = True
+        crossed[a[p[cross(uv[a[p]], uv[b[p]], uv[a[q]], uv[b[q]])]]] = True
     return crossed.nonzero().squeeze(1)
-
-
-def _cross(a: Tensor, b: Tensor, c: Tensor, d: Tensor) -> Tensor:
-    """``outlines._cross``."""
-
-    def side(p: Tensor, q: Tensor, r: Tensor) -> Tensor:
-        return (q[:, 0] - p[:, 0]) * (r[:, 1] - p[:, 1]) - (q[:, 1] - p[:, 1]) * (r[:, 0] - p[:, 0])
-
-    return (side(a, b, c) * side(a, b, d) < 0) & (side(c, d, a) * side(c, d, b) < 0)

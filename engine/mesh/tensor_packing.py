@@ -12,9 +12,10 @@ from torch import Tensor
 
 from ..kernels.host_arrays import home, upload
 from .compiled_packing import REACH
+from .flatten import double_areas
 from .packing import ANGLES
 from .tensor_reductions import Sums, in_boxes
-from .tensor_widths import double_areas, extremes, ranges, widened
+from .tensor_widths import extremes, ranges, widened
 
 # Pairs of a face and a cell looked at together.
 _PAIRS_AT_ONCE = 1 << 22

@@ -17,15 +17,14 @@ from ..kernels.host_arrays import home, upload
 from . import relax as plain
 from .holes import fill_holes
 from .judge import STRETCH, STRETCHED_SHARE
+from .outlines import Trouble, kept_pairs
 from .tensor_charts import find_charts, preferred
 from .tensor_flatten import flatten, stretches
 from .tensor_outlines import (
     ChartPoints,
-    Trouble,
     chart_points,
     crossings,
     cut_through,
-    kept_pairs,
     overfull_points,
 )
 from .tensor_reductions import Sums, numbered, order_by, places

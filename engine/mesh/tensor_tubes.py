@@ -9,9 +9,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .outlines import kept_pairs
 from .tensor_charts import neighbours, shortest_ways
 from .tensor_equations import Equations
-from .tensor_outlines import ChartPoints, chart_points, kept_pairs
+from .tensor_outlines import ChartPoints, chart_points
 from .tensor_reductions import Sums, firsts, marked, numbered, order_by, places, shortened
 from .tensor_topology import components, ends_of
 from .tensor_vectors import face_vectors, lengths

@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from .flatten import double_areas
 from .tensor_reductions import Sums
 from .widen import FLAT, HALVINGS, SLACK
 from .widths import DIRECTIONS
@@ -75,9 +76,3 @@ def widened(points: Tensor, chart: Tensor, count: int, narrow_below: float) -> T
 def extremes(points: Tensor, around: Sums) -> tuple[Tensor, Tensor]:
     """The lower and the upper corner of the box around each chart of ``points`` [F, 3, 2], [C, 2] each."""
     return around.least(points.amin(1)), around.greatest(points.amax(1))
-
-
-def double_areas(points: Tensor) -> Tensor:
-    """Twice the areas of triangles [F, 3, 2], negative for mirrored ones."""
-    b, c = points[:, 1] - points[:, 0], points[:, 2] - points[:, 0]
-    return b[:, 0] * c[:, 1] - b[:, 1] * c[:, 0]
