@@ -2,12 +2,14 @@
 """A graphics card that is not there: its tensors say "cuda" and lie in the processor's memory.
 
 What a real card refuses is refused (operands on two devices, numpy, pointers), and what makes the host wait for it is
-counted. The values are torch's own, computed by the processor. So whole jobs show here that every tensor is where it
-has to be; what only a chip can show (its kernels' rounding, speed and memory) stays open.
+counted. Its streams are in ``pretended_streams``. The values are torch's own, computed by the processor. So whole jobs
+show here that every tensor is where it has to be; what only a chip can show (its kernels' rounding, speed and memory)
+stays open.
 """
 
 import contextlib
 import ctypes
+import functools
 import threading
 from collections import Counter
 from pathlib import Path
@@ -16,6 +18,8 @@ from unittest import mock
 
 import torch
 from espalier.engine.kernels import choice, host_arrays
+from espalier.tests.engine.pretended_streams import Event, PinnedMemory, Streams
+from torch.cuda._utils import _get_device_index
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
@@ -30,6 +34,7 @@ _WAITS = {
 }  # fmt: skip
 # A tensor of one device may be indexed by a host's, and filled with one of its numbers.
 _TAKES_HOST_INDICES = {"index", "index_put", "index_put_", "_index_put_impl_", "_unsafe_index"}
+_NOT_FILLED = {"empty", "empty_like", "empty_strided", "new_empty"}
 _CHANGES_SHAPE = {"resize_", "squeeze_", "unsqueeze_", "t_", "transpose_", "as_strided_", "set_"}
 
 
@@ -39,13 +44,13 @@ class OnCard(torch.Tensor):
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
-    def __new__(cls, held):
+    def __new__(cls, held, born=0):
         return torch.Tensor._make_wrapper_subclass(
             cls, held.size(), held.stride(), held.storage_offset(), dtype=held.dtype, device=CARD
         )
 
-    def __init__(self, held):
-        self.held = held
+    def __init__(self, held, born=0):
+        self.held, self.born = held, born
 
     def __repr__(self):
         return f"OnCard({self.held!r})"
@@ -65,7 +70,8 @@ class Card:
     """What is known of the card.
 
     free: bytes of it that are said to be free. waits: by operation, how often the host waited. operations: how many
-    there were. full_at: the number of the operation that finds no memory left.
+    there were that take memory. full_at: the number of the one that finds none left. pinned: the host's memory that it
+    can fetch from by itself.
     """
 
     def __init__(self, free):
@@ -74,6 +80,8 @@ class Card:
         self.operations = 0
         self.full_at = None
         self.recording = None
+        self.pinned = PinnedMemory()
+        self.streams = Streams(self.pinned)
 
     @contextlib.contextmanager
     def record(self, graph, **_):
@@ -117,8 +125,8 @@ class _Driver(TorchDispatchMode):
         if name == "_has_compatible_shallow_copy_type":
             return False
         assert name not in _CHANGES_SHAPE, f"the pretended card does not follow {name}"
-        card.operations += 1
-        if card.operations == card.full_at:
+        card.operations += name != "copy_"
+        if card.operations == card.full_at and name != "copy_":
             raise torch.OutOfMemoryError("CUDA out of memory.")
         between = name in ("_to_copy", "copy_") and (target is not None or len(on_card) < len(given))
         if not between and on_card:
@@ -126,7 +134,13 @@ class _Driver(TorchDispatchMode):
         if _waits_for(name, args, kwargs, between):
             card.wait("copy" if between else name)
         held_args, held_kwargs = tree_map(_held, (args, kwargs))
+        if name == "copy_" and between and card.streams.current.is_beside:
+            card.streams.current.copy_later(*args[:2])
+            return args[0]
+        assert not card.streams.current.is_beside, f"{name}: on a stream beside the first one only copies are pretended"
         results = operation(*held_args, **held_kwargs)
+        if name in _NOT_FILLED and results.is_floating_point():
+            results.fill_(torch.nan)
         if card.recording is not None:
             card.recording.append((operation, held_args, held_kwargs, results))
         if name == "copy_":
@@ -134,7 +148,8 @@ class _Driver(TorchDispatchMode):
         if target is not None and target.type != "cuda":
             return results
         known = {id(each.held): each for each in on_card}
-        return tree_map(lambda each: known[id(each)] if id(each) in known else _on_card(each), results)
+        born = card.streams.tick()
+        return tree_map(lambda each: known[id(each)] if id(each) in known else _on_card(each, born), results)
 
 
 def _waits_for(name, args, kwargs, between):
@@ -152,8 +167,8 @@ def _held(argument):
     return argument.held if isinstance(argument, OnCard) else argument
 
 
-def _on_card(result):
-    return OnCard(result) if isinstance(result, torch.Tensor) and not isinstance(result, OnCard) else result
+def _on_card(result, born):
+    return OnCard(result, born) if isinstance(result, torch.Tensor) and not isinstance(result, OnCard) else result
 
 
 def _refuse_two_devices(name, given):
@@ -194,15 +209,14 @@ def _let_devices_be_entered():
     guards[_CUDA] = guards[_CUDA] or guards[_META]
 
 
-class _Event:
-    def __init__(self, **_):
-        pass
-
-    def record(self, *_):
-        pass
-
-    def synchronize(self):
-        pass
+def _limit_memory(fraction, device=None):
+    """Refuses what torch refuses; there is nothing to limit."""
+    if device is not None:
+        _get_device_index(device)
+    if not isinstance(fraction, float):
+        raise TypeError("Invalid type for fraction argument, must be `float`")
+    if not 0 <= fraction <= 1:
+        raise ValueError(f"Invalid fraction value: {fraction}. Allowed range: 0~1")
 
 
 @contextlib.contextmanager
@@ -225,10 +239,14 @@ def pretended_card(capability=(9, 0), memory=141 << 30):
             "memory_allocated": lambda *_: 0,
             "max_memory_allocated": lambda *_: 0,
             "reset_peak_memory_stats": lambda *_: None,
-            "set_per_process_memory_fraction": lambda *_: None,
+            "set_per_process_memory_fraction": _limit_memory,
             "empty_cache": lambda: None,
-            "synchronize": lambda *_: None,
-            "Event": _Event,
+            "synchronize": lambda *_: card.streams.catch_up(),
+            "Event": functools.partial(Event, card.streams),
+            "Stream": card.streams.new,
+            "stream": card.streams.enter,
+            "current_stream": lambda *_: card.streams.current,
+            "cudart": lambda: card.pinned,
             "CUDAGraph": Graph,
             "graph": card.record,
         }.items():
