@@ -72,6 +72,15 @@ def test_a_recorded_graph_computes_anew_and_must_not_wait(card):
         given.sum().item()
 
 
+def test_memory_is_limited_only_of_a_card_with_a_number(card):
+    torch.cuda.set_per_process_memory_fraction(0.5, torch.device("cuda", torch.cuda.current_device()))
+    with pytest.raises(ValueError, match="specified index"):
+        torch.cuda.set_per_process_memory_fraction(0.5, torch.device("cuda"))
+    for wrong in (1.5, -0.1):
+        with pytest.raises(ValueError, match="Allowed range"):
+            torch.cuda.set_per_process_memory_fraction(wrong, 0)
+
+
 def test_networks_move_there_and_back(card):
     layer = torch.nn.Linear(3, 2)
     here = layer(torch.ones(3)).detach()

@@ -10,22 +10,27 @@ import numpy as np
 import torch
 
 from ...engine.kernels.choice import plain_torch, serve
+from ...engine.models.shape_vae import FlexiDualGridVaeDecoder
 from ...engine.ovoxel import mesh_to_dual_grid
+from ...engine.pipelines.stages import MAX_TOKENS
+from ...engine.pipelines.structure import cascade_cells, occupied_cells
 from ...engine.sparse import Sites, SparseTensor
 from ...engine.weights import activations
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench import objects
 from ..finishing_bench.watch import answer, request_of
+from .kernel_groups import DECODER_KERNELS, without
 from .measure import ceiling, measured, measured_and_counted, planned
 from .networks import prepare, random_network
+
+CELLS = "shape decoder to the cells of a cascade"
 
 
 @torch.inference_mode()
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request: ``object`` ("" for the structure decoder), ``resolution``, ``device``."""
     folder, request = request_of(arguments)
-    device = torch.device(request["device"])
-    prepare(device)
+    device = prepare(request["device"])
     about = (_on_object if request["object"] else _structure)(request, device)
     answer(folder, {**about, "ceiling": ceiling(device, torch.bfloat16)})
     return 0
@@ -34,8 +39,13 @@ def main(arguments: list[str]) -> int:
 def _structure(request: dict[str, Any], device: torch.device) -> dict[str, Any]:
     decoder, side = random_network("sparse_structure_decoder", device), request["resolution"]
     z = torch.randn(1, decoder.config.latent_channels, side, side, side, device=device)
-    call, memory = partial(decoder, z), activations.of_structure_decoder(decoder, side)
-    row = {**measured_and_counted(call, device), **planned(call, decoder, memory, device)}
+    memory = activations.of_structure_decoder(decoder, side)
+
+    def decode() -> torch.Tensor:
+        return occupied_cells(decoder(z), 2 * side)
+
+    within = planned(decode, decoder, memory, device)
+    row = {**measured_and_counted(decode, device), **within}
     return {"tokens": side**3, "dtype": _name(decoder.dtype), "rows": {"structure decoder": row}}
 
 
@@ -57,13 +67,26 @@ def _on_object(request: dict[str, Any], device: torch.device) -> dict[str, Any]:
 
         tokens = len(_latent(grid.coords, decoder.levels, device))
         memory = activations.of_sparse_decoder(decoder, tokens, device)
-        rows[name] = {**measured_and_counted(decode, device), **planned(decode, decoder, memory, device)}
+        within = planned(decode, decoder, memory, device)
+        rows[name] = {**measured_and_counted(decode, device), **within}
+        if name == "shape decoder":
+            rows[CELLS] = measured_and_counted(partial(_cells, grid.coords, request["resolution"], decoder), device)
         if serve(device):
             with plain_torch():
                 switches[f"{name}: Triton kernels"] = {"shipped": True, **measured(decode, device)}
+            for kernel, module in DECODER_KERNELS.items():
+                with without(module):
+                    switches[f"{name}: Triton kernel: {kernel}"] = {"shipped": True, **measured(decode, device)}
         about |= {"tokens": tokens, "blocks": sum(decoder.config.num_blocks), "dtype": _name(decoder.dtype)}
     about["of_blocks"] = sum(NETWORKS["shape_slat_decoder"].args["num_blocks"])
     return {**about, "rows": rows, "switches": switches}
+
+
+def _cells(coords: torch.Tensor, resolution: int, decoder: FlexiDualGridVaeDecoder) -> torch.Tensor:
+    """The cells of a grid twice as fine on which a cascade goes on after these voxels."""
+    levels = decoder.levels
+    fine = decoder.upsample(_latent(coords, levels, decoder.from_latent.weight.device), levels)
+    return cascade_cells(fine, resolution, 2 * resolution, 2**levels, MAX_TOKENS)[0]
 
 
 def _latent(coords: torch.Tensor, levels: int, device: torch.device) -> SparseTensor:

@@ -11,22 +11,23 @@ from typing import Any
 from unittest.mock import patch
 
 import torch
+from torch import Tensor
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from ...engine.kernels.choice import plain_torch, serve
 from ...engine.models import attention
 from ...engine.models.attention_kernels import FLASH, by_flash_attn, by_torch, fastest
-from ...engine.models.bound_flow import BoundFlow, State, is_short
+from ...engine.models.bound_flow import is_short
 from ...engine.models.float8 import Float8Linear, why_not
 from ...engine.models.quantised import QuantisedLinear, quantise_torso
 from ...engine.models.transformer import FlowTransformer
-from ...engine.sparse import SparseTensor
 from ...engine.weights import activations
-from ...engine.weights.released import NETWORKS
 from ..finishing_bench.watch import answer, request_of
 from .guided_step import NAMES, Savings, guided_step
+from .kernel_groups import FLOW_KERNELS, without
 from .measure import ceiling, measured, measured_and_counted, planned
-from .networks import prepare, random_network
+from .networks import prepare
+from .subject import Subject, about_subject, random_subject
 
 TORCH_KERNELS = {
     "torch flash": SDPBackend.FLASH_ATTENTION,
@@ -39,82 +40,81 @@ TORCH_KERNELS = {
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request: ``network``, ``tokens``, ``image_tokens``, ``device``, ``blocks``."""
     folder, request = request_of(arguments)
-    device = torch.device(request["device"])
-    prepare(device)
-    flow = _network(request, device)
-    x = _sample(flow, request["tokens"], device)
-    concat = x.replace(torch.randn(len(x), 32, device=device)) if flow.config.in_channels == 64 else None
-    cond = torch.randn(1, request["image_tokens"], flow.config.cond_channels, device=device)
-    t = torch.full((1,), 700.0, device=device)
-    bound = BoundFlow(flow, x, cond, concat)
+    device = prepare(request["device"])
+    subject = random_subject(request, device)
+    flow, x, t = subject.flow, subject.noise, torch.full((1,), 700.0, device=device)
+    memory = activations.of_flow(flow, request["tokens"], request["image_tokens"], device)
+    # First, while nothing else is in memory.
+    within = planned(lambda: _stage(subject, t), flow, memory, device)
+    bound = subject.bound()
 
     def guided() -> Any:
         return bound(x, t, bound.both) if bound.both else (bound(x, t, bound.positive), bound(x, t, bound.negative))
 
-    memory = activations.of_flow(flow, request["tokens"], request["image_tokens"], device)
-    rows = {}
-    for name, call in (("conditional pass", lambda: bound(x, t, bound.positive)), ("guided step", guided)):
-        rows[name] = {**measured_and_counted(call, device), **planned(call, flow, memory, device)}
-    tokens = flow.tokens(x) if concat is None else torch.cat([flow.tokens(x), flow.tokens(concat)], -1)
-    short = is_short(request["tokens"], device)
+    rows = {
+        "conditional pass": measured_and_counted(lambda: bound(x, t, bound.positive), device),
+        "guided step": {**measured_and_counted(guided, device), **within},
+    }
+    found = {"rows": rows, "switches": _switches(subject, t), "attention": _attention(subject, t)}
+    answer(folder, {**about_subject(request, subject), "ceiling": ceiling(device, torch.bfloat16), **found})
+    return 0
+
+
+def _stage(subject: Subject, t: Tensor) -> None:
+    """What a sampler does: binds the flow, then asks for every side, recorded the second time where that is worth it."""
+    bound = subject.bound()
+    for _ in range(2):
+        for side in (bound.positive, bound.both or bound.negative):
+            bound(subject.noise, t, side)
+
+
+def _tokens(subject: Subject) -> Tensor:
+    tokens = subject.flow.tokens(subject.noise)
+    return tokens if subject.concat is None else torch.cat([tokens, subject.flow.tokens(subject.concat)], -1)
+
+
+def _switches(subject: Subject, t: Tensor) -> dict[str, Any]:
+    """A guided step with each saving turned over, by its name."""
+    device, tokens = t.device, _tokens(subject)
+    short = is_short(tokens.shape[1], device)
     shipped = Savings(together=short, recorded=short)
+
+    def step(savings: Savings = shipped, flow: FlowTransformer = subject.flow) -> dict[str, Any]:
+        call = guided_step(flow, subject.noise, subject.cond, savings)
+        return measured(lambda: call(tokens, t), device)
+
     switches = {}
     for field, name in NAMES.items():
         if field == "recorded" and device.type != "cuda":
             continue
-        turned = replace(shipped, **{field: not getattr(shipped, field)})
-        step = guided_step(flow, x, cond, turned)
-        switches[name] = {"shipped": getattr(shipped, field), **measured(lambda step=step: step(tokens, t), device)}
-    plain = guided_step(flow, x, cond, Savings(*[False] * len(NAMES)))
-    switches["all of these"] = {"shipped": True, **measured(lambda: plain(tokens, t), device)}
+        now = getattr(shipped, field)
+        switches[name] = {"shipped": now, **step(replace(shipped, **{field: not now}))}
+    switches["all of these"] = {"shipped": True, **step(Savings(*[False] * len(NAMES)))}
     if serve(device):
         with plain_torch():
-            step = guided_step(flow, x, cond, shipped)
-            switches["Triton kernels"] = {"shipped": True, **measured(lambda: step(tokens, t), device)}
+            switches["Triton kernels"] = {"shipped": True, **step()}
+        for name, module in FLOW_KERNELS.items():
+            with without(module):
+                switches[f"Triton kernel: {name}"] = {"shipped": True, **step()}
     for name, kind in _eight_bits(device):
-        reduced = copy.deepcopy(flow)
+        reduced = copy.deepcopy(subject.flow)
         quantise_torso(reduced, kind)
-        step = guided_step(reduced, x, cond, shipped)
-        switches[name] = {"shipped": False, **measured(lambda step=step: step(tokens, t), device)}
-    kernels = {}
+        switches[name] = {"shipped": False, **step(flow=reduced)}
+    return switches
+
+
+def _attention(subject: Subject, t: Tensor) -> dict[str, Any]:
+    """A guided step as it ships with each attention kernel, or why there is none."""
+    device, tokens, kernels = t.device, _tokens(subject), {}
+    short = is_short(tokens.shape[1], device)
     for name, use in _attention_kernels(device):
-        step = guided_step(flow, x, cond, shipped)
+        step = guided_step(subject.flow, subject.noise, subject.cond, Savings(together=short, recorded=short))
         with use:
             try:
                 kernels[name] = measured(lambda step=step: step(tokens, t), device)
             except RuntimeError as error:  # torch has no such kernel for this device
                 kernels[name] = {"problem": str(error).splitlines()[0][:120]}
-    about = {"tokens": request["tokens"], "image_tokens": request["image_tokens"], "blocks": len(flow.blocks)}
-    about |= {
-        "of_blocks": NETWORKS[request["network"]].args["num_blocks"],
-        "dtype": str(flow.dtype).removeprefix("torch."),
-    }
-    peak = ceiling(device, torch.bfloat16)
-    answer(folder, {**about, "ceiling": peak, "rows": rows, "switches": switches, "attention": kernels})
-    return 0
-
-
-def _network(request: dict[str, Any], device: torch.device) -> FlowTransformer:
-    changes = {}
-    if request["network"] == "sparse_structure_flow_model":
-        changes["resolution"] = round(request["tokens"] ** (1 / 3))
-    if request["blocks"]:
-        changes["num_blocks"] = request["blocks"]
-    return random_network(request["network"], device, **changes)
-
-
-def _sample(flow: FlowTransformer, tokens: int, device: torch.device) -> State:
-    """A dense volume, or the cells of a ball's surface, as many as there are to be tokens."""
-    if hasattr(flow, "rope_phases"):
-        side = flow.config.resolution
-        return torch.randn(1, flow.config.in_channels, side, side, side, device=device)
-    side = 96
-    axis = torch.arange(side) + 0.5 - side / 2
-    radius = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij")).square().sum(0).sqrt()
-    nearest = (radius - 0.47 * side).abs().flatten().argsort(stable=True)[:tokens].sort().values
-    cells = torch.stack([torch.zeros_like(nearest), nearest // side**2, nearest // side % side, nearest % side], 1)
-    channels = min(flow.config.in_channels, 32)
-    return SparseTensor(torch.randn(tokens, channels, device=device), cells.int().to(device))
+    return kernels
 
 
 def _eight_bits(device: torch.device) -> Iterator[tuple[str, type[QuantisedLinear]]]:

@@ -15,6 +15,7 @@ from ...engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid, sample_sparse
 from ..finishing_bench import objects
 from ..finishing_bench.watch import answer, request_of
 from .measure import measured
+from .networks import prepare
 
 CHANNELS = 7
 
@@ -26,11 +27,10 @@ def main(arguments: list[str]) -> int:
     ``faces`` are those of the UV layout, ``texels`` the side of the image.
     """
     folder, request = request_of(arguments)
-    device, resolution, texels = torch.device(request["device"]), request["resolution"], request["texels"]
+    device, resolution, texels = prepare(request["device"]), request["resolution"], request["texels"]
     vertices, faces = objects.OBJECTS[request["object"]](float(request["detail"]))
     points, corners = torch.from_numpy(vertices.astype(np.float32)).to(device), torch.from_numpy(faces).to(device)
     grid = mesh_to_dual_grid(points, corners, resolution)
-    torch.manual_seed(0)
     values = torch.rand(len(grid.coords), CHANNELS, device=device)
     at = _on_surface(points[corners], texels**2)
     uv = layout(request["faces"])

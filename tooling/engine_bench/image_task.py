@@ -18,15 +18,15 @@ from .networks import prepare, random_network
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request: ``size``, ``device``, ``blocks``."""
     folder, request = request_of(arguments)
-    device = torch.device(request["device"])
-    prepare(device)
+    device = prepare(request["device"])
     layers = NETWORKS["image_encoder"].args["num_hidden_layers"]
     encoder = random_network("image_encoder", device, num_hidden_layers=request["blocks"] or layers)
     image = torch.randn(1, 3, request["size"], request["size"], device=device)
     tokens = encoder(image).shape[1]
     memory = activations.of_image_encoder(encoder, tokens)
     call = partial(encoder, image)
-    row = {**measured_and_counted(call, device), **planned(call, encoder, memory, device)}
+    within = planned(call, encoder, memory, device)
+    row = {**measured_and_counted(call, device), **within}
     about = {"tokens": tokens, "blocks": len(encoder.layer), "of_blocks": layers, "dtype": "float32"}
     answer(folder, {**about, "ceiling": ceiling(device, torch.bfloat16), "rows": {"image encoder": row}})
     return 0

@@ -23,25 +23,34 @@ from ...engine.models import attention, attention_kernels
 from ...engine.models.sparse_blocks import SparseConvNeXtBlock3d
 from ...engine.sparse import SparseConv3d
 
-FEWEST, MOST, ENOUGH_SECONDS = 3, 20, 2.0
+FEWEST, MOST, ENOUGH_SECONDS, LONG_SECONDS = 3, 20, 2.0, 60.0
+"""Repetitions: as many as take enough seconds, not fewer than the first number unless that takes long."""
+
+CEILING_SIDE = {"cuda": 8192, "cpu": 1024}
 
 
-def measured(call: Callable[[], Any], device: torch.device) -> dict[str, Any]:
-    """Seconds of the repetitions, and bytes at the peak: of the device, or of this process."""
-    if device.type == "cuda":
+def measured(call: Callable[[], Any], device: torch.device, warm: bool = False) -> dict[str, Any]:
+    """Seconds of the repetitions and their number ``count``, and bytes at the peak: of the device, or of this process.
+
+    ``warm``: the call needs no others before it.
+    """
+    if device.type == "cuda" and not warm:
         # The first call lets libraries set themselves up, the second one records kernels where they are recorded.
         call()
         call()
-        torch.cuda.synchronize(device)
+    _idle(device)
     peak = PeakMemory()
     seconds: list[float] = []
-    while len(seconds) < FEWEST or (sum(seconds) < ENOUGH_SECONDS and len(seconds) < MOST):
+    while (len(seconds) < FEWEST and sum(seconds) < LONG_SECONDS) or (
+        sum(seconds) < ENOUGH_SECONDS and len(seconds) < MOST
+    ):
         begin = _now(device)
         call()
         _idle(device)
         seconds.append(_now(device) - begin)
     top = torch.cuda.max_memory_allocated(device) if device.type == "cuda" else peak.read()["host"]
-    return {"median": statistics.median(seconds), "least": min(seconds), "most": max(seconds), "peak": top}
+    about = {"least": min(seconds), "most": max(seconds), "count": len(seconds), "peak": top}
+    return {"median": statistics.median(seconds), **about}
 
 
 def measured_and_counted(call: Callable[[], Any], device: torch.device) -> dict[str, Any]:
@@ -53,7 +62,10 @@ def measured_and_counted(call: Callable[[], Any], device: torch.device) -> dict[
 
 def planned(call: Callable[[], Any], network: nn.Module, activations: int, device: torch.device) -> dict[str, Any]:
     """What the memory plan counts on for a call: ``planned`` bytes, weights included, and whether the call succeeds
-    ``within`` them, when torch may take no more. Only on a GPU; empty on a CPU."""
+    ``within`` them, when torch may take no more. Only on a GPU; empty on a CPU.
+
+    ``call`` is to be what a stage does from its beginning: what is recorded or kept already would not count.
+    """
     if device.type != "cuda":
         return {}
     size = sum(tensor.nbytes for tensor in network.state_dict().values()) + activations
@@ -82,7 +94,7 @@ def _idle(device: torch.device) -> None:
 
 def ceiling(device: torch.device, dtype: torch.dtype) -> float:
     """FLOP/s of large matrix products of that precision, as fast as they go here and now."""
-    side = 8192 if device.type == "cuda" else 1024
+    side = CEILING_SIDE[device.type]
     one, other = (torch.randn(side, side, device=device, dtype=dtype) for _ in range(2))
     return 2 * side**3 / measured(lambda: one @ other, device)["least"]
 

@@ -16,13 +16,18 @@ from ...engine.weights.precision import accumulate_in_float32, run_dtype
 from ...engine.weights.released import NETWORKS
 
 
-def prepare(device: torch.device) -> None:
-    """Set torch up as the engine does; on a CPU for one thread, whose processor time is measured."""
+def prepare(kind: str) -> torch.device:
+    """Set torch up as the engine does, for a device "cuda" or "cpu", and return that device with its number.
+
+    On a CPU for one thread, whose processor time is measured.
+    """
     torch.manual_seed(0)
-    if device.type == "cuda":
+    if kind == "cuda":
         accumulate_in_float32()
-    else:
-        torch.set_num_threads(1)
+        # Memory can be limited only of a device that is called by its number.
+        return torch.device("cuda", torch.cuda.current_device())
+    torch.set_num_threads(1)
+    return torch.device(kind)
 
 
 def random_network(name: str, device: torch.device, **changes: Any) -> nn.Module:

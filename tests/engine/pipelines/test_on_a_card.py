@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from espalier.engine.kernels import host_arrays
 from espalier.engine.pipelines import generate_job, texture_job
 from espalier.engine.pipelines import job as shared
@@ -35,12 +36,15 @@ def one_precision():
 
 @pytest.fixture(scope="module")
 def on_processor(tmp_path_factory, tiny_set, one_precision):
-    """A generation and a texturing without a card."""
+    """A generation and a texturing without a card, also on a machine that has one."""
     store = tmp_path_factory.mktemp("processor")
     jobs = make_job(store, tiny_set, "generate"), texture(store, tiny_set, "texture")
-    generate_job.run(jobs[0], Report(), lambda: False)
-    texture_job.run(jobs[1], Report(), lambda: False)
     shared.release()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        generate_job.run(jobs[0], Report(), lambda: False)
+        texture_job.run(jobs[1], Report(), lambda: False)
+        shared.release()
     return jobs
 
 
