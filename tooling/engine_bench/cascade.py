@@ -57,7 +57,7 @@ def planned_tokens(models: ModelSet, kind: str) -> tuple[int, int]:
 
 
 def steps(models: ModelSet, kind: str, tokens: tuple[int, int], settings: Settings = DEFAULTS) -> Iterator[str]:
-    """Do what ``ImageTo3D.run`` does, with so many ``tokens`` (first shape flow, last), and yield the name of each step.
+    """Do what ``ImageTo3D.run`` does, with so many ``tokens`` (first shape flow, last); yield the name of each step.
 
     Raises RuntimeError where the decoder makes another number of voxels than it is to make.
     """

@@ -61,7 +61,7 @@ def main(arguments: list[str]) -> int:
 
 
 def _stage(subject: Subject, t: Tensor) -> None:
-    """What a sampler does: binds the flow, then asks for every side, recorded the second time where that is worth it."""
+    """What a sampler does: binds the flow, then asks for every side; the second time records where that is worth it."""
     bound = subject.bound()
     for _ in range(2):
         for side in (bound.positive, bound.both or bound.negative):

@@ -25,12 +25,8 @@ from .measure import Arithmetic, ceiling, counted, measured
 from .networks import prepare
 from .subject import Subject, about_subject, random_subject
 
-SAMPLERS = {
-    "sparse_structure": "sparse_structure_sampler",
-    "shape_slat": "shape_slat_sampler",
-    "tex_slat": "tex_slat_sampler",
-}
-"""Entries of the published configuration by how the names of their flows begin."""
+STAGES = ("sparse_structure", "shape_slat", "tex_slat")
+"""How the names of flows and of their samplers begin."""
 
 EXACT, FASTER = "sampling", "sampling, fast"
 PARTS_OF_FAST = {"guidance_reuse": "guidance reused (part of fast)", "order": "second-order steps (part of fast)"}
@@ -72,7 +68,7 @@ def main(arguments: list[str]) -> int:
 def sampler_of(network: str) -> Sampler:
     """The published sampler of the stage of that flow."""
     samplers = parse_configuration(read_json(CONFIGURATIONS / "pipeline.json")).samplers
-    return next(samplers[key] for start, key in SAMPLERS.items() if network.startswith(start))
+    return next(samplers[f"{stage}_sampler"] for stage in STAGES if network.startswith(stage))
 
 
 def sampled(subject: Subject, sigma_min: float, params: SamplerParams) -> State:

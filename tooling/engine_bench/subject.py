@@ -42,9 +42,8 @@ def random_subject(request: dict[str, Any], device: torch.device) -> Subject:
     noise = _noise(flow, request["tokens"], device)
     known = flow.config.in_channels - flow.config.out_channels
     concat = noise.replace(torch.randn(len(noise), known, device=device)) if known else None
-    return Subject(
-        flow, noise, torch.randn(1, request["image_tokens"], flow.config.cond_channels, device=device), concat
-    )
+    cond = torch.randn(1, request["image_tokens"], flow.config.cond_channels, device=device)
+    return Subject(flow, noise, cond, concat)
 
 
 def about_subject(request: dict[str, Any], subject: Subject) -> dict[str, Any]:
