@@ -31,15 +31,30 @@ def pytest_addoption(parser):
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before hypothesis itself takes a profile from the command line
 def pytest_configure(config):
     from espalier.tests.parity.report import GoldenReport
+    from hypothesis import HealthCheck, settings
 
+    # The same drawn cases in every run, however fast the machine is. ``--hypothesis-profile=default`` draws others.
+    settings.register_profile(
+        "repeatable", deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("repeatable")
     given = config.getoption("--golden")
     folder = Path(given) if given else ROOT / "tests" / "data" / "golden"
     if not any(folder.glob("*/case.json")):
         raise pytest.UsageError(f"{folder} holds no reference cases (folders with a case.json).")
     config.option.golden = str(folder)
     config.pluginmanager.register(GoldenReport(lines=given is not None), "golden-report")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_folder(tmp_path_factory):
+    """Keep the device lock of the engines that this run starts away from those of a user and of a run beside it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TMPDIR", str(tmp_path_factory.mktemp("tmp")))
+        yield
 
 
 @pytest.fixture
