@@ -160,14 +160,19 @@ def test_a_child_that_crashes_leads_to_smaller_pieces_and_then_to_box_projection
 
 
 @pytest.mark.parametrize(
-    ("code", "reason"),
-    [("import time\ntime.sleep(60)\n", "did not answer"), ("while True: pass\n", "needed more than")],
+    ("code", "reason", "seconds", "patience"),
+    [
+        ("import time\ntime.sleep(60)\n", "did not answer", 40.0, 0.01),
+        ("while True: pass\n", "needed more than", 0.2, 1e4),
+    ],
     ids=["hangs", "works forever"],
 )
-def test_a_child_without_end_is_killed_and_replaced(nothing_flattens, monkeypatch, tmp_path, code, reason):
+def test_a_child_without_end_is_killed_and_replaced(
+    nothing_flattens, monkeypatch, tmp_path, code, reason, seconds, patience
+):
     worker_that(monkeypatch, tmp_path, code)
-    monkeypatch.setattr(unwrapping, "time_limit", lambda faces: 0.2)
-    monkeypatch.setattr(xatlas_process, "_PATIENCE", 2.0 if reason == "did not answer" else 1e4)
+    monkeypatch.setattr(unwrapping, "time_limit", lambda faces: seconds)
+    monkeypatch.setattr(xatlas_process, "_PATIENCE", patience)
     vertices, faces = cube()
     layout = unwrap(vertices, faces, SIZE, never)
     check_layout(layout, faces)
@@ -206,7 +211,7 @@ def test_a_child_that_stands_still_is_started_again_and_gives_what_it_would_have
         "if not mark.exists():\n    mark.touch()\n    time.sleep(600)\n"
         f"runpy.run_path({str(real)!r}, run_name='__main__')\n",
     )
-    monkeypatch.setattr(xatlas_process, "_STALL_SECONDS", 1.0)
+    monkeypatch.setattr(xatlas_process, "_STALL_SECONDS", 3.0)
     layout = unwrap(vertices, faces, SIZE, never)
     assert mark.exists() and layout.events == []
     assert np.array_equal(layout.uv, expected.uv)

@@ -25,10 +25,10 @@ def test_voxel_labels_agree_with_the_surface(seed):
 
 
 def test_shards_are_complete_continue_and_read_in_order(tmp_path):
-    assert build_dataset(tmp_path, 700, 3, 2, workers=1, seconds=60) == 3
+    assert build_dataset(tmp_path, 700, 3, 2, workers=1, seconds=600) == 3
     shard = next(tmp_path.iterdir())
     written = shard.stat().st_mtime_ns
-    assert build_dataset(tmp_path, 700, 3, 2, workers=2, seconds=60) == 3
+    assert build_dataset(tmp_path, 700, 3, 2, workers=2, seconds=600) == 3
     assert shard.stat().st_mtime_ns == written
     data, direct = read_dataset(tmp_path), make_dataset(range(700, 703), 2)
     for name in ("offsets", "coords", "vertices", "flags", "labels", "sample_offsets", "pixels", "codes", "cameras"):
