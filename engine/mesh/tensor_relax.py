@@ -290,8 +290,11 @@ class _Relaxation:
         position, begun = vertices.new_empty((len(points.chart), 3)), None
         position[points.corner] = vertices[self.faces[members]]
         if start is not None:
-            begun = start.new_empty((len(position), 2))
-            begun[points.corner] = start
+            # Where corners of a point begin apart the last one counts; of threads that write it any could be the last.
+            corner = points.corner.reshape(-1)
+            last = corner.new_zeros(len(position))
+            last.scatter_reduce_(0, corner, torch.arange(len(corner), device=corner.device), "amax")
+            begun = start.reshape(-1, 2)[last]
         return flatten(position, points.corner, label, points.chart, begun)[points.corner]
 
     def _judge(

@@ -35,6 +35,7 @@ from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, moebius, 
 from espalier.tooling.finishing_bench.objects import OBJECTS
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch.utils._python_dispatch import TorchDispatchMode
 
 CLOSE = 1e-5
 SIZE = 256
@@ -219,6 +220,37 @@ def test_halves_of_a_tube_are_unrolled_the_same(card):
     found, cut = unrolled_on_card(*there(faces, vertices, uv, pair, second, left, right))
     assert np.array_equal(cut.cpu(), seam) and seam.any()
     assert np.abs(found.cpu().numpy() - expected).max() < 1e-9
+
+
+class Backwards(TorchDispatchMode):
+    """What is written to a list of places is written from the last to the first: a card promises no order."""
+
+    def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
+        if operation is torch.ops.aten.index_put_.default:
+            values, places, written = args
+            places = torch.broadcast_tensors(*places)
+            written = written.expand(*places[0].shape, *values.shape[len(places) :])
+            args = values, [place.flip(0) for place in places], written.flip(0)
+        return operation(*args, **(kwargs or {}))
+
+
+def test_where_points_begin_depends_on_no_order_of_writing(monkeypatch):
+    """Corners of a point begin apart where a chart was laid beside another one."""
+    vertices, faces, left, right, texel = surface("torus")
+    begun = []
+    monkeypatch.setattr(tensor_relax, "flatten", lambda *arguments: begun.append(arguments[-1]) or arguments[-1])
+    exact, corners, left, right = map(torch.from_numpy, (vertices, faces, left, right))
+    work = tensor_relax._Relaxation(exact, corners, len(faces), texel, None, lambda: None)
+    members, start = torch.arange(len(faces)), torch.rand(len(faces), 3, 2, dtype=torch.float64)
+    given = exact, members, torch.zeros_like(members), left, right, start
+    work._flatten(*given)
+    with Backwards():
+        work._flatten(*given)
+    assert torch.equal(*begun)
+    points = chart_points(np.zeros(len(faces), dtype=np.int64), left.numpy(), right.numpy())
+    expected = np.empty((len(points.chart), 2))
+    expected[points.corner] = start
+    assert np.array_equal(begun[0], expected)
 
 
 @pytest.fixture
