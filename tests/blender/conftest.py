@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Blender's data for these tests: the bpy wheel, emptied before each test."""
 
+import gc
 import importlib.util
 import io
 import json
@@ -24,6 +25,15 @@ def empty_file():
     import bpy
 
     bpy.ops.wm.read_factory_settings(use_empty=True)
+
+
+@pytest.fixture
+def uncollected():
+    """Keep the collector from walking through what the test session has loaded (torch) and Blender has not."""
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 def png(pixels):

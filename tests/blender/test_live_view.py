@@ -127,7 +127,7 @@ def test_a_damaged_preview_shows_nothing_and_stops_nothing(engine, arrays):
     assert len(bpy.data.objects) == 1
 
 
-def test_a_large_preview_takes_many_short_ticks_and_the_one_before_stays_meanwhile(engine, watched):
+def test_a_large_preview_takes_many_short_ticks_and_the_one_before_stays_meanwhile(engine, watched, uncollected):
     before = live_view._triangles
     rng = np.random.default_rng(0)
     job, folder = engine.submitted[-1]
