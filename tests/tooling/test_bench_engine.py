@@ -9,15 +9,20 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from espalier.engine.models.registry import build_model
 from espalier.engine.models.sparse_blocks import SparseConvNeXtBlock3d
+from espalier.engine.pipelines.stages import FAST
 from espalier.tests.samples import batch_of, lively
 from espalier.tooling.console import CommandError
 from espalier.tooling.engine_bench import figures, plan
+from espalier.tooling.engine_bench.agreement_task import difference
 from espalier.tooling.engine_bench.guided_step import NAMES, Savings, guided_step
+from espalier.tooling.engine_bench.kernel_groups import DECODER_KERNELS, FLOW_KERNELS, without
 from espalier.tooling.engine_bench.measure import counted
+from espalier.tooling.engine_bench.sampling_task import passes, sampler_of
 from espalier.tooling.engine_bench.tables import markdown
 
 pytestmark = pytest.mark.usefixtures("same_numbers_without_gradients")
@@ -76,7 +81,8 @@ def test_every_saving_has_a_name():
 
 
 def measured(seconds, flops=0.0):
-    return {"median": seconds, "least": seconds, "most": seconds, "peak": 1e9, "flops": flops, "bytes": 1e9}
+    about = {"least": seconds, "most": seconds, "count": 3, "peak": 1e9, "flops": flops, "bytes": 1e9}
+    return {"median": seconds, **about}
 
 
 def answer(rows):
@@ -84,44 +90,112 @@ def answer(rows):
     return {"machine": "one", "status": "finished", "steps": {}, "answer": {**about, "rows": rows}}
 
 
+def of_runs(*seconds):
+    return {"status": "finished", "steps": {}, "answer": {"runs": [{"seconds": each} for each in seconds]}}
+
+
+def finished(*seconds):
+    steps = {"clean": {"seconds": seconds[-1], "processor": 3.0, "peak_gb": 1.5}}
+    runs = [{"clean": each} for each in seconds]
+    return {"status": "finished", "steps": steps, "answer": {"resolution": 1024, "runs": runs}}
+
+
 def full_results():
+    """Results of every part of a full run that a figure is computed from."""
     results = {part.name: answer({}) for part in plan.parts_of(plan.FULL)}
     for flow in plan.FULL.flows:
-        results[flow.part] = answer({"conditional pass": measured(0.01), "guided step": measured(0.02, 1.4e10)})
-    for name in ("decoders-knot-512", "decoders-knot-1024"):
-        results[name] = answer({"shape decoder": measured(0.1), "material decoder": measured(0.1)})
+        rows = {figures.EXACT: measured(0.3, 2.1e11), figures.FAST: measured(0.1)}
+        results[plan.SAMPLING + flow.part] = answer(rows)
+    for name in ("decoders-knot-512", "decoders-knot-1024", "decoders-knot-1536"):
+        rows = {"shape decoder": measured(0.1), "material decoder": measured(0.1), figures.CELLS: measured(0.05)}
+        results[name] = answer(rows)
     results["structure-decoder"] = answer({"structure decoder": measured(0.1)})
-    for size in plan.FULL.images:
-        results[f"image-{size}"] = answer({"image encoder": measured(0.1)})
+    results["run-ten"], results["run-first-start"] = of_runs(14.0, *[10.0] * 9), of_runs(30.0, 10.0)
+    for card, seconds in ((12, 11.0), (16, 10.0), (24, 8.0)):
+        results[f"run-card-{card}"] = of_runs(20.0, seconds, seconds)
+    geometry = {"mesh to O-Voxels": measured(0.05), "O-Voxels to mesh": measured(0.01)}
+    results["geometry"]["answer"] |= {"resolution": 1024, "geometry": geometry}
+    results["finishing"] = finished(2.0, 9.0, 2.5)
+    differences = {"clean": {"largest": 1e-7, "share": 0.1}, "bake": {"largest": 2e-6, "share": 0.01}}
+    results["agreement"]["answer"]["differences"] = differences
     return results
 
 
-def test_a_run_adds_up_its_stages():
-    found = {figure.name.split(",")[0]: figure.value for figure in figures.figures_of(full_results())}
-    guided, single = 10 + 9 + 9, 2 + 3 + 3 + 12
-    assert found["1024 cascade"] == pytest.approx(guided * 0.02 + single * 0.01 + 4 * 0.1)
-    assert found["Guided step at 17 000 tokens"] == pytest.approx(70.0)
+FOUND = {
+    "Sampling at 17 000 tokens": 70.0,
+    "1024 cascade": 4 * 0.3 + 3 * 0.1 + 0.05,
+    "The same, fast": 4 * 0.1 + 3 * 0.1 + 0.05,
+    "512, 2200 tokens": 3 * 0.3 + 3 * 0.1,
+    "1536 cascade": 4 * 0.3 + 3 * 0.1 + 0.05,
+    "First run": 4.0,
+    "The same, kernels compiled": 20.0,
+    "Memory plans": 25.0,
+    "Mesh to O-Voxels": 0.05,
+    "O-Voxels to mesh": 0.01,
+    "Finishing: repair": 2.5,
+    "Finishing, largest difference": 2e-6,
+}
+"""By how the name of a figure begins, its value for ``full_results``."""
 
 
-def test_what_a_run_lacks_is_not_measured():
-    results = full_results()
-    del results["material-17k"]
-    found = {figure.name.split(",")[0]: figure.value for figure in figures.figures_of(results)}
-    assert found["1024 cascade"] is None
-    assert found["1536 cascade"] is not None
+def test_every_figure_is_computed_from_the_parts_of_a_full_run():
+    found = figures.figures_of(full_results())
+    assert len(found) == len(FOUND)
+    for figure, (name, value) in zip(found, FOUND.items(), strict=True):
+        assert figure.name.startswith(name)
+        assert figure.value == pytest.approx(value), name
+
+
+def test_a_figure_without_one_of_its_parts_is_not_measured():
+    """Each part that a figure names is one of the full run."""
+    complete = {figure.name: figure.value for figure in figures.figures_of(full_results())}
+    used = set()
+    for part in full_results():
+        without = full_results()
+        del without[part]
+        found = {figure.name: figure.value for figure in figures.figures_of(without)}
+        used |= {name for name in complete if found[name] is None}
+        assert all(value in (None, complete[name]) for name, value in found.items())
+    assert used == set(complete)
     assert all(figure.value is None for figure in figures.figures_of({}))
 
 
 def test_finishing_is_told_step_by_step_beside_the_same_without_a_card():
-    def steps(seconds):
-        return {"status": "finished", "steps": {"clean": {"seconds": seconds, "processor": 3.0, "peak_gb": 1.5}}}
-
-    results = {"finishing": steps(0.25), "finishing-on-processor": steps(12.0)}
-    assert "| clean | 0.25 s | 3.00 s | 1.50 GB | 12.00 s |" in markdown("one", "", [], results)
-    del results["finishing-on-processor"]
-    assert "| clean | 0.25 s | 3.00 s | 1.50 GB | – |" in markdown("one", "", [], results)
+    results = {"finishing": finished(0.25, 9.0, 0.5), "finishing-on-processor": finished(12.0)}
+    assert "| clean | 0.50 s | 3.00 s | 1.50 GB | – | 12.00 s |" in markdown("one", "", [], results)
+    results["finishing-without-triton"] = finished(4.0)
+    assert "| clean | 0.50 s | 3.00 s | 1.50 GB | 4.00 s | 12.00 s |" in markdown("one", "", [], results)
     assert "finishing-on-processor" in [part.name for part in plan.parts_of(plan.FULL)]
     assert "finishing-on-processor" not in [part.name for part in plan.parts_of(plan.SMALL)]
+
+
+def test_a_sampler_asks_for_as_many_passes_as_its_published_settings_say():
+    """spec/models.md section 7.3, and what ``FAST`` leaves out of it."""
+    asked = {}
+    for network in ("sparse_structure_flow_model", "shape_slat_flow_model_512", "tex_slat_flow_model_1024"):
+        params = sampler_of(network).params
+        asked[network[:3]] = passes(params), passes(params, **FAST)
+    assert asked == {"spa": ((10, 2), (5, 7)), "sha": ((9, 3), (5, 7)), "tex": ((0, 12), (0, 12))}
+
+
+def test_differences_are_those_of_the_furthest_numbers_and_bytes_may_round_apart():
+    one, other = np.array([1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.5])
+    assert difference([one], [other]) == {"largest": 0.5, "share": pytest.approx(1 / 3)}
+    levels = np.array([10, 20], dtype=np.uint8), np.array([11, 20], dtype=np.uint8)
+    assert difference(*([each] for each in levels)) == {"largest": 0.0, "share": 0.5}
+    assert difference([levels[0]], [levels[0] + np.uint8(3)])["largest"] == pytest.approx(2 / 255)
+    assert difference([one], [other[:2]])["largest"] == float("inf")
+
+
+def test_a_kernel_left_out_is_left_out_alone(monkeypatch):
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    device = torch.device("cpu")
+    modules = {**FLOW_KERNELS, **DECODER_KERNELS}
+    for module in modules.values():
+        with without(module):
+            serving = [other for other in modules.values() if other.choice.serve(device)]
+            assert module not in serving and len(serving) >= len(modules) - 2
+        assert module.choice.serve(device)
 
 
 def test_an_unknown_part_is_refused_with_the_names_of_all():
@@ -160,7 +234,18 @@ def test_a_saving_that_is_not_shipped_is_told_as_such():
         "blocks": 1,
         "of_blocks": 2,
     }
-    assert "| shape | batch | off | 1.5 s | 2 s | 25.0 % |" in markdown("one", "", [], results)
+    assert "| shape | batch | guided step | off | 1.5 s | 2 s | 25.0 % |" in markdown("one", "", [], results)
+
+
+def test_whole_runs_are_told_with_the_first_beside_the_later_ones():
+    asked = {"kind": "512", "tokens": [10, 2000], "card": 12, "fast": True, "precision": "auto"}
+    runs = [{"seconds": seconds, "peak": 3e9} for seconds in (9.0, 2.0, 2.5, 2.25)]
+    about = {"request": asked, "runs": runs, "mode": "turns", "planned": 4e9, "counts": {"copied_early": 5}}
+    part = {"status": "finished", "steps": {}, "answer": about}
+    text = markdown("one", "", [], {"run": part})
+    assert "| run | 512, fast | 10 and 2 000 | 12 GB | turns | 9 s | 2.25 s | 22 % | 3.00 GB | 4.00 GB | 5 |" in text
+    part["answer"] = {"request": asked, "problem": "the card has less memory"}
+    assert "| 12 GB | the card has less memory |" in markdown("one", "", [], {"run": part})
 
 
 @pytest.mark.parametrize(("within", "told"), [(True, "2.00 GB |"), (False, "2.00 GB, **not enough** |")])

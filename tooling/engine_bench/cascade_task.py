@@ -19,7 +19,6 @@ from ...engine.weights.residency import Budget
 from ..finishing_bench.watch import answer, request_of
 from .cascade import GB, held_to, settle_children, steps, usable
 from .networks import prepare
-from .random_set import set_folder
 
 NOT_HERE = "the card has less memory"
 
@@ -28,9 +27,9 @@ NOT_HERE = "the card has less memory"
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request.
 
-    ``kind``, ``tokens`` (first shape flow, last), ``runs``, ``card`` (GB to which torch is held; 0 for all there is),
-    ``fast``, ``steps`` (0: as released), ``precision``, ``fresh_kernels`` (compile the Triton kernels anew), ``off``
-    (attributes of the residency that are switched off), ``device``.
+    ``set`` (folder of the model set), ``kind``, ``tokens`` (first shape flow, last), ``runs``, ``card`` (GB to which
+    torch is held; 0 for all there is), ``fast``, ``steps`` (0: as released), ``precision``, ``fresh_kernels`` (compile
+    the Triton kernels anew), ``off`` (attributes of the residency that are switched off), ``device``.
     """
     folder, request = request_of(arguments)
     if request["fresh_kernels"]:
@@ -41,8 +40,9 @@ def main(arguments: list[str]) -> int:
         answer(folder, {"problem": NOT_HERE, "request": request})
         return 0
     with patch.object(ModelSet, "_read", _settled(ModelSet._read)):
-        models = load_model_set(set_folder(folder), device, request["precision"])
+        models = load_model_set(request["set"], device, request["precision"])
         for name in request["off"]:
+            assert getattr(models.residency, name) is True, name
             setattr(models.residency, name, False)
         with held_to(card, device) if card else nullcontext():
             runs, plan = _runs(models, request)

@@ -13,15 +13,16 @@ from ...engine.machine import cuda_device, torch_has_cuda
 from ..bench_record import DOCUMENT, RESULT_FILE, document, kept_results, report
 from ..console import BUILD, CommandError, say
 from .figures import figures_of
-from .plan import FULL, SMALL, chosen, parts_of
+from .plan import FULL, RANDOM_SET, SMALL, chosen, parts_of
 from .tables import markdown
 
 FOLDER = BUILD / "bench" / "engine"
 MARKS = ("<!-- engine -->\n", "<!-- end of engine -->")
 KINDS = {
     FULL: "Full-size networks with random weights. Times are of the device, medians of several repetitions.",
-    SMALL: "No GPU: full width, but few blocks and few tokens. Times are processor time of one thread, medians of "
-    "several repetitions. No figure for a GPU can be read off this.",
+    SMALL: "No GPU: full width, but few blocks, few tokens and four steps; whole runs are of networks that are hardly "
+    "anything. Times are processor time of one thread, medians of several repetitions; those of whole runs are seconds "
+    "of the clock. No figure for a GPU can be read off this.",
 }
 
 
@@ -60,6 +61,8 @@ def main(arguments: list[str], machine: str) -> int:
         kept.write_text(json.dumps(result, indent=1), encoding="utf-8")
         say(f"  {part.name}: {time.monotonic() - began:.0f} s ({result['status']})")
     results = kept_results(folder, [part.name for part in parts], machine)
+    if all(results.get(part.name, {}).get("status") == "finished" for part in parts):
+        shutil.rmtree(folder / RANDOM_SET, ignore_errors=True)  # 16 GB
     figures = figures_of(results if plan is FULL else {})
     text = markdown(machine, KINDS[plan], figures, results)
     report(machine, folder, figures, results, text)

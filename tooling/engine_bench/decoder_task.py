@@ -19,11 +19,10 @@ from ...engine.weights import activations
 from ...engine.weights.released import NETWORKS
 from ..finishing_bench import objects
 from ..finishing_bench.watch import answer, request_of
+from .figures import CELLS
 from .kernel_groups import DECODER_KERNELS, without
 from .measure import ceiling, measured, measured_and_counted, planned
 from .networks import prepare, random_network
-
-CELLS = "shape decoder to the cells of a cascade"
 
 
 @torch.inference_mode()

@@ -21,6 +21,8 @@ from ...engine.weights.checkpoint import read_json
 from ...engine.weights.configuration import Sampler, parse_configuration
 from ...engine.weights.released import CONFIGURATIONS
 from ..finishing_bench.watch import answer, request_of
+from .figures import EXACT
+from .figures import FAST as FAST_ROW
 from .measure import Arithmetic, ceiling, counted, measured
 from .networks import prepare
 from .subject import Subject, about_subject, random_subject
@@ -28,7 +30,6 @@ from .subject import Subject, about_subject, random_subject
 STAGES = ("sparse_structure", "shape_slat", "tex_slat")
 """How the names of flows and of their samplers begin."""
 
-EXACT, FASTER = "sampling", "sampling, fast"
 PARTS_OF_FAST = {"guidance_reuse": "guidance reused (part of fast)", "order": "second-order steps (part of fast)"}
 WARM_STEPS = 2
 
@@ -51,7 +52,7 @@ def main(arguments: list[str]) -> int:
 
     if device.type == "cuda":
         run(steps=WARM_STEPS)()
-    rows = {EXACT: row(), FASTER: row(**FAST)}
+    rows = {EXACT: row(), FAST_ROW: row(**FAST)}
     switches = {}
     for field, name in PARTS_OF_FAST.items():
         if field != "guidance_reuse" or passes(params)[0]:

@@ -3,13 +3,17 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from unittest.mock import patch
 
 import numpy as np
 import torch
 
+from ...engine.kernels import choice
 from ...engine.kernels.choice import plain_torch
+from ...engine.kernels.host_arrays import card
 from ...engine.mesh.bake import MaterialVoxels
 from ...engine.mesh.finish import STEP_ENDS, FinishedAsset, FinishSettings, finish
 from ...engine.mesh.png import encode_png
@@ -22,11 +26,15 @@ from .watch import Steps, answer, now, request_of
 # Enough voxels that the codec takes its compiled loops.
 WARM_RESOLUTION = 350
 
+CARD_RUNS = 3
+
 
 def main(arguments: list[str]) -> int:
     """Argument: the folder with the request; writes ``raw.npz``, ``finished.npz``, ``maps`` and the answer there.
 
-    With ``on_processor`` in the request finishing leaves a graphics card alone.
+    With ``on_processor`` in the request finishing leaves a graphics card alone, with ``without_triton`` it leaves our
+    kernels alone. Where it takes the card it runs ``CARD_RUNS`` times after once for nothing, which compiles kernels
+    and loads libraries; the answer has the seconds of every run by step.
     """
     folder, request = request_of(arguments)
     warm_up()
@@ -38,22 +46,41 @@ def main(arguments: list[str]) -> int:
         vertices, faces = asset.surface()
     settings = FinishSettings(**{**request["settings"], "lods": tuple(request["settings"].get("lods", ()))})
     material = MaterialVoxels(asset.resolution, asset.coords, asset.attrs)
-    begun = [now()]
-
-    def report(step: int, _total: int) -> None:
-        if step in STEP_ENDS:
-            steps.write(STEP_ENDS[step], *begun[0])
-            begun[0] = now()
-
-    with plain_torch() if request.get("on_processor") else nullcontext():
-        finished = finish(vertices, faces, material, settings, report)
+    runs: list[dict[str, float]] = []
+    with _leaving_alone(request):
+        on_card = card() is not None
+        if on_card:
+            finish(vertices, faces, material, settings)
+        for _ in range(CARD_RUNS if on_card else 1):
+            finished = finish(vertices, faces, material, settings, _reporter(steps, runs))
     np.savez(
         folder / "raw.npz", vertices=vertices, faces=faces, coords=asset.coords.astype(np.int16), attrs=asset.attrs
     )
     write_finished(folder, finished)
     about = {"voxels": len(asset.coords), "resolution": asset.resolution, "texture_size": settings.texture_size}
-    answer(folder, {"report": finished.report, **about})
+    answer(folder, {"report": finished.report, "runs": runs, **about})
     return 0
+
+
+def _leaving_alone(request: dict) -> AbstractContextManager:
+    """Inside this finishing does without what the request says."""
+    if request.get("on_processor"):
+        return plain_torch()
+    return patch.object(choice, "why_not", lambda _: "left out") if request.get("without_triton") else nullcontext()
+
+
+def _reporter(steps: Steps, runs: list[dict[str, float]]) -> Callable[[int, int], None]:
+    """What a run reports to: writes its steps down, and their seconds to the end of ``runs``."""
+    begun, seconds = now(), {}
+    runs.append(seconds)
+
+    def report(step: int, _total: int) -> None:
+        nonlocal begun
+        if step in STEP_ENDS:
+            steps.write(STEP_ENDS[step], *begun)
+            seconds[STEP_ENDS[step]], begun = now()[0] - begun[0], now()
+
+    return report
 
 
 def made_asset(request: dict, steps: Steps) -> VoxelAsset:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import shutil
 from contextlib import nullcontext
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -44,8 +43,3 @@ def _narrow(network: ReleasedNetwork) -> dict[str, Any]:
     if "model_channels" in args:
         return {**args, "model_channels": [width // 8 for width in args["model_channels"]], "num_blocks": [0] * 5}
     return {**args, "channels": [width // 8 for width in args["channels"]], "num_res_blocks": 0}
-
-
-def set_folder(folder: Path) -> Path:
-    """Where the part in ``folder`` finds the set that its neighbour wrote."""
-    return folder.parent / "random-set" / FOLDER
