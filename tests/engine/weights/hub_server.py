@@ -118,8 +118,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = content[begin:]
         cut = hub.cuts.pop(0) if hub.cuts else None
         body = body if cut is None else body[:cut]
-        self.wfile.write(body)
+        # Before: who has the last byte may look at once.
         hub.sent += len(body)
+        self.wfile.write(body)
         if cut is not None:
             self.wfile.flush()
             self.connection.shutdown(socket.SHUT_RDWR)
