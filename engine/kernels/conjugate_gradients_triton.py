@@ -26,8 +26,8 @@ def _solve(
     weight,
     residual,
     direction,
-    bent,
-    shift,
+    product,
+    solution,
     enough,
     unknowns,
     systems,
@@ -39,8 +39,8 @@ def _solve(
     goal = tl.load(enough + side * systems + system)
     residual += side * unknowns
     direction += side * unknowns
-    bent += side * unknowns
-    shift += side * unknowns
+    product += side * unknowns
+    solution += side * unknowns
     total = tl.zeros((BLOCK,), tl.float64)
     for at in range(begin, end, BLOCK):
         here = at + tl.arange(0, BLOCK)
@@ -64,30 +64,30 @@ def _solve(
                 pull += by * tl.load(direction + beside, mask=live, other=0.0)
                 item += 1
             pull = way - pull
-            tl.store(bent + here, pull, mask=listed)
+            tl.store(product + here, pull, mask=listed)
             total += way * pull
-        far = left / tl.maximum(tl.sum(total), 1e-300)
+        step_size = left / tl.maximum(tl.sum(total), 1e-300)
         # All threads of the program have read the directions and written what they need of each other.
         tl.debug_barrier()
         total = tl.zeros((BLOCK,), tl.float64)
         for at in range(begin, end, BLOCK):
             here = at + tl.arange(0, BLOCK)
             listed = here < end
-            moved = tl.load(shift + here, mask=listed, other=0.0)
-            moved += far * tl.load(direction + here, mask=listed, other=0.0)
-            tl.store(shift + here, moved, mask=listed)
+            reached = tl.load(solution + here, mask=listed, other=0.0)
+            reached += step_size * tl.load(direction + here, mask=listed, other=0.0)
+            tl.store(solution + here, reached, mask=listed)
             rest = tl.load(residual + here, mask=listed, other=0.0)
-            rest -= far * tl.load(bent + here, mask=listed, other=0.0)
+            rest -= step_size * tl.load(product + here, mask=listed, other=0.0)
             tl.store(residual + here, rest, mask=listed)
             total += rest * rest
         before = left
         left = tl.sum(total)
-        again = left / tl.maximum(before, 1e-300)
+        ratio = left / tl.maximum(before, 1e-300)
         tl.debug_barrier()
         for at in range(begin, end, BLOCK):
             here = at + tl.arange(0, BLOCK)
             listed = here < end
-            way = again * tl.load(direction + here, mask=listed, other=0.0)
+            way = ratio * tl.load(direction + here, mask=listed, other=0.0)
             tl.store(direction + here, way + tl.load(residual + here, mask=listed, other=0.0), mask=listed)
         tl.debug_barrier()
         step += 1
@@ -105,7 +105,7 @@ def solve(
     """
     systems, unknowns = len(enough), len(force)
     residual = force.T.contiguous()
-    direction, bent, shift = residual.clone(), torch.empty_like(residual), torch.zeros_like(residual)
+    direction, product, solution = residual.clone(), torch.empty_like(residual), torch.zeros_like(residual)
     goal = torch.where((first.diff() > LARGEST)[:, None], torch.inf, enough).T.contiguous()
     if systems:
         _solve[(systems, 2)](
@@ -115,8 +115,8 @@ def solve(
             weight,
             residual,
             direction,
-            bent,
-            shift,
+            product,
+            solution,
             goal,
             unknowns,
             systems,
@@ -124,4 +124,4 @@ def solve(
             BLOCK=_BLOCK,
             num_warps=_WARPS,
         )
-    return shift.T.contiguous()
+    return solution.T.contiguous()

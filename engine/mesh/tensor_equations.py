@@ -53,21 +53,22 @@ class Equations:
 
             found = solve(*self.matrix, force, _AHEAD * enough, _MOST_STEPS)
             # What is not solved, large systems among it, goes on from here.
-            residual = force - self.bent(found)
+            residual = force - self.times(found)
         direction = residual
         left = self.by_chart(residual * residual)
         for step in range(_MOST_STEPS):
             if step % _STEPS_AT_ONCE == 0 and not (left > enough).any():
                 break
-            bent = self.bent(direction)
-            far = left / self.by_chart(direction * bent).clamp_min(1e-300)
-            far = torch.where(left > enough, far, 0.0)[self._of_point]
-            found, residual = torch.addcmul(found, far, direction), torch.addcmul(residual, far, bent, value=-1.0)
+            product = self.times(direction)
+            step_size = left / self.by_chart(direction * product).clamp_min(1e-300)
+            step_size = torch.where(left > enough, step_size, 0.0)[self._of_point]
+            found = torch.addcmul(found, step_size, direction)
+            residual = torch.addcmul(residual, step_size, product, value=-1.0)
             before, left = left, self.by_chart(residual * residual)
             direction = torch.addcmul(residual, (left / before.clamp_min(1e-300))[self._of_point], direction)
         return self.scale * found
 
-    def bent(self, x: Tensor) -> Tensor:
+    def times(self, x: Tensor) -> Tensor:
         """The scaled matrix times ``x`` [V, 2]."""
         _, _, column, weight = self.matrix
         return x - self._by_row(weight * x[column])

@@ -47,7 +47,7 @@ def agrees(kernels, device):
     with mock.patch.object(kernels, "_BLOCK", 16):
         found = kernels.solve(*matrix.matrix, matrix.scale * force, enough, STEPS)
     assert (matrix.scale * found - expected).abs().max() < 1e-4 * expected.abs().max()
-    residual = matrix.by_chart((matrix.scale * force - matrix.bent(found)).square())
+    residual = matrix.by_chart((matrix.scale * force - matrix.times(found)).square())
     assert (residual <= 4.0 * enough).all()
     # No steps, nothing solved; solved already, nothing done.
     assert not kernels.solve(*matrix.matrix, force, enough, 0).any()
@@ -60,7 +60,7 @@ def stops_in_time(kernels, device):
     scaled = matrix.scale * force
     first = matrix.by_chart(scaled.square())
     goal = first * torch.tensor([1e-20, 1e-2, 1e-2, 1e-20], dtype=torch.float64, device=device)[:, None]
-    left = matrix.by_chart((scaled - matrix.bent(kernels.solve(*matrix.matrix, scaled, goal, STEPS))).square())
+    left = matrix.by_chart((scaled - matrix.times(kernels.solve(*matrix.matrix, scaled, goal, STEPS))).square())
     assert (left <= goal * 4.0 + 1e-28).all()
     assert (left[2] > 1e-6 * first[2]).all()
 
