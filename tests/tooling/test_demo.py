@@ -17,7 +17,7 @@ COLOUR = (200, 60, 30)
 def run_demo(folder, image, model):
     command = [sys.executable, "-I", "-X", "utf8", ROOT / "tooling" / "__main__.py", "demo"]
     command += ["--image", image, "--model", model, "--output", folder / "out"]
-    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=500)
+    return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=1500)
 
 
 @pytest.mark.blender

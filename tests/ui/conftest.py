@@ -51,11 +51,11 @@ class Blender:
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             pytest.skip(f"Blender from Debian {self.suite} could not be set up: {reason}")
 
-    def run(self, *arguments, timeout=180, check=True):
+    def run(self, *arguments, timeout=600, check=True):
         """Run ``blender`` with these arguments in background; return the finished process, output as text."""
         return self._call(["run", self.suite, "--", *map(str, arguments)], timeout, check)
 
-    def window(self, script, screenshot, timeout=400, size="1600x1000", **environment):
+    def window(self, script, screenshot, timeout=900, size="1600x1000", **environment):
         """Run ``main(ui)`` of a script in a window; its exceptions fail the test with the output."""
         arguments = ["ui", self.suite, "--keep-prefs", "--script", str(script), "--screenshot", str(screenshot)]
         return self._call([*arguments, "--size", size, "--timeout", str(timeout)], timeout + 60, True, environment)

@@ -64,7 +64,7 @@ class UI:
             a.tag_redraw()
 
     def xdo(self, *args):
-        subprocess.run(["xdotool", *map(str, args)], check=True, timeout=20)
+        subprocess.run(["xdotool", *map(str, args)], check=True, timeout=60)
 
     def move(self, x, y):
         self.xdo("mousemove", int(x), int(y))

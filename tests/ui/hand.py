@@ -16,6 +16,8 @@ import numpy as np
 
 HERE = Path(__file__).resolve().parent
 MARK = (1.0, 0.0, 1.0)
+LOOKS = 3
+"""So often is a widget looked for: on a busy machine one may be drawn late, or be asked before it hears."""
 
 
 def patience():
@@ -156,12 +158,13 @@ def copied(ui, box, keys="ctrl+c"):
 
 def button(ui, operator, smallest=False):
     """The box of the button of an operator ("espalier.generate"); the largest ones are looked at first, or last."""
-    boxes = yield from widgets(ui, "wcol_tool")
-    boxes.sort(key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=not smallest)
-    for box in boxes:
-        text = yield from copied(ui, box)
-        if text.startswith(f"bpy.ops.{operator}("):
-            return box
+    for _ in range(LOOKS):
+        boxes = yield from widgets(ui, "wcol_tool")
+        boxes.sort(key=lambda box: (box[2] - box[0]) * (box[3] - box[1]), reverse=not smallest)
+        for box in boxes:
+            text = yield from copied(ui, box)
+            if text.startswith(f"bpy.ops.{operator}("):
+                return box
     raise AssertionError(f"there is no button {operator} to be clicked among {len(boxes)}")
 
 
@@ -200,13 +203,14 @@ def drop(ui, files, x, y):
 
 def field(ui, kind, path):
     """The box of the field whose data path ends so ("finish.faces"), asked with Shift+Ctrl+C."""
-    boxes = yield from widgets(ui, kind)
     seen = []
-    for box in boxes:
-        text = yield from copied(ui, box, "ctrl+shift+c")
-        seen.append(text)
-        if text.endswith(path):
-            return box
+    for _ in range(LOOKS):
+        boxes = yield from widgets(ui, kind)
+        for box in boxes:
+            text = yield from copied(ui, box, "ctrl+shift+c")
+            seen.append(text)
+            if text.endswith(path):
+                return box
     raise AssertionError(f"there is no field {path} among {seen}")
 
 

@@ -55,12 +55,23 @@ def run_job(ui, seen, during, name):
 
 
 def press_in_viewport(ui, keys):
-    """Press keys with the pointer in the viewport, where Blender's shortcuts look."""
+    """Press the keys of undo or redo with the pointer in the viewport, where Blender's shortcuts look; wait for it."""
     left, top, right, bottom = ui.rect(ui.region("WINDOW"))
     ui.move((left + right) / 2 - 200, (top + bottom) / 2)
     yield 0.5
+    done, handlers = [], (bpy.app.handlers.undo_post, bpy.app.handlers.redo_post)
+
+    @bpy.app.handlers.persistent
+    def note(*_arguments):
+        done.append(True)
+
+    for each in handlers:
+        each.append(note)
     ui.key(keys)
-    yield 2.0
+    yield from wait(lambda: done, f"{keys} did nothing", 60)
+    for each in handlers:
+        each.remove(note)
+    yield 0.5
 
 
 def extension_session():
@@ -83,8 +94,8 @@ def watch(session):
         changed = poll(max_seconds)
         seen["longest_tick"] = max(seen["longest_tick"], time.thread_time() - started)
         job = session.current()
-        if job is not None and job.stage and job.stage not in seen["stages"]:
-            seen["stages"].append(job.stage)
+        if job is not None:
+            seen["stages"] += [stage for stage in job.stages if stage not in seen["stages"]]
         return changed
 
     session.poll = timed

@@ -60,7 +60,7 @@ def set_up(ui, found):
         # Another Blender has made it: the data folder is the user's and not the version's.
         return
     yield from press(ui, "extensions.userpref_allow_online")
-    yield from until(lambda: bpy.app.online_access, "online access was not allowed", 10)
+    yield from until(lambda: bpy.app.online_access, "online access was not allowed")
     yield from press(ui, "espalier.install_engine")
     found["clicks"] = 2
     yield from away(ui)
@@ -80,7 +80,7 @@ def make_room(ui, found):
     """Delete the default cube, go nearer with the wheel, and show textures in Solid view."""
     yield from in_viewport(ui)
     yield from tap(ui, "x", "Return")
-    yield from until(lambda: "Cube" not in bpy.data.objects, "the cube is still there", 10)
+    yield from until(lambda: "Cube" not in bpy.data.objects, "the cube is still there")
     yield from wheel(ui, 4, 7)
     # A setting of the viewport, for which a GPU would take Material Preview.
     ui.area().spaces.active.shading.color_type = "TEXTURE"
@@ -149,7 +149,7 @@ def watch_previews(ui, found):
         if job is None or job.live is None or job.live.name in seen:
             continue
         with engine_held(session):
-            yield from until(is_drawn, f"{job.live.name} is not drawn", 15)
+            yield from until(is_drawn, f"{job.live.name} is not drawn")
             yield 0.2
             seen.append(job.live.name)
             shot(ui, f"story-{names[seen[-1]]}")
@@ -174,10 +174,10 @@ def cancel(ui, found):
     yield from settled(ui)
     shot(ui, "story-09-cancelled")
     yield from press(ui, "espalier.keep_preview")
-    yield from until(lambda: len(bpy.data.objects) == len(before) + 1, "nothing was kept", 20)
+    yield from until(lambda: len(bpy.data.objects) == len(before) + 1, "nothing was kept")
     found["kept"] = bpy.context.view_layer.objects.active.name
     yield from in_viewport(ui, "ctrl+z")
-    yield from until(lambda: sorted(bpy.data.objects.keys()) == before, "undo left what was kept", 20)
+    yield from until(lambda: sorted(bpy.data.objects.keys()) == before, "undo left what was kept")
 
 
 def queue_three(ui, found):
@@ -185,7 +185,7 @@ def queue_three(ui, found):
     session = extension_session()
     yield from in_viewport(ui)
     yield from tap(ui, "g", "x", "minus", "1", "period", "2", "5", "Return")
-    yield from until(lambda: bpy.data.objects["little house"].location.x == -1.25, "the house was not moved", 10)
+    yield from until(lambda: bpy.data.objects["little house"].location.x == -1.25, "the house was not moved")
     yield from wheel(ui, 5, 2)
     names = ("mug", "mushroom", "lamp")
     x, y = yield from in_viewport(ui, place=(0.35, 0.7))

@@ -24,7 +24,7 @@ def reopen(ui, found):
     yield from drop(ui, [file], x, y)
     shot(ui, "story-18-open")
     yield from tap(ui, "o")
-    yield from until(lambda: bpy.data.filepath == str(file), "the file was not opened", 60)
+    yield from until(lambda: bpy.data.filepath == str(file), "the file was not opened")
     found["objects"] = sorted(bpy.data.objects.keys())
     yield from settled(ui)
 
@@ -33,7 +33,7 @@ def place_from_history(ui, found):
     """Open Results, choose one of the list, press Place."""
     yield from open_panel(ui, found)
     shelf = extension_session().shelf
-    yield from until(lambda: len(shelf.ended()) >= len(NAMES), "the results were not read", 30)
+    yield from until(lambda: len(shelf.ended()) >= len(NAMES), "the results were not read")
     names = [entry.job.name for entry in shelf.ended()][: len(NAMES)]
     assert names == NAMES, names
     yield from open_section(ui, "jobs", "_draw_entry", 1)
@@ -49,7 +49,7 @@ def place_from_history(ui, found):
     shot(ui, "story-19-results")
     before = set(bpy.data.objects.keys())
     yield from press(ui, "espalier.place_result")
-    yield from until(lambda: len(bpy.data.objects) == len(before) + 1, "nothing was placed", 30)
+    yield from until(lambda: len(bpy.data.objects) == len(before) + 1, "nothing was placed")
     (found["placed"],) = set(bpy.data.objects.keys()) - before
     item = bpy.data.objects[found["placed"]]
     twin = bpy.data.objects[NAMES[CHOSEN]]

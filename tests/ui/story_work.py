@@ -47,11 +47,11 @@ def texture_mesh(ui, found):
     x, y = yield from in_viewport(ui, place=(0.3, 0.8))
     yield from drop(ui, [IMAGES / "grey vase.obj"], x, y)
     yield from tap(ui, "Return")
-    yield from until(lambda: "grey vase" in bpy.data.objects, "the mesh was not imported", 20)
+    yield from until(lambda: "grey vase" in bpy.data.objects, "the mesh was not imported")
     item = bpy.data.objects["grey vase"]
     yield from in_viewport(ui)
     yield from tap(ui, "g", "y", "minus", "1", "period", "5", "Return")
-    yield from until(lambda: abs(item.location.y + 1.5) < 1e-4, "the vase was not moved", 10)
+    yield from until(lambda: abs(item.location.y + 1.5) < 1e-4, "the vase was not moved")
     found["grey"] = painted(item)
     yield from settled(ui)
     x, y = on_screen(ui, item)
@@ -100,7 +100,7 @@ def finish_again(ui, found):
     box = yield from field(ui, "wcol_menu", "finish.amount")
     yield from click(ui, *middle(box))
     yield from tap(ui, "n")
-    yield from until(lambda: bpy.context.scene.espalier.finish.amount == "NUMBER", "no number of faces", 10)
+    yield from until(lambda: bpy.context.scene.espalier.finish.amount == "NUMBER", "no number of faces")
     box = yield from field(ui, "wcol_num", "finish.faces")
     yield from type_into(ui, box, str(FACES))
     assert bpy.context.scene.espalier.finish.faces == FACES
@@ -151,11 +151,11 @@ def undo(ui, found):
     """Ctrl+Z takes the new mesh back, Shift+Ctrl+Z brings it again."""
     yield from in_viewport(ui, "ctrl+z")
     before, after = found["before"]["faces"], found["after"]["faces"]
-    yield from until(lambda: len(bpy.data.objects["mug"].data.polygons) == before, "undo did not bring it back", 20)
+    yield from until(lambda: len(bpy.data.objects["mug"].data.polygons) == before, "undo did not bring it back")
     found["undone"] = finished(bpy.data.objects["mug"])
     shot(ui, "story-16-undone")
     yield from in_viewport(ui, "ctrl+shift+z")
-    yield from until(lambda: len(bpy.data.objects["mug"].data.polygons) == after, "redo did not bring it again", 20)
+    yield from until(lambda: len(bpy.data.objects["mug"].data.polygons) == after, "redo did not bring it again")
 
 
 def save(ui, found):
@@ -163,7 +163,7 @@ def save(ui, found):
     file = Path(os.environ["ESPALIER_STORY_FILE"])
     found["objects"] = sorted(bpy.data.objects.keys())
     yield from in_viewport(ui, "ctrl+s")
-    yield from until(lambda: browser() is not None, "no file browser came", 20)
+    yield from until(lambda: browser() is not None, "no file browser came")
     yield 0.5
     boxes = yield from text_fields(ui)
     name = max(boxes, key=lambda box: box[1])
@@ -179,7 +179,7 @@ def save(ui, found):
         yield 1.0
         if browser() is None:
             break
-    yield from until(lambda: bpy.data.filepath == str(file) and browser() is None, "the file was not saved", 60)
+    yield from until(lambda: bpy.data.filepath == str(file) and browser() is None, "the file was not saved")
 
 
 def text_fields(ui):

@@ -13,7 +13,7 @@ def espalier(blender, tmp_path):
     """Return a function that runs a command and gives its exit code and events."""
 
     def run(*arguments):
-        done = blender.run("--command", "espalier", *arguments, "--json", timeout=500, check=False)
+        done = blender.run("--command", "espalier", *arguments, "--json", timeout=1500, check=False)
         assert "Traceback" not in done.stdout + done.stderr
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 

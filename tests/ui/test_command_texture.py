@@ -59,7 +59,7 @@ def texture(newest, engine_python, tmp_path):
     def run(*arguments):
         out = tmp_path / "out"
         command = ["--command", "espalier", "texture", *arguments, "--output", out, "--json"]
-        done = newest.run(*command, "--engine-python", engine_python, timeout=500, check=False)
+        done = newest.run(*command, "--engine-python", engine_python, timeout=1500, check=False)
         lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
         return done.returncode, [json.loads(line) for line in lines], out
 

@@ -34,7 +34,7 @@ def test_textured_mesh_becomes_voxels_and_a_mesh_again(blender, engine_python, t
 
     def convert(*arguments):
         command = ["--command", "espalier", "convert", *arguments, "--json", "--engine-python", engine_python]
-        done = blender.run(*command, timeout=500, check=False)
+        done = blender.run(*command, timeout=1500, check=False)
         return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
     code, events = convert(ball, "--to", "npz", "--resolution", "32")

@@ -6,7 +6,7 @@ import json
 
 def test_installed_extension_with_an_engine_is_usable(blender, engine_python):
     done = blender.run(
-        *("--command", "espalier", "doctor", "--json", "--engine-python", engine_python), timeout=500, check=False
+        *("--command", "espalier", "doctor", "--json", "--engine-python", engine_python), timeout=1500, check=False
     )
     events = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -55,7 +55,7 @@ def start_screen(root, suite, width, height, work):
     os.close(write)
     number = b""
     while not number.endswith(b"\n"):
-        if not select.select([read], [], [], 20)[0]:
+        if not select.select([read], [], [], 60)[0]:
             stop(process, "Xvfb")
             die("Xvfb did not come up:\n" + (work / "xvfb.log").read_text()[-2000:])
         piece = os.read(read, 16)
