@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -38,7 +39,7 @@ class ModelSet:
         self.config = config
         self.device = device
         self.precision = precision
-        self.residency = Residency(device, self._read, self.size)
+        self.residency = Residency(device, self._read, self._blank, self.size)
         self._sketches: dict[str, nn.Module] = {}
         self._sizes: dict[str, int] = {}
 
@@ -91,6 +92,12 @@ class ModelSet:
 
     def _read(self, name: str, place: torch.device) -> nn.Module:
         return load_network(*self._described(name), self.device, self.precision, place)
+
+    def _blank(self, name: str) -> nn.Module:
+        # Not as inference would have it: such tensors could not be filled by another thread.
+        with torch.inference_mode(False):
+            network = copy.deepcopy(self.sketch(name)).to_empty(device=self.device)
+        return network.eval().requires_grad_(False)
 
 
 def load_model_set(

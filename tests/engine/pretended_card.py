@@ -168,7 +168,12 @@ def _held(argument):
 
 
 def _on_card(result, born):
-    return OnCard(result, born) if isinstance(result, torch.Tensor) and not isinstance(result, OnCard) else result
+    if not isinstance(result, torch.Tensor) or isinstance(result, OnCard):
+        return result
+    if result.is_inference() == torch.is_inference_mode_enabled():
+        return OnCard(result, born)
+    with torch.inference_mode(result.is_inference()):  # a view is of the kind that the viewed tensor is
+        return OnCard(result, born)
 
 
 def _refuse_two_devices(name, given):

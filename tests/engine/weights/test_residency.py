@@ -34,6 +34,9 @@ class Disk:
             raise OSError(f"{name} is broken")
         return nn.Identity()
 
+    def blank(self, name):
+        return nn.Identity()
+
     def size(self, name):
         return SIZES[name]
 
@@ -46,7 +49,7 @@ def settle(residency):
 
 def quiet(disk, budget=None, uses=()):
     """A residency that follows ``uses`` and reads nothing ahead."""
-    residency = Residency(CPU, disk.read, disk.size)
+    residency = Residency(CPU, disk.read, disk.blank, disk.size)
     residency._start_reading = lambda: None
     residency.plan([Use(name) if isinstance(name, str) else Use(*name) for name in uses], Budget(budget))
     return residency
@@ -124,7 +127,7 @@ def test_a_network_asked_for_twice_in_one_step_does_not_skip_to_a_later_step():
 @pytest.mark.parametrize("device", [CPU, CUDA])
 def test_the_next_network_is_read_while_the_current_one_runs(device):
     disk = Disk(gated="b")
-    residency = Residency(device, disk.read, disk.size)
+    residency = Residency(device, disk.read, disk.blank, disk.size)
     residency.plan([Use("a"), Use("b"), Use("c")])
     network = residency.get("a")
     assert disk.entered["b"].wait(20)
@@ -145,7 +148,7 @@ def test_the_next_network_is_read_while_the_current_one_runs(device):
 def test_reading_ahead_stays_within_the_host(host):
     order = list("abcdabced")
     disk = Disk()
-    residency = Residency(CUDA, disk.read, disk.size)
+    residency = Residency(CUDA, disk.read, disk.blank, disk.size)
     residency.plan(list(map(Use, order)), Budget(100, host))
     for name in order:
         residency.get(name)
@@ -163,7 +166,7 @@ def test_reading_ahead_stays_within_the_host(host):
 def test_reading_ahead_never_exceeds_the_budget_nor_reads_more_than_without(budget):
     order = [("a", 5), ("b", 20), ("c", 0), ("a", 10), ("d", 0), ("b", 0), ("c", 0)]
     ahead, plain = Disk(), Disk()
-    residency = Residency(CPU, ahead.read, ahead.size)
+    residency = Residency(CPU, ahead.read, ahead.blank, ahead.size)
     residency.plan([Use(*use) for use in order], Budget(budget))
     behind = quiet(plain, budget, order)
     for name, values in order:
@@ -180,7 +183,7 @@ def test_reading_ahead_never_exceeds_the_budget_nor_reads_more_than_without(budg
 
 def test_a_failure_while_reading_ahead_is_met_by_the_step_that_needs_the_network():
     disk = Disk(failing="b")
-    residency = Residency(CPU, disk.read, disk.size)
+    residency = Residency(CPU, disk.read, disk.blank, disk.size)
     residency.plan([Use("a"), Use("b"), Use("c")])
     residency.get("a")
     settle(residency)
@@ -195,7 +198,7 @@ def test_a_failure_while_reading_ahead_is_met_by_the_step_that_needs_the_network
 
 def test_release_also_forgets_what_is_being_read():
     disk = Disk(gated="a")
-    residency = Residency(CPU, disk.read, disk.size)
+    residency = Residency(CPU, disk.read, disk.blank, disk.size)
     residency.plan([Use("a"), Use("b")])
     assert disk.entered["a"].wait(20)
     residency.release()
@@ -209,7 +212,7 @@ def test_release_also_forgets_what_is_being_read():
 
 def test_nothing_is_read_ahead_once_a_run_has_ended():
     disk = Disk(gated="a")
-    residency = Residency(CPU, disk.read, disk.size)
+    residency = Residency(CPU, disk.read, disk.blank, disk.size)
     residency.plan([Use("a"), Use("b"), Use("c")])
     assert disk.entered["a"].wait(20)
     residency.rest()
@@ -221,7 +224,7 @@ def test_nothing_is_read_ahead_once_a_run_has_ended():
 
 def test_what_is_needed_sooner_does_not_leave_for_what_is_read_ahead():
     disk = Disk()
-    residency = Residency(CPU, disk.read, disk.size)
+    residency = Residency(CPU, disk.read, disk.blank, disk.size)
     residency.plan([Use("a"), Use("b"), Use("d")], Budget(100))
     residency.get("a")
     settle(residency)
@@ -232,7 +235,7 @@ def test_what_is_needed_sooner_does_not_leave_for_what_is_read_ahead():
 def test_reading_ahead_ends_and_reads_at_most_one_network_a_step(seed):
     draw = random.Random(seed)
     disk = Disk()
-    residency = Residency(CPU, disk.read, disk.size)
+    residency = Residency(CPU, disk.read, disk.blank, disk.size)
     for _ in range(5):
         before = len(disk.names)
         uses = [Use(draw.choice("abcde"), draw.choice((0, 10, 30))) for _ in range(draw.randint(1, 8))]
