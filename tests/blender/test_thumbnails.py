@@ -21,7 +21,7 @@ def pictures(tmp_path):
 
 
 def kept():
-    return {key.partition(" ")[0] for key in thumbnails._pictures}
+    return {key.rpartition(" ")[0] for key in thumbnails._pictures}
 
 
 def test_a_picture_is_read_once_until_its_file_is_another(pictures):
