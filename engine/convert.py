@@ -18,10 +18,10 @@ from .errors import EspalierError
 from .events import say
 from .failure import explain
 from .jobs import JobFolder
-from .mesh.bake import MaterialVoxels
+from .mesh.bake.bake import MaterialVoxels
+from .mesh.bake.png import encode_png
 from .mesh.finish import STEP_ENDS, finish
 from .mesh.finish_settings import DEFAULT_FACES, FinishSettings
-from .mesh.png import encode_png
 from .ovoxel.grid import MAX_RESOLUTION
 from .ovoxel.ovoxel_file import decode_ovoxels, read_voxels, write_voxels
 from .ovoxel.textured_mesh import read_textured_mesh

@@ -81,7 +81,7 @@ def layout(uv: np.ndarray) -> Image.Image:
 
 def chart_labels(uv: np.ndarray) -> np.ndarray:
     """Label faces that hang together in UV (equal corners), int [F]."""
-    from ..engine.mesh.topology import vertex_components
+    from ..engine.mesh.surface.topology import vertex_components
 
     corner = np.unique(uv.reshape(-1, 2), axis=0, return_inverse=True)[1].reshape(-1, 3)
     return vertex_components(corner, int(corner.max()) + 1)

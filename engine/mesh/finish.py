@@ -13,16 +13,16 @@ from typing import Any
 import numpy as np
 
 from ..errors import Cancelled, EspalierError
-from .bake import MaterialVoxels
-from .bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
+from .bake.bake import MaterialVoxels
+from .bake.bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
 from .finish_settings import DEFAULTS, REPAIRS, FinishSettings
-from .lod import Lod, lod_chain
-from .normals import corner_normals
-from .raster import rasterise
-from .simplify import reduce_faces
-from .smooth import taubin_smooth
-from .topology import edge_table, face_vectors, vertex_components
-from .unwrap import unwrap
+from .lookup.raster import rasterise
+from .simplify.lod import Lod, lod_chain
+from .simplify.simplify import reduce_faces
+from .surface.normals import corner_normals
+from .surface.smooth import taubin_smooth
+from .surface.topology import edge_table, face_vectors, vertex_components
+from .unwrap.unwrap import unwrap
 
 Report = Callable[[int, int], None]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..errors import EspalierError
-from .repair import RepairOptions, keep_as_generated, repair, replace_by_skin
+from .repair.repair import RepairOptions, keep_as_generated, repair, replace_by_skin
 
 REPAIRS = {"as_generated": keep_as_generated, "clean": repair, "watertight": replace_by_skin}
 """What mends a surface, by the name of the setting."""

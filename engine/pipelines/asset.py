@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from ..kernels.host_arrays import on_best_device
-from ..mesh.completion import complete_quads
-from ..mesh.diagonals import quads_of, split_quads
+from ..mesh.repair.completion import complete_quads
+from ..mesh.repair.diagonals import quads_of, split_quads
 from ..ovoxel.surface import dual_grid_to_mesh
 
 

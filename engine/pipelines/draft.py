@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import EspalierError
-from ..mesh.alpha import alpha_mode
-from ..mesh.bake import ALPHA, MaterialVoxels
+from ..mesh.bake.alpha import alpha_mode
+from ..mesh.bake.bake import ALPHA, MaterialVoxels
 from ..mesh.finish_settings import REPAIRS, FinishSettings
-from ..mesh.smooth import taubin_smooth
+from ..mesh.surface.smooth import taubin_smooth
 
 
 @dataclass(frozen=True)

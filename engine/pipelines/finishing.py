@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 
 from ..jobs import JobFolder
-from ..mesh.bake import BASE_COLOR, MaterialVoxels
+from ..mesh.bake.bake import BASE_COLOR, MaterialVoxels
+from ..mesh.bake.png import encode_png
 from ..mesh.compilation import announcing
 from ..mesh.finish import FinishedAsset, finish
 from ..mesh.finish_settings import FinishSettings, true_or_false
-from ..mesh.lod import Lod
-from ..mesh.png import encode_png
+from ..mesh.simplify.lod import Lod
 from ..protocol import PREVIEW_FILE
 from .asset import VoxelAsset
 from .draft import DraftAsset, make_draft

@@ -19,8 +19,8 @@ from ..conditioning.reader import open_image
 from ..errors import EspalierError
 from ..jobs import JobFolder
 from ..kernels.choice import why_not
+from ..mesh.bake.png import encode_png
 from ..mesh.finish_settings import true_or_false
-from ..mesh.png import encode_png
 from ..models import float8
 from ..weights.configuration import FILES
 from ..weights.model_set import ModelSet, load_model_set

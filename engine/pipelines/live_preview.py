@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..jobs import JobFolder
-from ..mesh.cluster import cluster_vertices
+from ..mesh.unwrap.cluster import cluster_vertices
 from .asset import VoxelAsset
 from .job import Report
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from ..errors import Cancelled
 from ..jobs import JobFolder
-from ..mesh.bake import MaterialVoxels
-from ..mesh.bake_mesh import bake_mesh
+from ..mesh.bake.bake import MaterialVoxels
+from ..mesh.bake.bake_mesh import bake_mesh
+from ..mesh.bake.png import encode_png
 from ..mesh.compilation import announcing
 from ..mesh.finish_settings import FinishSettings
-from ..mesh.png import encode_png
 from ..protocol import PREVIEW_FILE
 from ..weights.memory_plan import run_within_memory
 from .asset import VoxelAsset

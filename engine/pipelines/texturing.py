@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ..errors import EspalierError
 from ..kernels.host_arrays import on_best_device
-from ..mesh.cluster import cluster_vertices
+from ..mesh.unwrap.cluster import cluster_vertices
 from ..models.shape_vae import shape_features
 from ..ovoxel import DualGrid, mesh_to_dual_grid
 from ..sparse.tensor import SparseTensor

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.errors import EspalierError
-from espalier.engine.mesh.bake import MaterialVoxels
+from espalier.engine.mesh.bake.bake import MaterialVoxels
 from espalier.engine.mesh.finish import finish
 from espalier.engine.mesh.finish_settings import REPAIRS, FinishSettings
-from espalier.engine.mesh.topology import edge_table
+from espalier.engine.mesh.surface.topology import edge_table
 from espalier.engine.ovoxel import dual_grid_to_mesh
 from espalier.tests.fuzz.mutations import fuzzed
 from hypothesis import strategies as st

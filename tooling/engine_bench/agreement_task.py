@@ -14,14 +14,14 @@ import numpy as np
 import torch
 
 from ...engine.kernels.choice import plain_torch
-from ...engine.mesh.bake import MaterialVoxels
-from ...engine.mesh.bake_surface import BakedTexels, FullSurface, LeanMesh, bake_texels, texture_maps
-from ...engine.mesh.collapse import collapse
+from ...engine.mesh.bake.bake import MaterialVoxels
+from ...engine.mesh.bake.bake_surface import BakedTexels, FullSurface, LeanMesh, bake_texels, texture_maps
 from ...engine.mesh.finish_settings import REPAIRS, FinishSettings
-from ...engine.mesh.normals import corner_normals
-from ...engine.mesh.raster import UvRaster, rasterise
-from ...engine.mesh.simplify import simplify
-from ...engine.mesh.unwrap import unwrap
+from ...engine.mesh.lookup.raster import UvRaster, rasterise
+from ...engine.mesh.simplify.collapse import collapse
+from ...engine.mesh.simplify.simplify import simplify
+from ...engine.mesh.surface.normals import corner_normals
+from ...engine.mesh.unwrap.unwrap import unwrap
 from ..finishing_bench.finish_task import made_asset
 from ..finishing_bench.watch import Steps, answer, request_of
 from .networks import prepare

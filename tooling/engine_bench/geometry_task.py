@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from ...engine.kernels.choice import plain_torch, serve
-from ...engine.mesh.raster import rasterise
+from ...engine.mesh.lookup.raster import rasterise
 from ...engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid, sample_sparse
 from ..finishing_bench import objects
 from ..finishing_bench.watch import answer, request_of

@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 
 from ...engine.mesh.finish_settings import REPAIRS
-from ...engine.mesh.simplify import reduce_faces
-from ...engine.mesh.unwrap import unwrap
+from ...engine.mesh.simplify.simplify import reduce_faces
+from ...engine.mesh.unwrap.unwrap import unwrap
 from .finish_task import warm_up_finishing
 from .watch import Steps, answer, request_of
 

@@ -14,9 +14,9 @@ import torch
 from ...engine.kernels import choice
 from ...engine.kernels.choice import plain_torch
 from ...engine.kernels.host_arrays import card
-from ...engine.mesh.bake import MaterialVoxels
+from ...engine.mesh.bake.bake import MaterialVoxels
+from ...engine.mesh.bake.png import encode_png
 from ...engine.mesh.finish import STEP_ENDS, FinishedAsset, FinishSettings, finish
-from ...engine.mesh.png import encode_png
 from ...engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid
 from ...engine.pipelines.asset import VoxelAsset
 from ...engine.pipelines.kept_voxels import read_voxels

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from scipy.spatial import cKDTree
 
-from ...engine.mesh.bake import MaterialVoxels
+from ...engine.mesh.bake.bake import MaterialVoxels
 from ...engine.mesh.finish import FinishSettings, finish
 from ...engine.mesh.finish_settings import REPAIRS
 from ...engine.ovoxel import mesh_to_dual_grid

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.occlusion import ray_patterns
-from espalier.engine.mesh.topology import unit
+from espalier.engine.mesh.bake.occlusion import ray_patterns
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex
+from espalier.engine.mesh.surface.topology import unit
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge
 
 MARGIN = 0.15

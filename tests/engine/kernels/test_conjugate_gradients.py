@@ -6,7 +6,7 @@ from unittest import mock
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import tensor_flatten
+from espalier.engine.mesh.unwrap import tensor_flatten
 from espalier.tests.engine.mesh.shapes import grid_faces
 
 SIZES = (3, 2, 6, 5)

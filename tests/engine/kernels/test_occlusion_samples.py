@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.occlusion import OcclusionSamples
-from espalier.engine.mesh.topology import unit
+from espalier.engine.mesh.bake.occlusion import OcclusionSamples
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex
+from espalier.engine.mesh.surface.topology import unit
 
 SIZE = 12
 """Texels along a side, and blocks: one sample each."""
@@ -62,7 +62,7 @@ def agrees(kernels, device):
 
 def agrees_between_blocks(kernels, device):
     """At places between blocks, on borders of their reach, and outside the image."""
-    from espalier.engine.mesh import compiled_occlusion
+    from espalier.engine.mesh.bake import compiled_occlusion
 
     rng = np.random.default_rng(3)
     sample = np.where(rng.random((9, 9)) > 0.2, np.arange(81).reshape(9, 9), -1)

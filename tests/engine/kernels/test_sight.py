@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import sight
+from espalier.engine.mesh.repair import sight
 from espalier.tests.engine.mesh.shapes import cube, merge, sphere
 
 VOXEL = 1 / 12

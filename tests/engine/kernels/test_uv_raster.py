@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import raster
+from espalier.engine.mesh.lookup import raster
 
 SIZE = 32
 

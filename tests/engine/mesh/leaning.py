@@ -1,8 +1,8 @@
 """What the tests of simplification share: surfaces with rims and teeth, and measures of what became of them."""
 
 import numpy as np
-from espalier.engine.mesh.clean import find_degenerate, find_duplicates
-from espalier.engine.mesh.topology import edge_table, face_vectors, half_edge_ends, unit
+from espalier.engine.mesh.surface.clean import find_degenerate, find_duplicates
+from espalier.engine.mesh.surface.topology import edge_table, face_vectors, half_edge_ends, unit
 from scipy.spatial import cKDTree
 
 from .shapes import grid_faces

@@ -3,7 +3,7 @@
 
 import numpy as np
 import torch
-from espalier.engine.mesh.bake import MaterialVoxels
+from espalier.engine.mesh.bake.bake import MaterialVoxels
 from espalier.engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid
 
 

@@ -3,7 +3,7 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.alpha import alpha_mode
+from espalier.engine.mesh.bake.alpha import alpha_mode
 
 
 def texels(*parts):

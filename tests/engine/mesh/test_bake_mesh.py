@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 import torch
-from espalier.engine.mesh.bake import MaterialVoxels
-from espalier.engine.mesh.bake_mesh import bake_mesh, rasterise_parts
-from espalier.engine.mesh.raster import rasterise
+from espalier.engine.mesh.bake.bake import MaterialVoxels
+from espalier.engine.mesh.bake.bake_mesh import bake_mesh, rasterise_parts
+from espalier.engine.mesh.lookup.raster import rasterise
 from espalier.engine.ovoxel import mesh_to_dual_grid
 from espalier.tests.engine.mesh.shapes import cube, sphere
 

@@ -4,13 +4,14 @@
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
-from espalier.engine.mesh import bake_surface, nearest
-from espalier.engine.mesh.bake import MaterialVoxels
-from espalier.engine.mesh.bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
+from espalier.engine.mesh.bake import bake_surface
+from espalier.engine.mesh.bake.bake import MaterialVoxels
+from espalier.engine.mesh.bake.bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
 from espalier.engine.mesh.compilation import by_rows
-from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.raster import rasterise
-from espalier.engine.mesh.repair import repair
+from espalier.engine.mesh.lookup import nearest
+from espalier.engine.mesh.lookup.raster import rasterise
+from espalier.engine.mesh.repair.repair import repair
+from espalier.engine.mesh.surface.normals import corner_normals
 from espalier.tests.engine.mesh.shapes import colours_at, cube, sphere, torus, voxel_asset
 
 R = 32
@@ -98,7 +99,7 @@ def test_a_coarse_sphere_gets_the_normals_of_the_fine_one():
     texels = bake_texels(raster, lean, FullSurface(vertices, faces, vertices), everywhere(constant), occlusion=False)
     local = texels.normal / 255 * 2 - 1
     # Decoded as a renderer does, the normals are those of the sphere: better than the mesh's own.
-    from espalier.engine.mesh.normal_map import corner_tangents
+    from espalier.engine.mesh.bake.normal_map import corner_tangents
 
     tangents, sign = corner_tangents(lean.vertices, lean.faces, lean.uv, lean.normals)
     n = np.einsum("tc,tci->ti", raster.barycentric, lean.normals[raster.face].astype(float))

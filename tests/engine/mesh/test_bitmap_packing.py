@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.bitmap_packing import pack_beside, pack_bitmaps
-from espalier.engine.mesh.compiled_packing import place
+from espalier.engine.mesh.unwrap.bitmap_packing import pack_beside, pack_bitmaps
+from espalier.engine.mesh.unwrap.compiled_packing import place
 
 SIDE, LIMIT, GAP = 24, 60, 2
 

@@ -3,11 +3,12 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import charts as charting
-from espalier.engine.mesh import flatten as flattening
-from espalier.engine.mesh.charts import find_charts, winding_pairs
-from espalier.engine.mesh.flatten import flatten, stretches
-from espalier.engine.mesh.outlines import (
+from espalier.engine.mesh.surface.topology import edge_table, label_components
+from espalier.engine.mesh.unwrap import charts as charting
+from espalier.engine.mesh.unwrap import flatten as flattening
+from espalier.engine.mesh.unwrap.charts import find_charts, winding_pairs
+from espalier.engine.mesh.unwrap.flatten import flatten, stretches
+from espalier.engine.mesh.unwrap.outlines import (
     ChartPoints,
     Trouble,
     chart_points,
@@ -15,7 +16,6 @@ from espalier.engine.mesh.outlines import (
     cut_through,
     overfull_points,
 )
-from espalier.engine.mesh.topology import edge_table, label_components
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, moebius, sphere, torus
 
 

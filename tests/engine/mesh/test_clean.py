@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from espalier.engine.errors import EspalierError
-from espalier.engine.mesh import clean
+from espalier.engine.mesh.surface import clean
 from espalier.tests.engine.mesh.shapes import cube, merge, sphere
 
 

@@ -2,7 +2,7 @@
 """Merging vertices by cells: how many are left, how far they moved, and that the surface is still there."""
 
 import numpy as np
-from espalier.engine.mesh.cluster import cluster_vertices
+from espalier.engine.mesh.unwrap.cluster import cluster_vertices
 from espalier.tests.engine.mesh.shapes import signed_volume, sphere
 
 

@@ -4,8 +4,8 @@ import fast_simplification
 import numpy as np
 import pytest
 import torch
-from espalier.engine.mesh.collapse import collapse
-from espalier.engine.mesh.collapse_rounds import Edges
+from espalier.engine.mesh.simplify.collapse import collapse
+from espalier.engine.mesh.simplify.collapse_rounds import Edges
 
 from .leaning import NONE, bumpy_patch, dense, departure, flaws, gear, rim_edges
 from .shapes import cube, sphere, torus

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh.completion import complete_quads
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.topology import edge_table
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex
+from espalier.engine.mesh.repair.completion import complete_quads
+from espalier.engine.mesh.surface.topology import edge_table
 from espalier.engine.ovoxel import dual_grid_to_mesh, mesh_to_dual_grid
 from espalier.engine.pipelines.asset import VoxelAsset
 from espalier.engine.starter.asset import make_asset

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh.diagonals import quads_of, split_quads
-from espalier.engine.mesh.topology import face_vectors, unit
+from espalier.engine.mesh.repair.diagonals import quads_of, split_quads
+from espalier.engine.mesh.surface.topology import face_vectors, unit
 from espalier.engine.ovoxel import dual_grid_quads, dual_grid_to_mesh, mesh_to_dual_grid
 
 from . import shapes

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled, EspalierError
 from espalier.engine.mesh import finish as finishing
-from espalier.engine.mesh.bake import MaterialVoxels
+from espalier.engine.mesh.bake.bake import MaterialVoxels
+from espalier.engine.mesh.bake.png import encode_png
 from espalier.engine.mesh.finish import SHARES, STEP_ENDS, STEPS, finish
 from espalier.engine.mesh.finish_settings import FinishSettings
-from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.png import encode_png
-from espalier.engine.mesh.raster import rasterise
+from espalier.engine.mesh.lookup.raster import rasterise
+from espalier.engine.mesh.surface.normals import corner_normals
 from espalier.tests.engine.mesh.shapes import colours_at, cube, merge, sphere, torus, voxel_asset
 from PIL import Image
 

@@ -6,10 +6,10 @@ from unittest import mock
 import numpy as np
 import pytest
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import bake_surface, gutter
-from espalier.engine.mesh.bake_surface import BakedTexels, texture_maps
-from espalier.engine.mesh.gutter import fill_gutter
-from espalier.engine.mesh.raster import UvRaster
+from espalier.engine.mesh.bake import bake_surface, gutter
+from espalier.engine.mesh.bake.bake_surface import BakedTexels, texture_maps
+from espalier.engine.mesh.bake.gutter import fill_gutter
+from espalier.engine.mesh.lookup.raster import UvRaster
 
 
 def image_and_mask(size, share, seed=0, channels=3):

@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.holes import fill_holes
-from espalier.engine.mesh.manifold import split_non_manifold
-from espalier.engine.mesh.topology import edge_table, half_edge_ends
+from espalier.engine.mesh.repair.holes import fill_holes
+from espalier.engine.mesh.surface.manifold import split_non_manifold
+from espalier.engine.mesh.surface.topology import edge_table, half_edge_ends
 from espalier.tests.engine.mesh.shapes import grid_faces, signed_volume, sphere, torus
 
 

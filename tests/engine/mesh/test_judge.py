@@ -3,11 +3,11 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import judge
-from espalier.engine.mesh.charts import winding_pairs
-from espalier.engine.mesh.judge import lie_well
-from espalier.engine.mesh.outlines import chart_points
-from espalier.engine.mesh.topology import edge_table
+from espalier.engine.mesh.surface.topology import edge_table
+from espalier.engine.mesh.unwrap import judge
+from espalier.engine.mesh.unwrap.charts import winding_pairs
+from espalier.engine.mesh.unwrap.judge import lie_well
+from espalier.engine.mesh.unwrap.outlines import chart_points
 from espalier.tests.engine.mesh.shapes import grid_faces
 
 

@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import lattice
-from espalier.engine.mesh.lattice import Lattice, walls_of
-from espalier.engine.mesh.sides import GridSides
+from espalier.engine.mesh.repair import lattice
+from espalier.engine.mesh.repair.lattice import Lattice, walls_of
+from espalier.engine.mesh.repair.sides import GridSides
 from espalier.tests.engine.mesh.shapes import merge, moebius, sphere, torus, voxel_asset
 
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
-from espalier.engine.mesh.lod import lod_chain
-from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.raster import rasterise
+from espalier.engine.mesh.lookup.raster import rasterise
+from espalier.engine.mesh.simplify.lod import lod_chain
+from espalier.engine.mesh.surface.normals import corner_normals
 
 from .leaning import NONE, bumpy_patch, dense, departure, flaws, gear, rim_edges
 from .shapes import cube, torus

@@ -8,11 +8,11 @@ import pytest
 import torch
 from espalier.engine.errors import EspalierError
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import nearest
 from espalier.engine.mesh.compilation import PORTION
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.nearest_plain import TIE
-from espalier.engine.mesh.topology import face_vectors, unit
+from espalier.engine.mesh.lookup import nearest
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex
+from espalier.engine.mesh.lookup.nearest_plain import TIE
+from espalier.engine.mesh.surface.topology import face_vectors, unit
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, sphere, torus
 
 
@@ -156,7 +156,7 @@ def test_the_order_of_the_queries_changes_nothing():
 def test_the_tree_built_in_torch_is_that_of_the_compiled_loops(name):
     pytest.importorskip("numba")
     pytest.importorskip("triton")
-    from espalier.engine.mesh.nearest_device import DeviceIndex
+    from espalier.engine.mesh.lookup.nearest_device import DeviceIndex
 
     surface = SURFACES[name]()
     ours, theirs = DeviceIndex(*surface, torch.device("cpu"))._tree, SurfaceIndex(*surface)._on_host
@@ -169,7 +169,7 @@ def test_the_tree_built_in_torch_is_that_of_the_compiled_loops(name):
 def test_where_the_card_has_no_room_the_processor_searches(monkeypatch):
     pytest.importorskip("numba")
     pytest.importorskip("triton")
-    from espalier.engine.mesh import nearest_device
+    from espalier.engine.mesh.lookup import nearest_device
 
     tried = []
 

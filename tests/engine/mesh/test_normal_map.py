@@ -2,9 +2,9 @@
 """Shading normals break at creases; the normal map gives back the normals it was made from."""
 
 import numpy as np
-from espalier.engine.mesh.normal_map import TangentFrames, corner_tangents
-from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.raster import rasterise
+from espalier.engine.mesh.bake.normal_map import TangentFrames, corner_tangents
+from espalier.engine.mesh.lookup.raster import rasterise
+from espalier.engine.mesh.surface.normals import corner_normals
 from espalier.tests.engine.mesh.shapes import cube, sphere
 
 SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], float), np.array([[0, 1, 2], [0, 2, 3]])

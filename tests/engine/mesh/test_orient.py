@@ -3,11 +3,11 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.manifold import split_non_manifold
-from espalier.engine.mesh.orient import open_seams, orient_consistently, orient_outward
-from espalier.engine.mesh.repair import repair
-from espalier.engine.mesh.sides import GridSides
-from espalier.engine.mesh.topology import edge_table, half_edge_ends, vertex_components
+from espalier.engine.mesh.repair.orient import open_seams, orient_consistently, orient_outward
+from espalier.engine.mesh.repair.repair import repair
+from espalier.engine.mesh.repair.sides import GridSides
+from espalier.engine.mesh.surface.manifold import split_non_manifold
+from espalier.engine.mesh.surface.topology import edge_table, half_edge_ends, vertex_components
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, signed_volume, sphere, torus, voxel_asset
 
 NO_CELLS = np.zeros((0, 3), dtype=np.int64)

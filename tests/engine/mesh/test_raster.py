@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import raster as rasteriser
-from espalier.engine.mesh.raster import overlapping_texels, rasterise
+from espalier.engine.mesh.lookup import raster as rasteriser
+from espalier.engine.mesh.lookup.raster import overlapping_texels, rasterise
 
 SIZE = 64
 

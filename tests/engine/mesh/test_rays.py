@@ -3,12 +3,12 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.topology import unit
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex
+from espalier.engine.mesh.surface.topology import unit
 from espalier.tests.engine.mesh.test_nearest import SURFACES
 
 pytest.importorskip("numba")
-from espalier.engine.mesh import compiled_rays as rays
+from espalier.engine.mesh.lookup import compiled_rays as rays
 
 
 def wide_tree(name):

@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import relax as relaxing
-from espalier.engine.mesh.outlines import ChartPoints, crossings, overfull_points
-from espalier.engine.mesh.relax import relax
+from espalier.engine.mesh.unwrap import relax as relaxing
+from espalier.engine.mesh.unwrap.outlines import ChartPoints, crossings, overfull_points
+from espalier.engine.mesh.unwrap.relax import relax
 from espalier.tests.engine.mesh.shapes import grid_faces
 
 

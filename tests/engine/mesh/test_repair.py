@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 from espalier.engine.mesh.finish_settings import REPAIRS
-from espalier.engine.mesh.repair import keep_as_generated, repair, replace_by_skin
-from espalier.engine.mesh.topology import edge_table, vertex_components
+from espalier.engine.mesh.repair.repair import keep_as_generated, repair, replace_by_skin
+from espalier.engine.mesh.surface.topology import edge_table, vertex_components
 
 from . import shapes
 from .test_orient import flipped, inconsistent_edges

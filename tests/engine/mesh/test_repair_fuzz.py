@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from espalier.engine.errors import EspalierError
 from espalier.engine.mesh.finish_settings import REPAIRS
-from espalier.engine.mesh.repair import RepairOptions, keep_as_generated, repair, replace_by_skin
-from espalier.engine.mesh.topology import edge_table, vertex_components
+from espalier.engine.mesh.repair.repair import RepairOptions, keep_as_generated, repair, replace_by_skin
+from espalier.engine.mesh.surface.topology import edge_table, vertex_components
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

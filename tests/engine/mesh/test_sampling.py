@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.errors import EspalierError
-from espalier.engine.mesh import bake
-from espalier.engine.mesh.bake import MaterialVoxels
+from espalier.engine.mesh.bake import bake
+from espalier.engine.mesh.bake.bake import MaterialVoxels
 from espalier.engine.ovoxel import sample_sparse
 
 

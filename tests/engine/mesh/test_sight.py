@@ -5,12 +5,12 @@ import os
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import sight
 from espalier.engine.mesh.compilation import load_loops
-from espalier.engine.mesh.orient import orient_consistently, part_by_sight
-from espalier.engine.mesh.repair import keep_as_generated, repair
-from espalier.engine.mesh.sight import seen_areas
-from espalier.engine.mesh.topology import edge_table, face_vectors, vertex_components
+from espalier.engine.mesh.repair import sight
+from espalier.engine.mesh.repair.orient import orient_consistently, part_by_sight
+from espalier.engine.mesh.repair.repair import keep_as_generated, repair
+from espalier.engine.mesh.repair.sight import seen_areas
+from espalier.engine.mesh.surface.topology import edge_table, face_vectors, vertex_components
 
 from . import shapes
 from .test_orient import flipped, inconsistent_edges
@@ -60,7 +60,7 @@ def wavy_sheet():
 
 
 def test_the_compiled_loop_sees_what_the_plain_function_sees(monkeypatch):
-    if load_loops("compiled_sight") is None:
+    if load_loops("repair.compiled_sight") is None:
         pytest.skip("numba is missing")
     vertices, faces = shapes.merge(shapes.sphere(0.4), shapes.cube(0.2, (0.1, 0.3, 0.2)), wavy_sheet())
     faces = flipped(faces)

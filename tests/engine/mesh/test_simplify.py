@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import host_arrays
-from espalier.engine.mesh import simplify as simplifying
-from espalier.engine.mesh.simplify import mend_folds, reduce_faces, simplify, turned_back
-from espalier.engine.mesh.topology import edge_table, vertex_components
+from espalier.engine.mesh.simplify import simplify as simplifying
+from espalier.engine.mesh.simplify.simplify import mend_folds, reduce_faces, simplify, turned_back
+from espalier.engine.mesh.surface.topology import edge_table, vertex_components
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

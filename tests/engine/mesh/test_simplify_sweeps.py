@@ -4,8 +4,8 @@ import os
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import compiled_sweeps, simplify, simplify_sweeps
-from espalier.engine.mesh.topology import edge_table, vertex_components
+from espalier.engine.mesh.simplify import compiled_sweeps, simplify, simplify_sweeps
+from espalier.engine.mesh.surface.topology import edge_table, vertex_components
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

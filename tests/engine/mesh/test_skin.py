@@ -4,8 +4,8 @@
 import numpy as np
 import pytest
 import torch
-from espalier.engine.mesh.skin import SHEET_VOXELS, outer_skin
-from espalier.engine.mesh.topology import edge_table, half_edge_ends, vertex_components
+from espalier.engine.mesh.repair.skin import SHEET_VOXELS, outer_skin
+from espalier.engine.mesh.surface.topology import edge_table, half_edge_ends, vertex_components
 from espalier.engine.ovoxel import dual_grid_to_mesh
 from espalier.engine.training.metrics import sample_surface
 from scipy.spatial import cKDTree

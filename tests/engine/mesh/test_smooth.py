@@ -4,7 +4,7 @@
 import numpy as np
 import pytest
 from espalier.engine.kernels import choice
-from espalier.engine.mesh.smooth import taubin_smooth
+from espalier.engine.mesh.surface.smooth import taubin_smooth
 
 
 def _sheet(side=24):

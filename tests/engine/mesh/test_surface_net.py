@@ -3,9 +3,9 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.repair import replace_by_skin
-from espalier.engine.mesh.surface_net import net_skin
-from espalier.engine.mesh.topology import edge_table, half_edge_ends, vertex_components
+from espalier.engine.mesh.repair.repair import replace_by_skin
+from espalier.engine.mesh.repair.surface_net import net_skin
+from espalier.engine.mesh.surface.topology import edge_table, half_edge_ends, vertex_components
 from scipy.spatial import cKDTree
 
 from . import shapes

@@ -6,11 +6,11 @@ from functools import partial
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import surface_normals
+from espalier.engine.mesh.bake import surface_normals
+from espalier.engine.mesh.bake.surface_normals import smooth_corner_normals
 from espalier.engine.mesh.compilation import in_portions
-from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.surface_normals import smooth_corner_normals
-from espalier.engine.mesh.topology import face_vectors, unit
+from espalier.engine.mesh.surface.normals import corner_normals
+from espalier.engine.mesh.surface.topology import face_vectors, unit
 from espalier.tests.engine.mesh.shapes import grid_faces, sphere
 
 pytest.importorskip("numba")

@@ -5,10 +5,11 @@ from dataclasses import astuple, replace
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import orient, taken_apart, topology
-from espalier.engine.mesh.orient import turned_faces
-from espalier.engine.mesh.taken_apart import take_apart
-from espalier.engine.mesh.topology import edge_table
+from espalier.engine.mesh.repair import orient, taken_apart
+from espalier.engine.mesh.repair.orient import turned_faces
+from espalier.engine.mesh.repair.taken_apart import take_apart
+from espalier.engine.mesh.surface import topology
+from espalier.engine.mesh.surface.topology import edge_table
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus
 
 

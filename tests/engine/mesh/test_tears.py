@@ -3,11 +3,11 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import repair as repair_module
-from espalier.engine.mesh.manifold import split_non_manifold
-from espalier.engine.mesh.repair import repair
-from espalier.engine.mesh.tears import close_tears
-from espalier.engine.mesh.topology import edge_table, face_vectors
+from espalier.engine.mesh.repair import repair as repair_module
+from espalier.engine.mesh.repair.repair import repair
+from espalier.engine.mesh.repair.tears import close_tears
+from espalier.engine.mesh.surface.manifold import split_non_manifold
+from espalier.engine.mesh.surface.topology import edge_table, face_vectors
 from espalier.tests.engine.mesh import shapes
 
 from .test_orient import flipped, inconsistent_edges

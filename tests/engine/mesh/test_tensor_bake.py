@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import bake_surface
-from espalier.engine.mesh.bake_surface import FullSurface, LeanMesh
+from espalier.engine.mesh.bake import bake_surface
+from espalier.engine.mesh.bake.bake_surface import FullSurface, LeanMesh
+from espalier.engine.mesh.bake.normal_map import TangentFrames, corner_tangents
+from espalier.engine.mesh.bake.surface_normals import smooth_corner_normals
 from espalier.engine.mesh.finish import FinishSettings, finish
-from espalier.engine.mesh.nearest import SurfacePoints
-from espalier.engine.mesh.normal_map import TangentFrames, corner_tangents
-from espalier.engine.mesh.normals import corner_normals
-from espalier.engine.mesh.raster import UvRaster
-from espalier.engine.mesh.surface_normals import smooth_corner_normals
-from espalier.engine.mesh.tensor_vectors import Groups, alike
+from espalier.engine.mesh.lookup.nearest import SurfacePoints
+from espalier.engine.mesh.lookup.raster import UvRaster
+from espalier.engine.mesh.surface.normals import corner_normals
+from espalier.engine.mesh.surface.tensor_vectors import Groups, alike
 from espalier.tests.engine.mesh.shapes import cube, merge, sphere, torus, voxel_asset
 
 CLOSE = 1e-5

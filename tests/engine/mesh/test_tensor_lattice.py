@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import lattice, tensor_lattice
-from espalier.engine.mesh.lattice import Lattice, walls_of
-from espalier.engine.mesh.sides import GridSides
+from espalier.engine.mesh.repair import lattice, tensor_lattice
+from espalier.engine.mesh.repair.lattice import Lattice, walls_of
+from espalier.engine.mesh.repair.sides import GridSides
 from espalier.tests.engine.mesh.both_ways import assert_same, no_room
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus, voxel_asset
 from hypothesis import given, settings

@@ -4,14 +4,14 @@
 import numpy as np
 import pytest
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import bitmap_packing
-from espalier.engine.mesh.tensor_packing import FacesOnCard
-from espalier.engine.mesh.tensor_reductions import Sums
-from espalier.engine.mesh.tensor_widths import narrowest as narrowest_on_card
-from espalier.engine.mesh.tensor_widths import ranges as ranges_on_card
-from espalier.engine.mesh.tensor_widths import widened as widened_on_card
-from espalier.engine.mesh.widen import widened
-from espalier.engine.mesh.widths import narrowest, ranges
+from espalier.engine.mesh.surface.tensor_reductions import Sums
+from espalier.engine.mesh.unwrap import bitmap_packing
+from espalier.engine.mesh.unwrap.tensor_packing import FacesOnCard
+from espalier.engine.mesh.unwrap.tensor_widths import narrowest as narrowest_on_card
+from espalier.engine.mesh.unwrap.tensor_widths import ranges as ranges_on_card
+from espalier.engine.mesh.unwrap.tensor_widths import widened as widened_on_card
+from espalier.engine.mesh.unwrap.widen import widened
+from espalier.engine.mesh.unwrap.widths import narrowest, ranges
 from espalier.tests.engine.mesh.both_ways import CARD, there
 from espalier.tests.engine.mesh.shapes import grid_faces
 
@@ -82,7 +82,7 @@ def test_the_same_cells_are_touched_and_faces_go_to_the_same_places(texels, card
 
 
 def test_cells_are_the_same_in_any_portions(card, monkeypatch):
-    from espalier.engine.mesh import tensor_packing
+    from espalier.engine.mesh.unwrap import tensor_packing
 
     uv, chart = charts()
     faces, grid = FacesOnCard(uv, chart, CARD), bitmap_packing._Grid(64, 2, 1)

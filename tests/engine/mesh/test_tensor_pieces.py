@@ -6,9 +6,10 @@ from dataclasses import astuple, replace
 import numpy as np
 from espalier.engine.kernels import choice
 from espalier.engine.kernels.host_arrays import on_card
-from espalier.engine.mesh import clean, holes, orient, taken_apart, tensor_pieces
-from espalier.engine.mesh.orient import orient_consistently
-from espalier.engine.mesh.topology import EdgesOnCard, edge_table, face_vectors, vertex_components
+from espalier.engine.mesh.repair import holes, orient, taken_apart
+from espalier.engine.mesh.repair.orient import orient_consistently
+from espalier.engine.mesh.surface import clean, tensor_pieces
+from espalier.engine.mesh.surface.topology import EdgesOnCard, edge_table, face_vectors, vertex_components
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus
 
 

@@ -14,8 +14,8 @@ import pytest
 import torch
 from espalier.engine.kernels import choice, nvdiffrast_names
 from espalier.engine.kernels.nvdiffrast_names import named_faces
-from espalier.engine.mesh import raster, tensor_raster
-from espalier.engine.mesh.raster import rasterise
+from espalier.engine.mesh.lookup import raster, tensor_raster
+from espalier.engine.mesh.lookup.raster import rasterise
 from espalier.tests.engine.kernels.test_uv_raster import layout as rough_layout
 
 FIELDS = ("texel", "face", "barycentric", "inside")

@@ -7,29 +7,29 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import bitmap_packing, tensor_relax
-from espalier.engine.mesh import relax as relaxing
-from espalier.engine.mesh.charts import distances_from, find_charts, winding_pairs
-from espalier.engine.mesh.flatten import flatten, stretches
-from espalier.engine.mesh.outlines import Trouble, chart_points, crossings, cut_through, overfull_points
-from espalier.engine.mesh.raster import overlapping_texels, rasterise
-from espalier.engine.mesh.tensor_charts import find_charts as find_on_card
-from espalier.engine.mesh.tensor_charts import neighbours, shortest_ways
-from espalier.engine.mesh.tensor_flatten import flatten as flatten_on_card
-from espalier.engine.mesh.tensor_flatten import stretches as stretches_on_card
-from espalier.engine.mesh.tensor_outlines import Trouble as TroubleOnCard
-from espalier.engine.mesh.tensor_outlines import chart_points as points_on_card
-from espalier.engine.mesh.tensor_outlines import crossings as crossings_on_card
-from espalier.engine.mesh.tensor_outlines import cut_through as cut_on_card
-from espalier.engine.mesh.tensor_outlines import overfull_points as overfull_on_card
-from espalier.engine.mesh.tensor_reductions import Sums, order_by
-from espalier.engine.mesh.tensor_tubes import find_tubes as find_tubes_on_card
-from espalier.engine.mesh.tensor_unroll import unrolled as unrolled_on_card
-from espalier.engine.mesh.topology import edge_table, face_vectors
-from espalier.engine.mesh.tubes import find_tubes
-from espalier.engine.mesh.unroll import unrolled
-from espalier.engine.mesh.unwrap import unwrap
-from espalier.engine.mesh.widths import narrowest
+from espalier.engine.mesh.lookup.raster import overlapping_texels, rasterise
+from espalier.engine.mesh.surface.tensor_reductions import Sums, order_by
+from espalier.engine.mesh.surface.topology import edge_table, face_vectors
+from espalier.engine.mesh.unwrap import bitmap_packing, tensor_relax
+from espalier.engine.mesh.unwrap import relax as relaxing
+from espalier.engine.mesh.unwrap.charts import distances_from, find_charts, winding_pairs
+from espalier.engine.mesh.unwrap.flatten import flatten, stretches
+from espalier.engine.mesh.unwrap.outlines import Trouble, chart_points, crossings, cut_through, overfull_points
+from espalier.engine.mesh.unwrap.tensor_charts import find_charts as find_on_card
+from espalier.engine.mesh.unwrap.tensor_charts import neighbours, shortest_ways
+from espalier.engine.mesh.unwrap.tensor_flatten import flatten as flatten_on_card
+from espalier.engine.mesh.unwrap.tensor_flatten import stretches as stretches_on_card
+from espalier.engine.mesh.unwrap.tensor_outlines import Trouble as TroubleOnCard
+from espalier.engine.mesh.unwrap.tensor_outlines import chart_points as points_on_card
+from espalier.engine.mesh.unwrap.tensor_outlines import crossings as crossings_on_card
+from espalier.engine.mesh.unwrap.tensor_outlines import cut_through as cut_on_card
+from espalier.engine.mesh.unwrap.tensor_outlines import overfull_points as overfull_on_card
+from espalier.engine.mesh.unwrap.tensor_tubes import find_tubes as find_tubes_on_card
+from espalier.engine.mesh.unwrap.tensor_unroll import unrolled as unrolled_on_card
+from espalier.engine.mesh.unwrap.tubes import find_tubes
+from espalier.engine.mesh.unwrap.unroll import unrolled
+from espalier.engine.mesh.unwrap.unwrap import unwrap
+from espalier.engine.mesh.unwrap.widths import narrowest
 from espalier.tests.engine.mesh.both_ways import CARD, there
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, moebius, sphere, torus
 from espalier.tooling.finishing_bench.objects import OBJECTS

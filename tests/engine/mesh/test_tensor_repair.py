@@ -4,9 +4,10 @@
 import numpy as np
 import pytest
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import clean, diagonals, lattice, manifold, orient, repair, taken_apart, topology
 from espalier.engine.mesh.finish_settings import REPAIRS
-from espalier.engine.mesh.repair import RepairOptions
+from espalier.engine.mesh.repair import diagonals, lattice, orient, repair, taken_apart
+from espalier.engine.mesh.repair.repair import RepairOptions
+from espalier.engine.mesh.surface import clean, manifold, topology
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus, voxel_asset
 
 RESOLUTION = 40

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import taken_apart, tensor_seams
-from espalier.engine.mesh.manifold import split_non_manifold
-from espalier.engine.mesh.orient import open_seams, orient_consistently
-from espalier.engine.mesh.topology import EdgesOnCard, edge_table
+from espalier.engine.mesh.repair import taken_apart, tensor_seams
+from espalier.engine.mesh.repair.orient import open_seams, orient_consistently
+from espalier.engine.mesh.surface.manifold import split_non_manifold
+from espalier.engine.mesh.surface.topology import EdgesOnCard, edge_table
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus, voxel_asset
 from hypothesis import given, settings
 from hypothesis import strategies as st

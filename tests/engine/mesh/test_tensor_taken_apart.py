@@ -4,9 +4,9 @@
 import numpy as np
 import pytest
 from espalier.engine.kernels import choice
-from espalier.engine.mesh import orient, tensor_taken_apart
-from espalier.engine.mesh.taken_apart import take_apart
-from espalier.engine.mesh.topology import EdgesOnCard, face_vectors
+from espalier.engine.mesh.repair import orient, tensor_taken_apart
+from espalier.engine.mesh.repair.taken_apart import take_apart
+from espalier.engine.mesh.surface.topology import EdgesOnCard, face_vectors
 from espalier.tests.engine.mesh.both_ways import no_room
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus, voxel_asset
 

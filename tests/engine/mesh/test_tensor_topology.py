@@ -6,12 +6,13 @@ import pytest
 import torch
 from espalier.engine.errors import EspalierError
 from espalier.engine.kernels import choice, host_arrays
-from espalier.engine.mesh import clean, orient, repair, tensor_topology
 from espalier.engine.mesh.finish_settings import REPAIRS
-from espalier.engine.mesh.manifold import separate_corners
-from espalier.engine.mesh.orient import orient_consistently
-from espalier.engine.mesh.repair import RepairOptions
-from espalier.engine.mesh.topology import EdgesOnCard, edge_table, label_components, vertex_components
+from espalier.engine.mesh.repair import orient, repair
+from espalier.engine.mesh.repair.orient import orient_consistently
+from espalier.engine.mesh.repair.repair import RepairOptions
+from espalier.engine.mesh.surface import clean, tensor_topology
+from espalier.engine.mesh.surface.manifold import separate_corners
+from espalier.engine.mesh.surface.topology import EdgesOnCard, edge_table, label_components, vertex_components
 from espalier.tests.engine.mesh.both_ways import assert_same, no_room
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus, voxel_asset
 from hypothesis import given, settings

@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import repair as repairing
-from espalier.engine.mesh.repair import repair
-from espalier.engine.mesh.thin_parts import Joined, join_thin_parts
-from espalier.engine.mesh.topology import edge_table, vertex_components
+from espalier.engine.mesh.repair import repair as repairing
+from espalier.engine.mesh.repair.repair import repair
+from espalier.engine.mesh.repair.thin_parts import Joined, join_thin_parts
+from espalier.engine.mesh.surface.topology import edge_table, vertex_components
 
 from . import shapes
 from .test_orient import inconsistent_edges

@@ -5,11 +5,12 @@ from functools import partial
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import orient, topology
 from espalier.engine.mesh.compilation import in_portions
-from espalier.engine.mesh.manifold import separate_corners
-from espalier.engine.mesh.orient import orient_consistently
-from espalier.engine.mesh.topology import edge_table, label_components, vertex_components
+from espalier.engine.mesh.repair import orient
+from espalier.engine.mesh.repair.orient import orient_consistently
+from espalier.engine.mesh.surface import topology
+from espalier.engine.mesh.surface.manifold import separate_corners
+from espalier.engine.mesh.surface.topology import edge_table, label_components, vertex_components
 from espalier.tests.engine.mesh.shapes import cube, merge, moebius, sphere, torus
 
 

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.charts import winding_pairs
-from espalier.engine.mesh.outlines import chart_points
-from espalier.engine.mesh.relax import _Relaxation, relax
-from espalier.engine.mesh.topology import edge_table, face_vectors
-from espalier.engine.mesh.tubes import find_tubes, thin_share
-from espalier.engine.mesh.unwrap import unwrap
+from espalier.engine.mesh.surface.topology import edge_table, face_vectors
+from espalier.engine.mesh.unwrap.charts import winding_pairs
+from espalier.engine.mesh.unwrap.outlines import chart_points
+from espalier.engine.mesh.unwrap.relax import _Relaxation, relax
+from espalier.engine.mesh.unwrap.tubes import find_tubes, thin_share
+from espalier.engine.mesh.unwrap.unwrap import unwrap
 
 from .shapes import cube, grid_faces, merge, moebius, sphere, torus
 from .test_relax import check

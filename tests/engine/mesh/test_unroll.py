@@ -3,10 +3,10 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh import relax as relaxing
-from espalier.engine.mesh.charts import winding_pairs
-from espalier.engine.mesh.topology import edge_table, face_vectors
-from espalier.engine.mesh.unroll import unrolled
+from espalier.engine.mesh.surface.topology import edge_table, face_vectors
+from espalier.engine.mesh.unwrap import relax as relaxing
+from espalier.engine.mesh.unwrap.charts import winding_pairs
+from espalier.engine.mesh.unwrap.unroll import unrolled
 from espalier.tests.engine.mesh.shapes import grid_faces
 from espalier.tests.engine.mesh.test_relax import check
 

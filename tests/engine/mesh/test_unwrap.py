@@ -8,11 +8,11 @@ import sys
 import numpy as np
 import pytest
 from espalier.engine.errors import Cancelled
-from espalier.engine.mesh import judge, relax, xatlas_process
-from espalier.engine.mesh import unwrap as unwrapping
-from espalier.engine.mesh.packing import pack_rectangles
-from espalier.engine.mesh.raster import overlapping_texels, rasterise
-from espalier.engine.mesh.unwrap import PADDING, badly_flattened, split_spatially, time_limit, unmirrored, unwrap
+from espalier.engine.mesh.lookup.raster import overlapping_texels, rasterise
+from espalier.engine.mesh.unwrap import judge, relax, xatlas_process
+from espalier.engine.mesh.unwrap import unwrap as unwrapping
+from espalier.engine.mesh.unwrap.packing import pack_rectangles
+from espalier.engine.mesh.unwrap.unwrap import PADDING, badly_flattened, split_spatially, time_limit, unmirrored, unwrap
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, moebius, sphere, torus
 
 SIZE = 256
@@ -94,7 +94,7 @@ def test_the_layout_is_made_for_the_texture_asked_for(size):
 
 
 def test_a_cell_of_several_texels_keeps_the_gap(monkeypatch):
-    from espalier.engine.mesh import bitmap_packing
+    from espalier.engine.mesh.unwrap import bitmap_packing
 
     monkeypatch.setattr(bitmap_packing, "_LARGEST_GRID", 128)
     vertices, faces = torus()
@@ -305,7 +305,7 @@ def test_only_faces_that_lay_over_others_are_placed_again(monkeypatch):
 
 
 def without_numba(monkeypatch):
-    monkeypatch.setitem(sys.modules, "espalier.engine.mesh.bitmap_packing", None)
+    monkeypatch.setitem(sys.modules, "espalier.engine.mesh.unwrap.bitmap_packing", None)
 
 
 def test_without_numba_xatlas_places_the_charts(monkeypatch):
@@ -361,7 +361,7 @@ def test_the_number_of_threads_does_not_change_the_bytes():
         "spec = importlib.util.spec_from_file_location('espalier', sys.argv[1] + '/__init__.py',"
         " submodule_search_locations=[sys.argv[1]])\n"
         "sys.modules['espalier'] = module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module)\n"
-        "from espalier.engine.mesh.unwrap import unwrap\n"
+        "from espalier.engine.mesh.unwrap.unwrap import unwrap\n"
         "from espalier.tests.engine.mesh.shapes import torus\n"
         "layout = unwrap(*torus(40, 20), 256, lambda: False)\n"
         "print(hashlib.sha256(layout.uv.tobytes()).hexdigest())\n"

@@ -5,9 +5,9 @@ import functools
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.nearest import SurfaceIndex
-from espalier.engine.mesh.repair import replace_by_skin
-from espalier.engine.mesh.topology import edge_table, vertex_components
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex
+from espalier.engine.mesh.repair.repair import replace_by_skin
+from espalier.engine.mesh.surface.topology import edge_table, vertex_components
 from espalier.engine.starter.asset import make_asset
 from espalier.engine.starter.families import FAMILIES
 from espalier.engine.training.metrics import sample_surface

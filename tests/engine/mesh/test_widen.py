@@ -3,8 +3,8 @@
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.bitmap_packing import pack_bitmaps
-from espalier.engine.mesh.widen import widened
+from espalier.engine.mesh.unwrap.bitmap_packing import pack_bitmaps
+from espalier.engine.mesh.unwrap.widen import widened
 from scipy.spatial import ConvexHull
 
 

@@ -2,8 +2,8 @@
 """Charts are measured in all directions, with and without compiled loops."""
 
 import numpy as np
-from espalier.engine.mesh import widths
-from espalier.engine.mesh.widths import narrowest, ranges
+from espalier.engine.mesh.unwrap import widths
+from espalier.engine.mesh.unwrap.widths import narrowest, ranges
 
 STRIP = np.array([[[0, 0], [3, 0], [3, 0.5]], [[0, 0], [3, 0.5], [0, 0.5]]])
 

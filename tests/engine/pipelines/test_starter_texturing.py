@@ -9,8 +9,8 @@ import io
 
 import numpy as np
 import pytest
-from espalier.engine.mesh.raster import rasterise
-from espalier.engine.mesh.unwrap import unwrap
+from espalier.engine.mesh.lookup.raster import rasterise
+from espalier.engine.mesh.unwrap.unwrap import unwrap
 from espalier.engine.pipelines import job as shared
 from espalier.engine.pipelines import texture_job
 from espalier.engine.starter.asset import label_points
