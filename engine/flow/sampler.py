@@ -42,6 +42,17 @@ class SamplerParams:
         """Return a copy with the given fields replaced. Raises TypeError on a name that is no field."""
         return replace(self, **overrides)
 
+    def strength(self, t: float) -> float:
+        """The strength of guidance at the time ``t``; with 0 and 1 one side alone is evaluated."""
+        low, high = self.guidance_interval
+        return self.guidance_strength if low <= t <= high else 1.0
+
+    def single_passes(self) -> int:
+        """How many steps evaluate one side alone, in a run that can have both at once."""
+        times = time_sequence(self.steps, self.rescale_t).tolist()[:-1]
+        guided = sum(self.strength(t) not in (0, 1) for t in times)
+        return self.steps - len(range(0, guided, self.guidance_reuse))
+
 
 @dataclass(frozen=True)
 class Step:
@@ -93,7 +104,7 @@ class FlowEulerGuidanceIntervalSampler:
         state, guided, difference, before = noise, 0, None, None
         _batch_size(noise)  # sparse states count their rows once, which waits
         for t, t_next in pairwise(times):
-            strength = self._strength(t, params)
+            strength = params.strength(t)
             if strength in (0, 1):
                 v = _values(model(state, self._times(state, t), cond if strength else neg_cond))
             else:
@@ -113,10 +124,6 @@ class FlowEulerGuidanceIntervalSampler:
             before = (v, length, strength)
             state = _like(state, x - length * slope)
             yield Step(state, clean)
-
-    def _strength(self, t: float, params: SamplerParams) -> float:
-        low, high = params.guidance_interval
-        return params.guidance_strength if low <= t <= high else 1.0
 
     def _times(self, state: State, t: float) -> Tensor:
         return torch.full((_batch_size(state),), 1000 * t, dtype=torch.float32, device=_values(state).device)

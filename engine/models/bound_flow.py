@@ -18,8 +18,12 @@ Side = Callable[[Tensor, Tensor], Tensor]
 """Velocities [1 or 2, L, C'] of tokens [1, L, C] at the time [1] times 1000, under one condition."""
 
 SHORT = {"cuda": 4096, "cpu": 512}
-"""Up to this many tokens, by the kind of device, both sides of guidance are computed as one batch, and on CUDA their
+"""Up to this many tokens, by the kind of device, both sides of guidance are computed as one batch, and on CUDA the
 kernels are recorded: a single sample leaves the device waiting for work. A table, never free memory or time."""
+
+OFTEN = 8
+"""From this many passes with one side alone their kernels are recorded, too. To record them takes a pass of its own
+while the device waits; a few passes do not win that back. A fixed number, not a measured one."""
 
 
 def is_short(tokens: int, device: torch.device) -> bool:
@@ -31,11 +35,17 @@ class BoundFlow:
     """The velocity of one sample for a sampler: ``model(x, t, side)`` with ``positive``, ``negative`` or ``both``.
 
     ``like`` is a state of the sample: its shape, or its voxels. cond [1, M, D] are condition tokens; the negative side
-    is that of tokens that are all zero. ``concat_cond`` is appended to the channels of every state.
+    is that of tokens that are all zero. ``concat_cond`` is appended to the channels of every state. ``single_passes``:
+    how often one side alone will be asked for.
     """
 
     def __init__(
-        self, flow: FlowTransformer, like: State, cond: Tensor, concat_cond: SparseTensor | None = None
+        self,
+        flow: FlowTransformer,
+        like: State,
+        cond: Tensor,
+        concat_cond: SparseTensor | None = None,
+        single_passes: int = OFTEN,
     ) -> None:
         self._flow, self._concat = flow, concat_cond
         phases = flow.phases(like)
@@ -43,12 +53,13 @@ class BoundFlow:
         short = is_short(tokens, phases.device)
         conditioned, without = flow.condition(cond), flow.no_condition()
 
-        def side(condition: Condition) -> Side:
+        def side(condition: Condition, record: bool) -> Side:
             velocities = partial(flow.velocities, cond=condition, phases=phases, mask=None)
-            return Recorded(velocities) if short else velocities
+            return Recorded(velocities) if record else velocities
 
-        self.positive, self.negative = side(conditioned), side(without)
-        self.both = side(conditioned.beside(without)) if short else None
+        often = short and single_passes >= OFTEN
+        self.positive, self.negative = side(conditioned, often), side(without, often)
+        self.both = side(conditioned.beside(without), True) if short else None
         """Both sides at once, where the sample is short; None where it is not."""
 
     def __call__(self, x: State, t: Tensor, side: Side) -> State | tuple[State, State]:

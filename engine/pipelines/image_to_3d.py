@@ -12,7 +12,6 @@ from PIL import Image
 from torch import Tensor
 
 from ..errors import EspalierError
-from ..models.bound_flow import BoundFlow
 from ..models.shape_vae import ShapeOutput
 from ..sparse.tensor import SparseTensor
 from .asset import VoxelAsset
@@ -100,8 +99,7 @@ class ImageTo3D(Stages):
         flow = self.models.model("sparse_structure_flow_model")
         side = flow.config.resolution
         start = torch.randn(1, flow.config.in_channels, side, side, side, generator=noise).to(self.device)
-        model = BoundFlow(flow, start, cond)
-        return self.sample("sparse_structure_sampler", "structure", model, start, settings, report)
+        return self.sample("sparse_structure_sampler", "structure", flow, start, cond, settings, report)
 
     def structure_cells(self, z: Tensor, grid: int) -> Tensor:
         """Occupied cells int32 [N, 4] of a ``grid``^3 grid. Raises EspalierError("empty_result") when there is none."""
@@ -123,7 +121,7 @@ class ImageTo3D(Stages):
         flow = self.models.model(flow_name)
         start = torch.randn(len(cells), flow.config.in_channels, generator=noise).to(self.device)
         start = SparseTensor(start, cells)
-        sample = self.sample("shape_slat_sampler", "shape", BoundFlow(flow, start, cond), start, settings, report)
+        sample = self.sample("shape_slat_sampler", "shape", flow, start, cond, settings, report)
         return sample.replace(self.normalisation("shape_slat_normalization").undo(sample.feats))
 
     def refine(self, coarse: SparseTensor, low_resolution: int, resolution: int, max_tokens: int) -> tuple[Tensor, int]:

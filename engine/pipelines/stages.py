@@ -16,6 +16,7 @@ from ..conditioning.image import image_tensor
 from ..errors import EspalierError
 from ..flow.sampler import FlowEulerGuidanceIntervalSampler, SamplerParams, State
 from ..models.bound_flow import BoundFlow
+from ..models.transformer import FlowTransformer
 from ..sparse.tensor import SparseTensor
 from ..weights.configuration import Normalisation, sampler_params
 from ..weights.model_set import ModelSet
@@ -100,20 +101,27 @@ class Stages:
         concat = shape.replace(self.normalisation("shape_slat_normalization").apply(shape.feats))
         channels = flow.config.in_channels - concat.feats.shape[1]
         start = shape.replace(torch.randn(len(shape), channels, generator=noise).to(self.device))
-        sample = self.sample(
-            "tex_slat_sampler", "material", BoundFlow(flow, start, cond, concat), start, settings, report
-        )
+        sample = self.sample("tex_slat_sampler", "material", flow, start, cond, settings, report, concat)
         return sample.replace(self.normalisation("tex_slat_normalization").undo(sample.feats))
 
     def sample(
-        self, sampler: str, stage: str, model: BoundFlow, start: State, settings: Settings, report: Steps
+        self,
+        sampler: str,
+        stage: str,
+        flow: FlowTransformer,
+        start: State,
+        cond: Tensor,
+        settings: Settings,
+        report: Steps,
+        concat: SparseTensor | None = None,
     ) -> Any:
-        """Run one stage's sampler."""
+        """Run one stage's sampler from the noise ``start``, under image tokens and what else the flow is told."""
         defaults = self.models.config.samplers.get(sampler)
         if defaults is None:
             raise EspalierError("bad_config", f"The model's pipeline.json has no {sampler}. Fetch the model again.")
         overrides = {**(FAST if settings.fast else {}), **settings.samplers.get(stage, {})}
         params = sampler_params(defaults.params, overrides)
+        model = BoundFlow(flow, start, cond, concat, params.single_passes())
         euler = FlowEulerGuidanceIntervalSampler(defaults.sigma_min)
         return euler.sample(model, start, model.positive, model.negative, params, report, model.both)
 

@@ -90,6 +90,29 @@ def test_reused_guidance_evaluates_the_unconditional_side_at_every_nth_guided_st
     assert not torch.equal(reused, exact)
 
 
+@pytest.mark.parametrize("reuse", [1, 2, 3])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"guidance_strength": 7.5, "guidance_interval": (0.6, 1.0), "rescale_t": 3.0},
+        {"guidance_strength": 7.5, "guidance_interval": (0.6, 1.0), "rescale_t": 5.0, "steps": 25},
+        {"guidance_strength": 1.0, "guidance_interval": (0.6, 0.9), "rescale_t": 3.0},
+        {"guidance_strength": 0.0, "guidance_interval": (0.6, 0.9), "steps": 7},
+        {"guidance_strength": 3.0, "steps": 5},
+    ],
+)
+def test_passes_of_one_side_are_known_before_a_run(settings, reuse):
+    params, seen = SamplerParams(**{"steps": 12, "guidance_reuse": reuse, **settings}), []
+
+    def model(x, t, side):
+        seen.append(side)
+        return (x, 0.5 * x) if side == "both" else x
+
+    noise = torch.ones(1, 1, 1, 1, 1)
+    FlowEulerGuidanceIntervalSampler().sample(model, noise, "positive", "negative", params, both="both")
+    assert params.single_passes() == len(seen) - seen.count("both")
+
+
 def test_reuse_changes_nothing_where_guidance_adds_the_same_at_every_step():
     params = SamplerParams(steps=6, guidance_strength=3.0, guidance_rescale=0.5)
     field = RecordingField()

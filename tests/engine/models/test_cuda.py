@@ -5,7 +5,7 @@ import pytest
 import torch
 from espalier.engine.models.attention import attend
 from espalier.engine.models.attention_kernels import FLASH, by_flash_attn
-from espalier.engine.models.bound_flow import BoundFlow
+from espalier.engine.models.bound_flow import OFTEN, BoundFlow
 from espalier.engine.models.registry import build_model
 from espalier.engine.sparse import space_to_channel
 from espalier.tests.samples import batch_of
@@ -89,6 +89,20 @@ def test_recorded_kernels_give_the_bytes_of_single_calls_at_every_step(card):
         positive, negative = bound(x, t, bound.both)
         torch.testing.assert_close(positive.feats, bound(x, t, bound.positive).feats, rtol=0, atol=1e-4)
         torch.testing.assert_close(negative.feats, bound(x, t, bound.negative).feats, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("single_passes", "graphs"), [(OFTEN - 1, 1), (OFTEN, 2)])
+@torch.no_grad()
+def test_few_passes_of_one_side_are_not_recorded(card, monkeypatch, single_passes, graphs):
+    model = build_model("SLatFlowModel", FLOW).cuda()
+    x, t = voxels([500], 8).to("cuda"), torch.full((1,), 700.0, device="cuda")
+    made, graph = [], torch.cuda.CUDAGraph
+    monkeypatch.setattr(torch.cuda, "CUDAGraph", lambda: made.append(graph()) or made[-1])
+    bound = BoundFlow(model, x, torch.randn(1, 9, 16, device="cuda"), single_passes=single_passes)
+    for _ in range(3):
+        for side in (bound.positive, bound.both):
+            bound(x, t, side)
+    assert len(made) == graphs
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])

@@ -4,6 +4,7 @@
 import numpy as np
 import pytest
 import torch
+from espalier.engine.pipelines import stages
 from espalier.engine.pipelines.image_to_3d import ImageTo3D
 from espalier.engine.pipelines.stages import Settings
 from espalier.engine.pipelines.structure import cascade_cells
@@ -56,6 +57,16 @@ def decoded(cells, levels=4):
         children = [np.array([child & 1, child >> 1 & 1, child >> 2 & 1]) for child in CHILDREN]
         cells = np.concatenate([2 * cells + child for child in children])
     return {tuple(cell) for cell in cells.tolist()}
+
+
+def test_every_stage_says_how_often_it_asks_for_one_side_of_guidance(models, monkeypatch):
+    said, bound = [], stages.BoundFlow
+    monkeypatch.setattr(stages, "BoundFlow", lambda *given: said.append(given[4]) or bound(*given))
+    settings = Settings(samplers={"shape": {"steps": 5, "guidance_interval": (0.0, 0.5)}})
+    ImageTo3D(models).run(Image.fromarray(SHADE), SEED, "512", settings)
+    samplers = [models.config.samplers[name].params for name in ("sparse_structure_sampler", "tex_slat_sampler")]
+    changed = models.config.samplers["shape_slat_sampler"].params.with_overrides(settings.samplers["shape"])
+    assert said == [each.single_passes() for each in (samplers[0], changed, samplers[1])]
 
 
 @pytest.mark.parametrize("kind, grid, resolution", [("512", 32, 512), ("1024", 64, 1024)])
