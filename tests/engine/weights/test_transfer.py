@@ -9,7 +9,7 @@ import pytest
 import torch
 from espalier.engine.models.quantised import QuantisedLinear
 from espalier.engine.weights.residency import LOCKED, Budget, Residency, Use
-from espalier.engine.weights.transfer import HostCopy, tensors_of
+from espalier.engine.weights.transfer import Arrival, HostCopy, tensors_of
 from torch import nn
 
 WIDTHS = {"a": 16, "b": 24, "c": 16, "d": 32, "e": 8}
@@ -358,6 +358,40 @@ def test_a_network_nobody_planned_comes_beside_one_that_is_on_its_way(card):
     settle(residency)
     assert sorted(residency.loaded) == list("abce") and residency.bytes[0] == sum(map(shelf.size, "abce"))
     residency.release()
+
+
+def test_a_copy_under_way_makes_no_room_for_another_network(card, monkeypatch):
+    shelf = Shelf()
+    residency = shelf.residency()
+    plan(residency, "c")
+    residency.get("c")
+    fill, entered, gate = HostCopy.fill, threading.Event(), threading.Event()
+
+    def slow_fill(weights, network):
+        if threading.current_thread().name == "weights to device":
+            entered.set()
+            assert gate.wait(20)
+        fill(weights, network)
+
+    monkeypatch.setattr(HostCopy, "fill", slow_fill)
+    plan(residency, "abce", None, shelf.size("b"))
+    residency.get("a")
+    assert entered.wait(20)
+    residency.get("c")  # the step of b is left out: the host would have e instead
+    gate.set()
+    assert_ready(shelf, "b", residency.get("b"))
+    assert residency.counts.copied_early == 1
+    residency.release()
+
+
+def test_memory_on_the_host_outlives_what_is_copied_from_it(card):
+    shelf = Shelf()
+    weights = HostCopy(tensors_of(shelf.made("d")), lock=True)
+    arrival = Arrival("d", shelf.blank("d"), torch.device("cuda"))
+    arrival.copy(weights)
+    weights.close()
+    arrival.land()
+    assert_ready(shelf, "d", arrival.network)
 
 
 @pytest.mark.parametrize("lock", [True, False])
