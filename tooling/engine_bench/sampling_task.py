@@ -74,7 +74,7 @@ def sampler_of(network: str) -> Sampler:
 
 def sampled(subject: Subject, sigma_min: float, params: SamplerParams) -> State:
     """One stage from binding the flow to its sample."""
-    bound, sampler = subject.bound(), FlowEulerGuidanceIntervalSampler(sigma_min)
+    bound, sampler = subject.bound(params), FlowEulerGuidanceIntervalSampler(sigma_min)
     return sampler.sample(bound, subject.noise, bound.positive, bound.negative, params, both=bound.both)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ...engine.flow.sampler import SamplerParams
 from ...engine.models.bound_flow import BoundFlow, State
 from ...engine.models.transformer import FlowTransformer
 from ...engine.sparse import SparseTensor
@@ -26,9 +27,10 @@ class Subject:
     cond: Tensor
     concat: SparseTensor | None
 
-    def bound(self) -> BoundFlow:
-        """The flow bound to sample and image anew, as every stage begins."""
-        return BoundFlow(self.flow, self.noise, self.cond, self.concat)
+    def bound(self, params: SamplerParams | None = None) -> BoundFlow:
+        """The flow bound to sample and image anew, as a stage begins; without ``params`` for any number of steps."""
+        passes = () if params is None else (params.single_passes(),)
+        return BoundFlow(self.flow, self.noise, self.cond, self.concat, *passes)
 
 
 def random_subject(request: dict[str, Any], device: torch.device) -> Subject:
