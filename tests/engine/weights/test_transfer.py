@@ -223,6 +223,20 @@ def test_where_nothing_can_be_locked_the_networks_come_all_the_same(pretended, r
     residency.release()
 
 
+def test_a_small_host_rather_reads_ahead_than_keeps_what_is_on_the_card(card):
+    shelf = Shelf()
+    residency = shelf.residency()
+    plan(residency, "adadb", shelf.size("a") + shelf.size("d"), shelf.size("d"))
+    for name in "ad":
+        residency.get(name)
+        settle(residency)
+    assert shelf.names == ["a", "d", "b"]
+    for name in "adb":
+        assert_ready(shelf, name, residency.get(name))
+    assert shelf.names == ["a", "d", "b"]
+    residency.release()
+
+
 def test_the_host_forgets_what_stays_on_the_card(pretended):
     shelf = Shelf()
     residency = shelf.residency()
