@@ -423,6 +423,8 @@ class Residency:
                 self._reading = None
                 if self._discard:
                     self._discard = False
+                    if isinstance(network, HostCopy):
+                        network.close()
                 elif network is None:
                     self._on_host.bytes -= self._size(name)
                 else:

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 
 _ALIGNED = 256
+_FOR_EVERY_CARD = 1  # cudaHostRegisterPortable
 
 
 def tensors_of(network: nn.Module) -> dict[str, Tensor]:
@@ -64,7 +65,8 @@ class HostCopy:
 def _locked(tensors: dict[str, Tensor], owner: HostCopy, copied: list[torch.cuda.Event]) -> weakref.finalize | None:
     """Move the tensors, one by one, to page-locked memory; return how it is unlocked, None where it cannot be had.
 
-    The memory is ours and not that of torch's allocator, which rounds up to powers of two and gives nothing back.
+    The memory is ours and not that of torch's allocator, which rounds up to powers of two and gives nothing back. To be
+    called in a thread that starts no kernels: CUDA remembers a refusal, and the thread's next kernel would report it.
     """
     starts, size = {}, 0
     for name, tensor in tensors.items():
@@ -77,7 +79,7 @@ def _locked(tensors: dict[str, Tensor], owner: HostCopy, copied: list[torch.cuda
     except (OSError, MemoryError):
         return None
     address = pages.data_ptr()
-    if int(torch.cuda.cudart().cudaHostRegister(address, size, 0)) != 0:
+    if int(torch.cuda.cudart().cudaHostRegister(address, size, _FOR_EVERY_CARD)) != 0:
         return None
     for name, start in starts.items():
         tensor = tensors[name]
