@@ -5,7 +5,7 @@ from .dual_grid import DualGrid, mesh_to_dual_grid
 from .grid import Grid, VoxelTable
 from .material import Material, VoxelMaterial, voxelize_material
 from .normalise import normalise_mesh
-from .sampling import sample_sparse
+from .sampling import SparseValues, sample_sparse
 from .surface import dual_grid_quads, dual_grid_to_mesh
 from .texture import Texture
 
@@ -13,6 +13,7 @@ __all__ = [
     "DualGrid",
     "Grid",
     "Material",
+    "SparseValues",
     "Texture",
     "VoxelMaterial",
     "VoxelTable",

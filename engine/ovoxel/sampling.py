@@ -42,22 +42,49 @@ def sample_sparse(
     Raises EspalierError("bad_input") when sizes do not match or voxels leave the grid.
     """
     device = positions.device
-    grid = Grid.of(resolution, None, aabb).to(device)
-    if coords.shape != (len(feats), 3) or feats.ndim != 2 or positions.ndim != 2 or positions.shape[1] != 3:
-        raise EspalierError("bad_input", "The voxel values do not fit their coordinates or the positions asked for.")
-    coords = coords.to(device)
-    check_inside(coords, grid.shape)
-    table = VoxelTable(coords, grid.shape)
-    # One row of zeros stands for every missing voxel.
-    values = F.pad(feats.to(device, torch.float32), (0, 0, 0, 1))
-    read = (
-        _nearest if mode == "nearest" else _trilinear_on_gpu if choice.serve_tensors(positions, feats) else _trilinear
-    )
-    at_once = _QUERIES_AT_ONCE["cpu" if device.type == "cpu" else "cuda"]
-    parts = [
-        read(table, values, (chunk.float() - grid.box_min) / grid.voxel_size) for chunk in positions.split(at_once)
-    ]
-    return torch.cat(parts) if parts else values.new_zeros((0, values.shape[1]))
+    return SparseValues(coords.to(device), feats.to(device), resolution, aabb).at(positions, mode)
+
+
+class SparseValues:
+    """Values of sparse voxels, for reading at many positions: see ``sample_sparse``. They stay on their device."""
+
+    def __init__(
+        self,
+        coords: Tensor,
+        feats: Tensor,
+        resolution: int | Sequence[int],
+        aabb: Sequence[Sequence[float]] | Tensor = UNIT_BOX,
+    ) -> None:
+        self._grid = Grid.of(resolution, None, aabb).to(feats.device)
+        if coords.shape != (len(feats), 3) or feats.ndim != 2:
+            raise _misfit()
+        check_inside(coords, self._grid.shape)
+        self._table = VoxelTable(coords, self._grid.shape)
+        # One row of zeros stands for every missing voxel.
+        self._values = F.pad(feats.float(), (0, 0, 0, 1))
+
+    def at(self, positions: Tensor, mode: Literal["trilinear", "nearest"] = "trilinear") -> Tensor:
+        """Values float32 [Q, C] at ``positions`` [Q, 3] on the same device."""
+        if positions.ndim != 2 or positions.shape[1] != 3:
+            raise _misfit()
+        values, grid = self._values, self._grid
+        read = (
+            _nearest
+            if mode == "nearest"
+            else _trilinear_on_gpu
+            if choice.serve_tensors(positions, values)
+            else _trilinear
+        )
+        at_once = _QUERIES_AT_ONCE["cpu" if positions.device.type == "cpu" else "cuda"]
+        parts = [
+            read(self._table, values, (chunk.float() - grid.box_min) / grid.voxel_size)
+            for chunk in positions.split(at_once)
+        ]
+        return torch.cat(parts) if parts else values.new_zeros((0, values.shape[1]))
+
+
+def _misfit() -> EspalierError:
+    return EspalierError("bad_input", "The voxel values do not fit their coordinates or the positions asked for.")
 
 
 def _nearest(table: VoxelTable, values: Tensor, at: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 
 from ...errors import EspalierError
 from ...kernels.host_arrays import on_best_device
-from ...ovoxel import sample_sparse
+from ...ovoxel import SparseValues
 from ...ovoxel.grid import VoxelTable
 from ...ovoxel.sampling import check_inside
 from ..compilation import in_portions, load_loops
@@ -47,19 +47,24 @@ class MaterialVoxels:
 
         Where none of the eight voxels around exists (a filled hole, a vertex that left its voxel) the nearest voxel's.
         """
-        coords, values = self._tensors
         points = np.ascontiguousarray(positions, dtype=np.float32)
 
         def sample(device: torch.device) -> np.ndarray:
             if device.type == "cpu" and (loops := load_loops("bake.compiled_sampling")):
                 return self._sampled_by(loops, points)
-            at = torch.from_numpy(points).to(device)
-            return sample_sparse(coords, values, at, self.resolution).cpu().numpy()
+            return self._on(device).at(torch.from_numpy(points).to(device)).cpu().numpy()
 
         sampled = on_best_device(sample)
         alone = np.flatnonzero(sampled[:, 6] < 0.5)
-        sampled[alone] = values[self._tree.query(points[alone], workers=-1)[1]].numpy()
+        if len(alone):
+            sampled[alone] = self._tensors[1][self._tree.query(points[alone], workers=-1)[1]].numpy()
         return np.clip(sampled[:, :6], 0.0, 1.0)
+
+    def _on(self, device: torch.device) -> SparseValues:
+        """The voxels on ``device``, which keeps them for the next positions."""
+        if device not in self._kept:
+            self._kept[device] = SparseValues(*(part.to(device) for part in self._tensors), self.resolution)
+        return self._kept[device]
 
     def _sampled_by(self, loops: ModuleType, points: np.ndarray) -> np.ndarray:
         values, sampled = self._tensors[1].numpy(), np.empty((len(points), 7), dtype=np.float32)
@@ -69,6 +74,10 @@ class MaterialVoxels:
 
         in_portions(sample, len(points))
         return sampled
+
+    @cached_property
+    def _kept(self) -> dict[torch.device, SparseValues]:
+        return {}
 
     @cached_property
     def _table(self) -> VoxelTable:

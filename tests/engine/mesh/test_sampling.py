@@ -45,3 +45,16 @@ def test_voxels_outside_their_grid_are_refused(wrong):
     coords = np.array([[0, 0, 0], [1, wrong, 2]], dtype=np.int32)
     with pytest.raises(EspalierError, match="outside its grid"):
         MaterialVoxels(8, coords, np.zeros((2, 6), dtype=np.float32)).sample(np.zeros((3, 3)))
+
+
+def test_voxels_are_laid_out_once_for_all_positions_and_searched_only_where_none_is_around(monkeypatch):
+    monkeypatch.setattr(bake, "load_loops", lambda module: None)
+    made, searched = [], []
+    for name, calls in (("SparseValues", made), ("cKDTree", searched)):
+        plain = getattr(bake, name)
+        monkeypatch.setattr(bake, name, lambda *given, plain=plain, calls=calls: calls.append(1) or plain(*given))
+    material = voxels(6, 216)
+    inside = np.random.default_rng(3).uniform(-0.5, 0.5, (100, 3))
+    material.sample(inside), material.sample(inside)
+    assert len(made) == 1 and not searched
+    assert np.isfinite(material.sample(inside * 3)).all() and len(made) == 1 and len(searched) == 1
