@@ -26,13 +26,14 @@ TINY = replace(
     whole=(plan.Whole("run-cascade", plan.CASCADE, (40, 60)),),
     steps=2,
 )
+SWITCHES = tuple(name for whole in plan.FULL.whole for name in whole.off)
 # A pretended card takes long for decoders: those of the whole runs are enough.
 ON_CARD = replace(
     TINY,
     device="cuda",
     flows=TINY.flows[:1],
     objects=(),
-    whole=(plan.Whole("run-card", "512", (4, 4), 12, 2, fast=True, precision="int8"),),
+    whole=(plan.Whole("run-card", "512", (4, 4), 12, 2, fast=True, precision="int8", off=SWITCHES),),
     blocks=1,
     levels=(0, 0, 0, 0, 0),
 )
@@ -84,4 +85,5 @@ def test_every_part_runs_through_and_is_told(tmp_path, parts):
         assert "| simplify | 0.0e+00 | 0 % |" in text
         row = results["structure"]["answer"]["rows"]["guided step"]
         assert row["within"] and row["planned"] > 0
-        assert results["run-card"]["answer"]["counts"]["reads"] > 0
+        counts = results["run-card"]["answer"]["counts"]
+        assert SWITCHES and counts["reads"] > 0 and counts["copied_early"] == 0

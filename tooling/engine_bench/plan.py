@@ -101,7 +101,7 @@ FULL = Plan(
         Whole("run-card-6-512", "512", (2200, 2200), 6),
         *(Whole(f"run-card-{card}", CASCADE, CASCADE_TOKENS, card) for card in (8, 12, 16, 24)),
         Whole("run-card-12-copied-late", CASCADE, CASCADE_TOKENS, 12, off=("copies_early",)),
-        Whole("run-card-12-pageable", CASCADE, CASCADE_TOKENS, 12, off=("pins",)),
+        Whole("run-card-12-pageable", CASCADE, CASCADE_TOKENS, 12, off=("locks",)),
         Whole("run-card-16-1536", "1536_cascade", (2200, 22_000), 16),
     ),
 )
