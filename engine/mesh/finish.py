@@ -14,7 +14,8 @@ import numpy as np
 
 from ..errors import Cancelled, EspalierError
 from .bake.bake import MaterialVoxels
-from .bake.bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
+from .bake.bake_surface import bake_texels, texture_maps
+from .bake.texel_lookup import FullSurface, LeanMesh
 from .finish_settings import DEFAULTS, REPAIRS, FinishSettings
 from .lookup.raster import rasterise
 from .simplify.lod import Lod, lod_chain

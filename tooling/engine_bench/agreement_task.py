@@ -15,7 +15,8 @@ import torch
 
 from ...engine.kernels.choice import plain_torch
 from ...engine.mesh.bake.bake import MaterialVoxels
-from ...engine.mesh.bake.bake_surface import BakedTexels, FullSurface, LeanMesh, bake_texels, texture_maps
+from ...engine.mesh.bake.bake_surface import BakedTexels, bake_texels, texture_maps
+from ...engine.mesh.bake.texel_lookup import FullSurface, LeanMesh
 from ...engine.mesh.finish_settings import REPAIRS, FinishSettings
 from ...engine.mesh.lookup.raster import UvRaster, rasterise
 from ...engine.mesh.simplify.collapse import collapse

@@ -10,9 +10,10 @@ from types import ModuleType
 import numpy as np
 import torch
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from ...errors import EspalierError
-from ...kernels.host_arrays import on_best_device
+from ...kernels.host_arrays import on_best_device, upload
 from ...ovoxel import SparseValues
 from ...ovoxel.grid import VoxelTable
 from ...ovoxel.sampling import check_inside
@@ -57,8 +58,21 @@ class MaterialVoxels:
         sampled = on_best_device(sample)
         alone = np.flatnonzero(sampled[:, 6] < 0.5)
         if len(alone):
-            sampled[alone] = self._tensors[1][self._tree.query(points[alone], workers=-1)[1]].numpy()
+            sampled[alone] = self._nearest(points[alone])
         return np.clip(sampled[:, :6], 0.0, 1.0)
+
+    def sample_on_card(self, positions: Tensor) -> Tensor:
+        """``sample`` of positions [M, 3] on a card, there."""
+        points = positions.float()
+        sampled = self._on(points.device).at(points)
+        alone = (sampled[:, 6] < 0.5).nonzero()[:, 0]
+        if len(alone):
+            sampled[alone] = upload(self._nearest(points[alone].cpu().numpy()), points.device)
+        return sampled[:, :6].clamp(0.0, 1.0)
+
+    def _nearest(self, points: np.ndarray) -> np.ndarray:
+        """The values of the voxels whose centres are closest to points [M, 3]."""
+        return self._tensors[1].numpy()[self._tree.query(points, workers=-1)[1]]
 
     def _on(self, device: torch.device) -> SparseValues:
         """The voxels on ``device``, which keeps them for the next positions."""
@@ -86,7 +100,7 @@ class MaterialVoxels:
         return VoxelTable(coords, shape)
 
     @cached_property
-    def _tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
+    def _tensors(self) -> tuple[Tensor, Tensor]:
         clean = np.nan_to_num(np.asarray(self.attrs, dtype=np.float32), nan=0.5, posinf=1.0, neginf=0.0)
         # The seventh channel is one wherever anything was sampled.
         values = np.concatenate([clean, np.ones((len(clean), 1), dtype=np.float32)], axis=1)

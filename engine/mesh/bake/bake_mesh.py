@@ -10,7 +10,8 @@ import numpy as np
 
 from ..lookup.raster import UvRaster, rasterise
 from .bake import MaterialVoxels
-from .bake_surface import LeanMesh, bake_texels, texture_maps
+from .bake_surface import bake_texels, texture_maps
+from .texel_lookup import LeanMesh
 
 FACES_AT_ONCE = 1_000_000
 """Faces rasterised together: a constant, so that memory is bounded and results are the same."""

@@ -5,60 +5,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
-from ...kernels.host_arrays import Kept, on_card
-from ..compilation import by_rows
-from ..lookup.nearest import SurfaceIndex, SurfacePoints, interpolate
+from ...kernels.host_arrays import on_card
+from ..lookup.nearest import SurfaceIndex
 from ..lookup.raster import UvRaster
-from ..surface.topology import unit
-from . import tensor_bake
 from .alpha import alpha_mode
-from .bake import ALPHA, BASE_COLOR, METALLIC, ROUGHNESS, MaterialVoxels, to_bytes
+from .bake import MaterialVoxels, to_bytes
 from .gutter import fill_gutter, filled_images
 from .normal_map import TangentFrames
 from .occlusion import OcclusionSamples
-from .surface_normals import smooth_corner_normals
+from .texel_lookup import FullSurface, LeanMesh, TexelLookup
 
 TEXELS_AT_ONCE = 1 << 20
 """Texels looked up together: a constant, so that memory is bounded and results are the same."""
-
-WALL_VOXELS = 2.0
-"""A face that is turned away is taken only when it is closer by this and by half than any that faces the same way."""
-
-
-@dataclass(frozen=True)
-class LeanMesh:
-    """The mesh that gets the textures: vertices [V, 3], faces [F, 3], uv [F, 3, 2] and normals [F, 3, 3] per corner.
-
-    ``normals`` may be None where neither a full surface nor occlusion is asked for.
-    """
-
-    vertices: np.ndarray
-    faces: np.ndarray
-    uv: np.ndarray
-    normals: np.ndarray | None
-
-    @cached_property
-    def kept(self) -> tuple[Kept, ...]:
-        """Faces, vertices and, where there are any, normals for the card."""
-        arrays = self.faces.astype(np.int64, copy=False), self.vertices, self.normals
-        return tuple(Kept(array) for array in arrays if array is not None)
-
-
-@dataclass(frozen=True)
-class FullSurface:
-    """The surface with all its faces that a mesh was simplified from, wound outward.
-
-    vertices [V, 3], faces [F, 3]: closest points and shading normals are found on these. raw [V, 3]: the same vertices
-    before they were smoothed (or just ``vertices``): there the voxel materials are read.
-    """
-
-    vertices: np.ndarray
-    faces: np.ndarray
-    raw: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -87,9 +48,9 @@ def bake_texels(
 ) -> BakedTexels:
     """Look up what every covered texel shows, in the material's frame.
 
-    Each texel's point of the mesh is moved to the closest point of ``full`` that faces the same way; there the
-    materials are read, the normal (with ``normal_map``) and the occlusion. Without ``full`` the mesh itself is read,
-    and there is no normal map. ``report(step, of)`` may raise to cancel.
+    Each texel reads the materials, the normal (with ``normal_map``) and the occlusion where ``TexelLookup`` finds what
+    it shows of ``full``; without ``full`` the mesh itself is read, and there is no normal map. ``report(step, of)`` may
+    raise to cancel.
     """
     count = len(raster.texel)
     parts = [slice(start, min(start + TEXELS_AT_ONCE, count)) for start in range(0, count, TEXELS_AT_ONCE)]
@@ -103,7 +64,7 @@ def bake_texels(
         occlusion = False
         events.append("Ambient occlusion was left out, because numba is missing: install the engine again.")
     frames = TangentFrames(lean.vertices, lean.faces, lean.uv, lean.normals) if full and normal_map else None
-    shown_surface = None if full is None else _ShownSurface(full)
+    lookup = TexelLookup(raster, lean, full, index, material, frames)
     samples = OcclusionSamples(raster.size, raster.texel) if occlusion else None
     report(2, steps)
 
@@ -111,27 +72,20 @@ def bake_texels(
     normal = None if frames is None else np.empty((count, 3), dtype=np.uint8)
     alpha = np.empty(count, dtype=np.float32)
     for done, part in enumerate(parts, start=3):
-        points, facing = _own_points(raster, lean, part)
-        shown, target = points, facing
-        if full is not None:
-            found = index.closest(points, facing, WALL_VOXELS / material.resolution)
-            shown, target = shown_surface.at(found, facing)
-        attributes = material.sample(shown)
-        alpha[part] = attributes[:, ALPHA]
-        base_color[part, :3], base_color[part, 3] = to_bytes(attributes[:, BASE_COLOR]), to_bytes(alpha[part])
-        orm[part, 1], orm[part, 2] = to_bytes(attributes[:, ROUGHNESS]), to_bytes(attributes[:, METALLIC])
-        if frames is not None:
-            normal[part] = frames.encode(raster.face[part], raster.barycentric[part], target)
+        sampled = samples.among(part) if samples is not None else np.zeros(part.stop - part.start, dtype=bool)
+        shown = lookup.shown(part, sampled)
+        alpha[part], base_color[part], orm[part, 1:] = shown.alpha, shown.base_color, shown.surface
+        if normal is not None:
+            normal[part] = shown.normal
         if samples is not None:
-            origins = points if full is None else found.position
-            samples.take(part, points, facing, origins, unit(target))
+            samples.take(shown.points, shown.facing, shown.origins, shown.normals)
         report(done, steps)
 
     if samples is not None:
         extent = np.ptp(lean.vertices, axis=0).max() if full is None else np.ptp(full.vertices, axis=0).max()
         samples.cast(index, float(extent), 1.0 / material.resolution)
         for done, part in enumerate(parts, start=len(parts) + 3):
-            orm[part, 0] = to_bytes(samples.read(raster.texel[part], *_own_points(raster, lean, part)))
+            orm[part, 0] = to_bytes(samples.read(raster.texel[part], *lookup.own_points(part)))
             report(done, steps)
     mode = alpha_mode(alpha)
     return BakedTexels(base_color[:, :3] if mode == "opaque" else base_color, orm, normal, mode, tuple(events))
@@ -154,45 +108,3 @@ def texture_maps(raster: UvRaster, texels: BakedTexels) -> dict[str, np.ndarray]
         maps[name] = image.reshape(size, size, -1)
     fill_gutter(list(maps.values()), raster.mask())
     return maps
-
-
-class _ShownSurface:
-    """A full surface with its shading normals float32 [F, 3, 3], where texels look for what they show."""
-
-    def __init__(self, full: FullSurface) -> None:
-        self._full = full
-        self._shading = smooth_corner_normals(full.vertices, full.faces)
-        self._kept = Kept(full.faces.astype(np.int64, copy=False)), Kept(full.raw), Kept(self._shading)
-
-    def at(self, found: SurfacePoints, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Where the materials are read and the normals that are shown there, float64 [N, 3] each.
-
-        A sheet that is seen from behind (``facing`` [N, 3]: along what) shows the opposite normal.
-        """
-        if shown := on_card(tensor_bake.shown_points, found.face, found.barycentric, facing, *self._kept):
-            return shown
-        return by_rows(self._at, found.face, found.barycentric, facing)
-
-    def _at(self, face: np.ndarray, weights: np.ndarray, facing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        target = _blend(weights, self._shading[face])
-        target[np.einsum("ni,ni->n", target, facing) < 0] *= -1.0
-        return interpolate(weights, self._full.raw, self._full.faces[face]), target
-
-
-def _own_points(raster: UvRaster, lean: LeanMesh, part: slice) -> tuple[np.ndarray, np.ndarray]:
-    """The points of the mesh that texels show and the mesh's normals there, float64 [N, 3] each; the latter unit."""
-    face, weights = raster.face[part], raster.barycentric[part]
-    if found := on_card(tensor_bake.own_points, face, weights, *lean.kept):
-        return found
-
-    def locate(face: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        points = interpolate(weights, lean.vertices, lean.faces[face])
-        if lean.normals is None:
-            return points, np.zeros_like(points)
-        return points, unit(_blend(weights, lean.normals[face]))
-
-    return by_rows(locate, face, weights)
-
-
-def _blend(weights: np.ndarray, normals: np.ndarray) -> np.ndarray:
-    return np.einsum("nc,nci->ni", weights, normals.astype(np.float64))

@@ -8,6 +8,7 @@ the shading normal; tangents as MikkTSpace builds them, so that renderers decode
 from __future__ import annotations
 
 import numpy as np
+from torch import Tensor
 
 from ...kernels.host_arrays import Kept, on_card
 from ..compilation import by_rows
@@ -61,10 +62,11 @@ class TangentFrames:
 
     def encode(self, face: np.ndarray, barycentric: np.ndarray, target: np.ndarray) -> np.ndarray:
         """What a normal map holds for world normals ``target`` [T, 3] (see ``express``), uint8 [T, 3]."""
-        found = on_card(tensor_bake.encode, face, barycentric, target, *self._kept)
-        if found is not None:
-            return found
         return by_rows(lambda *rows: (to_bytes(0.5 * self.express(*rows) + 0.5),), face, barycentric, target)[0]
+
+    def encode_on_card(self, face: Tensor, barycentric: Tensor, target: Tensor) -> Tensor:
+        """``encode`` of tensors on a card."""
+        return tensor_bake.encode(face, barycentric, target, *(kept.on(face.device) for kept in self._kept))
 
     def express(self, face: np.ndarray, barycentric: np.ndarray, target: np.ndarray) -> np.ndarray:
         """Express world normals ``target`` [T, 3] at points of faces [T] in the mesh's tangent frames; float64 [T, 3].

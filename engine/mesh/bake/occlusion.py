@@ -61,19 +61,19 @@ class OcclusionSamples:
         self._shares = np.ones(count, dtype=np.float32)
         self._filled = 0
 
-    def take(
-        self, part: slice, points: np.ndarray, facing: np.ndarray, origins: np.ndarray, normals: np.ndarray
-    ) -> None:
-        """Keep the samples among texels ``part`` (each part once, in order), all [N, 3] in world units.
+    def among(self, part: slice) -> np.ndarray:
+        """Which of the texels ``part`` are samples, bool [N]."""
+        return self._taken[part]
+
+    def take(self, points: np.ndarray, facing: np.ndarray, origins: np.ndarray, normals: np.ndarray) -> None:
+        """Keep the next samples, in the order of texels, all [N, 3] in world units.
 
         points and facing: where the mesh is there and its normal; origins and normals: the same of the full surface.
         """
-        here = self._taken[part]
-        stop = self._filled + int(here.sum())
-        rows = slice(self._filled, stop)
-        self._points[rows], self._facing[rows] = points[here], facing[here]
-        self._origins[rows], self._normals[rows] = origins[here], normals[here]
-        self._filled = stop
+        rows = slice(self._filled, self._filled + len(points))
+        self._points[rows], self._facing[rows] = points, facing
+        self._origins[rows], self._normals[rows] = origins, normals
+        self._filled = rows.stop
 
     def cast(self, index: SurfaceIndex, longest_side: float, voxel: float) -> None:
         """Cast the rays against ``index`` (which must be able to) and smooth what comes back."""

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from ...errors import EspalierError
 from ...kernels import choice
-from ...kernels.host_arrays import Array, on_best_device
+from ...kernels.host_arrays import Array, home, on_best_device, upload
 from ..compilation import by_rows, in_portions, load_loops
 from ..surface.topology import face_vectors, unit
 from .nearest_plain import PlainIndex
@@ -60,6 +61,16 @@ class SurfaceIndex:
         """
         points, normals = (np.ascontiguousarray(part, dtype=np.float64) for part in (points, normals))
         return on_best_device(lambda device: self._index(device).closest(points, normals, margin))
+
+    def closest_on_card(self, points: Tensor, normals: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+        """``closest`` of float64 points and normals on a card: position, face and barycentric there.
+
+        Where the kernels do not serve the card, they go home and back.
+        """
+        if choice.serve(points.device):
+            return self._index(points.device).closest_here(points, normals, margin)
+        found = self.closest(home(points), home(normals), margin)
+        return tuple(upload(part, points.device) for part in (found.position, found.face, found.barycentric))
 
     @property
     def casts_rays(self) -> bool:

@@ -47,11 +47,14 @@ class DeviceIndex:
 
     def closest(self, points: np.ndarray, normals: np.ndarray, margin: float) -> SurfacePoints:
         """As ``SurfaceIndex.closest`` of float64 arrays."""
-        at, facing = self._upload(points), self._upload(normals)
-        row, weights = bvh_triton.closest(self._tree, at, facing, torch.argsort(curve(at)), margin)
+        found = self.closest_here(self._upload(points), self._upload(normals), margin)
+        return SurfacePoints(*(part.cpu().numpy() for part in found))
+
+    def closest_here(self, points: Tensor, normals: Tensor, margin: float) -> tuple[Tensor, Tensor, Tensor]:
+        """``closest`` of tensors on the device: position, face and barycentric."""
+        row, weights = bvh_triton.closest(self._tree, points, normals, torch.argsort(curve(points)), margin)
         face = self._order[row]
-        position = interpolate(weights, self._vertices, self._faces[face])
-        return SurfacePoints(*(part.cpu().numpy() for part in (position, face, weights)))
+        return interpolate(weights, self._vertices, self._faces[face]), face, weights
 
     def open_share(
         self, points: np.ndarray, normals: np.ndarray, pattern: np.ndarray, directions: np.ndarray

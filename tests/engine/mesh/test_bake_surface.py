@@ -6,7 +6,8 @@ import pytest
 from espalier.engine.errors import Cancelled
 from espalier.engine.mesh.bake import bake_surface
 from espalier.engine.mesh.bake.bake import MaterialVoxels
-from espalier.engine.mesh.bake.bake_surface import FullSurface, LeanMesh, bake_texels, texture_maps
+from espalier.engine.mesh.bake.bake_surface import bake_texels, texture_maps
+from espalier.engine.mesh.bake.texel_lookup import FullSurface, LeanMesh
 from espalier.engine.mesh.compilation import by_rows
 from espalier.engine.mesh.lookup import nearest
 from espalier.engine.mesh.lookup.raster import rasterise

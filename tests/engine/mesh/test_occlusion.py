@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from espalier.engine.mesh.bake import occlusion as occlusion_module
 from espalier.engine.mesh.bake.bake import MaterialVoxels
-from espalier.engine.mesh.bake.bake_surface import LeanMesh, bake_texels
+from espalier.engine.mesh.bake.bake_surface import bake_texels
 from espalier.engine.mesh.bake.occlusion import PATTERNS, RAYS, REACH, OcclusionSamples, ray_patterns
+from espalier.engine.mesh.bake.texel_lookup import LeanMesh
 from espalier.engine.mesh.lookup.raster import rasterise
 from espalier.engine.mesh.surface.normals import corner_normals
 from espalier.tests.engine.mesh.shapes import cube, grid_faces, merge, sphere

@@ -5,15 +5,16 @@ import numpy as np
 import pytest
 import torch
 from espalier.engine.kernels import choice
-from espalier.engine.mesh.bake import bake_surface
-from espalier.engine.mesh.bake.bake_surface import FullSurface, LeanMesh
+from espalier.engine.kernels.host_arrays import home
 from espalier.engine.mesh.bake.normal_map import TangentFrames, corner_tangents
 from espalier.engine.mesh.bake.surface_normals import smooth_corner_normals
+from espalier.engine.mesh.bake.texel_lookup import FullSurface, LeanMesh, TexelLookup
 from espalier.engine.mesh.finish import FinishSettings, finish
-from espalier.engine.mesh.lookup.nearest import SurfacePoints
+from espalier.engine.mesh.lookup.nearest import SurfaceIndex, SurfacePoints
 from espalier.engine.mesh.lookup.raster import UvRaster
 from espalier.engine.mesh.surface.normals import corner_normals
 from espalier.engine.mesh.surface.tensor_vectors import Groups, alike
+from espalier.tests.engine.mesh.both_ways import there
 from espalier.tests.engine.mesh.shapes import cube, merge, sphere, torus, voxel_asset
 
 CLOSE = 1e-5
@@ -87,24 +88,45 @@ def test_tangents_and_normal_maps(card):
     assert -1 in sign and 1 in sign
     face, weights = texels(faces)
     target = np.random.default_rng(3).normal(size=(len(face), 3))
-    expected, found = both(lambda: TangentFrames(vertices, faces, uv, normals).encode(face, weights, target))
+    frames = TangentFrames(vertices, faces, uv, normals)
+    expected, found = frames.encode(face, weights, target), home(frames.encode_on_card(*there(face, weights, target)))
     assert found.dtype == expected.dtype and np.ptp(expected) > 200
     assert np.abs(found.astype(int) - expected).max() <= 1 and (found != expected).mean() < 1e-3
 
 
-def test_points_and_normals_of_texels(card):
-    vertices, faces = surface()
-    face, weights = texels(faces)
+@pytest.mark.parametrize("simplified, occlusion", [(True, True), (True, False), (False, True)])
+def test_what_texels_show(simplified, occlusion, card):
+    """Looked up from end to end on the card, in one visit a run of texels."""
+    pytest.importorskip("numba")
+    vertices, faces, material = voxel_asset(*merge(torus(40, 20), sphere(0.08, (0.0, 0.0, 0.1))), 48)
+    uv, normals = layout(faces), corner_normals(vertices, faces)
+    face, weights = texels(faces, 3000)
     raster = UvRaster(64, np.arange(len(face)), face, weights, np.ones(len(face), dtype=bool))
-    for normals in (None, corner_normals(vertices, real(faces))):
-        lean = LeanMesh(vertices, faces, None, normals)
-        if normals is not None:
-            raster.face[:] %= len(normals)
-        assert_close(lambda lean=lean: bake_surface._own_points(raster, lean, slice(3, 400)), 1e-12)
-    full = FullSurface(vertices, faces, vertices + 0.25)
-    found, facing = SurfacePoints(None, face, weights), np.random.default_rng(3).normal(size=(len(face), 3))
-    _, target = assert_close(lambda: bake_surface._ShownSurface(full).at(found, facing))
-    assert ((target * facing).sum(axis=1) > -1e-12).all()
+    lean, full = LeanMesh(vertices, faces, uv, normals), None
+    if simplified:
+        # Shifted by a voxel, some of the points lie where no material is.
+        full = FullSurface(vertices * 1.01, faces, vertices + 1 / 48)
+    frames = TangentFrames(vertices, faces, uv, normals) if simplified else None
+    sampled = (np.arange(397) % 3 == 0) & occlusion
+
+    def look_up():
+        surface = full or lean
+        lookup = TexelLookup(raster, lean, full, SurfaceIndex(surface.vertices, surface.faces), material, frames)
+        shown = lookup.shown(slice(3, 400), sampled)
+        return [value for value in (*vars(shown).values(), *lookup.own_points(slice(3, 400))) if value is not None]
+
+    expected, found = both(look_up)
+    assert len(found) == (10 if simplified else 9) and len(found[3]) == sampled.sum()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours.shape == theirs.shape
+        if theirs.dtype == np.uint8:
+            assert ours.dtype == np.uint8 and np.abs(ours.astype(int) - theirs).max() <= 1
+            assert (ours != theirs).mean() < 5e-3 and np.ptp(theirs) > 50
+        else:
+            assert np.abs(ours - theirs).max(initial=0.0) <= CLOSE
+    if simplified:
+        near = full.shown_at(SurfacePoints(None, face, weights), normals[face, 0])[1]
+        assert ((near * normals[face, 0]).sum(axis=1) > -1e-12).all()
 
 
 def test_a_finished_asset_is_the_same(card):
