@@ -66,8 +66,12 @@ def main(arguments: list[str]) -> int:
         layout = unwrap(points, lean_faces, size, lambda: False)
     raster: UvRaster = compared("raster", lambda _: rasterise(layout.uv, size), _texels)
     normals = corner_normals(points, lean_faces, uv=layout.uv)
-    lean, full = LeanMesh(points, lean_faces, layout.uv, normals), FullSurface(mended, corners, mended)
-    baked: BakedTexels = compared("bake", lambda _: bake_texels(raster, lean, full, material), _baked)
+
+    def bake(_: torch.device) -> BakedTexels:
+        full = FullSurface(mended, corners, mended)  # it keeps the normals that it has computed
+        return bake_texels(raster, LeanMesh(points, lean_faces, layout.uv, normals), full, material)
+
+    baked: BakedTexels = compared("bake", bake, _baked)
     compared("gutter", lambda _: texture_maps(raster, baked), lambda maps: list(maps.values()))
     about = {"resolution": asset.resolution, "input_faces": len(faces), "faces": len(lean_faces), "texels": size}
     answer(folder, {**about, "differences": differences})

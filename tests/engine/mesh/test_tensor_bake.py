@@ -102,14 +102,16 @@ def test_what_texels_show(simplified, occlusion, card):
     uv, normals = layout(faces), corner_normals(vertices, faces)
     face, weights = texels(faces, 3000)
     raster = UvRaster(64, np.arange(len(face)), face, weights, np.ones(len(face), dtype=bool))
-    lean, full = LeanMesh(vertices, faces, uv, normals), None
-    if simplified:
-        # Shifted by a voxel, some of the points lie where no material is.
-        full = FullSurface(vertices * 1.01, faces, vertices + 1 / 48)
+    lean = LeanMesh(vertices, faces, uv, normals)
     frames = TangentFrames(vertices, faces, uv, normals) if simplified else None
     sampled = (np.arange(397) % 3 == 0) & occlusion
 
+    def full_surface():
+        # Shifted by a voxel, some of the points lie where no material is.
+        return FullSurface(vertices * 1.01, faces, vertices + 1 / 48) if simplified else None
+
     def look_up():
+        full = full_surface()
         surface = full or lean
         lookup = TexelLookup(raster, lean, full, SurfaceIndex(surface.vertices, surface.faces), material, frames)
         shown = lookup.shown(slice(3, 400), sampled)
@@ -125,7 +127,7 @@ def test_what_texels_show(simplified, occlusion, card):
         else:
             assert np.abs(ours - theirs).max(initial=0.0) <= CLOSE
     if simplified:
-        near = full.shown_at(SurfacePoints(None, face, weights), normals[face, 0])[1]
+        near = full_surface().shown_at(SurfacePoints(None, face, weights), normals[face, 0])[1]
         assert ((near * normals[face, 0]).sum(axis=1) > -1e-12).all()
 
 
