@@ -33,8 +33,8 @@ def occlusion():
     lid = np.array([[-1, -1, 0.5], [0.4, -1, 0.6], [0.4, 2, 0.6], [-1, 2, 0.5]])
     texel, points, normals = texels()
     samples = OcclusionSamples(SIZE, texel)
-    samples.take(slice(0, 40), points[:40], normals[:40], points[:40], normals[:40])
-    samples.take(slice(40, None), points[40:], normals[40:], points[40:], normals[40:])
+    samples.take(points[:40], normals[:40], points[:40], normals[:40])
+    samples.take(points[40:], normals[40:], points[40:], normals[40:])
     samples.cast(SurfaceIndex(lid, np.array([[0, 2, 1], [0, 3, 2]])), 2.0, 0.01)
     at = np.add(points, (0.02, -0.01, 0))
     at[5::7] += 2.0
