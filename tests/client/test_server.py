@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from espalier.addon.client.link import Link
 from espalier.addon.client.process import kill, start_engine
-from espalier.engine import protocol
+from espalier.engine import progress, protocol
 from espalier.engine.jobs import JobFolder
 from espalier.tests.client.helpers import assert_no_half_files, is_running, until
 
@@ -114,8 +114,10 @@ def test_the_second_job_knows_how_long_it_takes(talk, order):
         behind = list(seconds)[: list(seconds).index(stage)]
         done, shortest = (sum(each[name] for name in behind) for each in (seconds, taken))
         assert told["fraction"] == pytest.approx(done / total, abs=1e-3)
-        # What is left of the first job, as much slower as this one is so far; a tenth of a job counts as undisturbed.
-        least, most = ((total - done) * (now + 0.1 * total) / (done + 0.1 * total) for now in (shortest, longest))
+        # What is left of the first job, as much slower as this one is so far; a part of a job counts as undisturbed.
+        undisturbed = progress._PRIOR * total
+        speeds = ((now + undisturbed) / (done + undisturbed) for now in (shortest, longest))
+        least, most = (speed * (total - done) for speed in speeds)
         assert 0.05 < least - 0.02 <= told["eta_s"] <= most + 0.02
 
 

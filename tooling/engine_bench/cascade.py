@@ -14,10 +14,10 @@ from PIL import Image
 from torch import Tensor, nn
 
 from ...engine.pipelines.image_to_3d import ImageTo3D
-from ...engine.pipelines.stages import DEFAULTS, MAX_TOKENS, Settings
+from ...engine.pipelines.stages import DEFAULTS, Settings
 from ...engine.pipelines.structure import occupied_cells
-from ...engine.weights.activations import CHILDREN, cells_of
-from ...engine.weights.memory_plan import UNBUDGETED_RESOLUTION, USABLE
+from ...engine.weights.activations import CHILDREN
+from ...engine.weights.memory_plan import USABLE
 from ...engine.weights.model_set import ModelSet
 
 GB = 1 << 30
@@ -44,16 +44,6 @@ def settle_children(model: nn.Module) -> nn.Module:
             chooser.bias.data[:] = -1.0
             chooser.bias.data[:CHILDREN] = 1.0
     return model
-
-
-def planned_tokens(models: ModelSet, kind: str) -> tuple[int, int]:
-    """The numbers of tokens that the memory plan of a kind counts on: of its first shape flow and of its last."""
-    route = models.config.kind(kind)
-    first = cells_of(route.structure_grid)
-    if route.low is None:
-        return first, first
-    grid = route.resolution >> models.sketch("shape_slat_decoder").levels
-    return first, cells_of(grid, MAX_TOKENS if route.resolution > UNBUDGETED_RESOLUTION else None)
 
 
 def steps(models: ModelSet, kind: str, tokens: tuple[int, int], settings: Settings = DEFAULTS) -> Iterator[str]:

@@ -89,7 +89,7 @@ class _Unwrapping:
         self.texel = float(np.sqrt(area.sum() / _EXPECTED_USE)) / size
         self.uv = np.zeros((len(faces), 3, 2))
         self.chart = np.full(len(faces), -1, dtype=np.int64)
-        self.way = np.zeros(len(faces), dtype=np.int64)
+        self.way = np.full(len(faces), _RELAXED)
         self.events: list[str] = []
         # Between the charts as they stand; None where they were not placed by their texels.
         self.padding: int | None = None

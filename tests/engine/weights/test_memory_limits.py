@@ -10,11 +10,12 @@ import copy
 import pytest
 import torch
 from espalier.engine.pipelines.stages import MAX_TOKENS
-from espalier.engine.weights.memory_plan import plan_memory
+from espalier.engine.weights.activations import cells_of
+from espalier.engine.weights.memory_plan import UNBUDGETED_RESOLUTION, plan_memory
 from espalier.engine.weights.model_set import ModelSet, load_model_set
 from espalier.engine.weights.precision import accumulate_in_float32
 from espalier.engine.weights.residency import Budget
-from espalier.tooling.engine_bench.cascade import GB, held_to, planned_tokens, settle_children, steps, usable
+from espalier.tooling.engine_bench.cascade import GB, held_to, settle_children, steps, usable
 
 
 def zeros(models, name, place):
@@ -23,6 +24,16 @@ def zeros(models, name, place):
     for tensor in (*model.parameters(), *model.buffers()):
         tensor.data.zero_()
     return settle_children(model).eval().requires_grad_(False)
+
+
+def planned_tokens(models, kind):
+    """The numbers of tokens that the memory plan of a kind counts on: of its first shape flow and of its last."""
+    route = models.config.kind(kind)
+    first = cells_of(route.structure_grid)
+    if route.low is None:
+        return first, first
+    grid = route.resolution >> models.sketch("shape_slat_decoder").levels
+    return first, cells_of(grid, MAX_TOKENS if route.resolution > UNBUDGETED_RESOLUTION else None)
 
 
 CARDS = pytest.mark.parametrize(
